@@ -1,0 +1,20 @@
+{# The columns that every rule gives, in order, from a relation "fired" with the values that differ. #}
+{% macro procedure_finding(rule, quantity, unit) -%}
+    {{ alert_id('fired.site_id', "'" ~ rule ~ "'", step='fired.step', operator='fired.operator_id', study='fired.study_name') }} as alert_id,
+        '{{ rule }}' as rule,
+        fired.severity,
+        'operator' as subject_type,
+        fired.operator_id,
+        fired.procedure_id,
+        cast(null as varchar) as patient_key,
+        fired.room_id,
+        fired.procedure_date as occurred_on,
+        '{{ quantity }}' as quantity,
+        fired.finding_value as value,
+        fired.threshold,
+        '{{ unit }}' as unit,
+        fired.n_reference,
+        fired.message,
+        fired.rule_version,
+        fired.audience
+{%- endmacro %}

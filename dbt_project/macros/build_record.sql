@@ -1,0 +1,25 @@
+{# ops.build: one row per dbt invocation that wrote tables, so that a verdict can be tied to this content of the database. #}
+{% macro begin_build() %}
+    {% if execute and flags.WHICH in ('run', 'build', 'seed') %}
+        {% do run_query("create schema if not exists ops") %}
+        {% do run_query("create table if not exists ops.build (build_id varchar primary key, started_at timestamptz not null, finished_at timestamptz, as_of date not null, is_complete boolean not null, succeeded boolean not null, failures varchar)") %}
+        {% do run_query("insert into ops.build values ('" ~ invocation_id ~ "', now(), null, date '" ~ as_of_text() ~ "', false, false, null)") %}
+    {% endif %}
+{% endmacro %}
+
+{% macro end_build(results) %}
+    {% if execute and flags.WHICH in ('run', 'build', 'seed') %}
+        {% set failures = [] %}
+        {% set built = [] %}
+        {% for result in results %}
+            {% if result.status in ('error', 'fail', 'skipped') %}
+                {% do failures.append(result.node.name ~ ': ' ~ (result.message or result.status)) %}
+            {% endif %}
+            {% if result.node.resource_type in ('model', 'seed') %}{% do built.append(result.node.unique_id) %}{% endif %}
+        {% endfor %}
+        {% set expected = graph.nodes.values() | selectattr('resource_type', 'in', ['model', 'seed']) | map(attribute='unique_id') | list %}
+        {% set complete = (built | unique | list | length) == (expected | length) %}
+        {% set text = failures | join('; ') | replace("'", "''") %}
+        {% do run_query("update ops.build set finished_at = now(), is_complete = " ~ complete ~ ", succeeded = " ~ (failures | length == 0) ~ ", failures = nullif('" ~ text ~ "', '') where build_id = '" ~ invocation_id ~ "'") %}
+    {% endif %}
+{% endmacro %}

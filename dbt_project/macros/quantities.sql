@@ -1,0 +1,29 @@
+{# Names for types and expressions that must be the same everywhere. #}
+
+{# Exact dose in the warehouse: microsievert. #}
+{% macro dose_type() -%} decimal(18, 9) {%- endmacro %}
+
+{# Exact sums of doses: sums of DOUBLE differ from run to run. #}
+{% macro dose_sum(expression) -%}
+    cast(coalesce(sum({{ expression }}), 0) as decimal(18, 9))
+{%- endmacro %}
+
+{# Key of a natural key: short, stable, independent of row order. Parts are joined by a character that no part holds. #}
+{% macro key_of(parts) -%}
+    left(sha256(concat_ws(chr(31), {{ parts | join(', ') }})), 32)
+{%- endmacro %}
+
+{# Text as the reference files compare it: trimmed, case and accents ignored. #}
+{% macro folded(expression) -%}
+    strip_accents(lower(nfc_normalize(trim({{ expression }}))))
+{%- endmacro %}
+
+{# Seconds from one instant to another, with fractions. #}
+{% macro seconds_between(earlier, later) -%}
+    (epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1e6
+{%- endmacro %}
+
+{# Local date at the site of an instant. #}
+{% macro local_date(instant, zone) -%}
+    cast(timezone({{ zone }}, {{ instant }}) as date)
+{%- endmacro %}

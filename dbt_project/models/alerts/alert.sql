@@ -1,0 +1,48 @@
+with findings as (
+    select * from {{ ref('alert_procedure_dose') }}
+    union all by name
+    select * from {{ ref('alert_dose_per_kap') }}
+    union all by name
+    select * from {{ ref('alert_dose_to_c_arm') }}
+    union all by name
+    select * from {{ ref('alert_absolute_dose') }}
+),
+
+actions as (
+    select * from {{ ref('stg_alert_action') }}
+    where acted_on_date is null or acted_on_date <= {{ as_of() }}
+),
+
+states as (
+    select
+        alert_id,
+        case when action in ('closed', 'false_alarm') then 'closed' else 'acknowledged' end as state
+    from actions
+    qualify row_number() over (partition by alert_id order by acted_on_date desc nulls last, line desc) = 1
+),
+
+final as (
+    select
+        findings.alert_id,
+        findings.rule,
+        findings.severity,
+        findings.subject_type,
+        findings.operator_id,
+        findings.procedure_id,
+        findings.patient_key,
+        findings.room_id,
+        findings.occurred_on,
+        findings.quantity,
+        findings.value,
+        findings.threshold,
+        findings.unit,
+        findings.n_reference,
+        findings.message,
+        findings.rule_version,
+        findings.audience,
+        coalesce(states.state, 'open') as state
+    from findings
+    left join states on findings.alert_id = states.alert_id
+)
+
+select * from final

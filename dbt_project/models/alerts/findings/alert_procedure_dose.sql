@@ -1,0 +1,68 @@
+-- Hp(10) of one operator in one procedure above the third quartile of the class and above a floor.
+with operator_procedures as (
+    select * from {{ ref('fct_operator_procedure') }}
+),
+
+procedures as (
+    select * from {{ ref('int_procedure') }}
+),
+
+quartiles as (
+    select * from {{ ref('int_class_quartile') }}
+    where rule = 'procedure_dose'
+),
+
+thresholds as (
+    select
+        max(threshold_value) filter (where name = 'floor') as floor_value,
+        max(threshold_value) filter (where name = 'min_reference') as min_reference,
+        max(severity) as severity,
+        max(audience) as audience,
+        max(step) as step,
+        max(rule_version) as rule_version
+    from {{ ref('int_alert_threshold') }}
+    where rule = 'procedure_dose'
+),
+
+fired as (
+    select
+        procedures.site_id,
+        procedures.study_name,
+        procedures.room_id,
+        procedures.procedure_date,
+        operator_procedures.procedure_id,
+        operator_procedures.operator_id,
+        operator_procedures.hp10_usv as finding_value,
+        greatest(quartiles.quartile_value, thresholds.floor_value) as threshold,
+        quartiles.n_reference,
+        thresholds.severity,
+        thresholds.audience,
+        thresholds.step,
+        thresholds.rule_version,
+        format(
+            'Hp(10) of {:.1f} µSv is above the third quartile of its class {} ({:.1f} µSv, n = {}).',
+            operator_procedures.hp10_usv,
+            procedures.procedure_type,
+            quartiles.quartile_value,
+            quartiles.n_reference
+        ) as message
+    from operator_procedures
+    inner join procedures on operator_procedures.procedure_id = procedures.procedure_id
+    inner join quartiles
+        on
+            procedures.procedure_type = quartiles.procedure_type
+            and procedures.procedure_date = quartiles.procedure_date
+    cross join thresholds
+    where
+        operator_procedures.hp10_usv > quartiles.quartile_value
+        and operator_procedures.hp10_usv > thresholds.floor_value
+        and quartiles.n_reference >= thresholds.min_reference
+),
+
+final as (
+    select
+        {{ procedure_finding('procedure_dose', 'hp10', 'uSv') }}
+    from fired
+)
+
+select * from final

@@ -1,0 +1,74 @@
+-- Every export row with its place among the versions of the same measurement: the newest counts (contract, Repeats).
+with records as (
+    select * from {{ ref('stg_dose_record') }}
+),
+
+sources as (
+    select * from {{ ref('stg_source') }}
+),
+
+site as (
+    select * from {{ ref('stg_site') }}
+),
+
+described as (
+    select
+        records.*,
+        coalesce(sources.counter, 'increment') = 'cumulative' or records.layout = 'counter_log' as is_counter,
+        coalesce(sources.records_when_idle, false) as records_when_idle,
+        coalesce(sources.has_hubs, false) as source_has_hubs,
+        site.site_timezone,
+        -- In a doubled hour equal times are not repeats: the n-th of a file is the n-th of another export of it.
+        case
+            when records.is_ambiguous
+                then row_number() over (
+                    partition by
+                        records.load_seq,
+                        records.dosimeter_serial,
+                        records.quantity,
+                        records.layout,
+                        records.started_at,
+                        records.is_ambiguous
+                    order by records.line
+                )
+            else 1
+        end as occurrence
+    from records
+    left join sources on records.source_id = sources.source_id
+    cross join site
+),
+
+identified as (
+    select
+        *,
+        hash(
+            dosimeter_serial,
+            quantity,
+            layout,
+            started_at,
+            case when layout = 'badge_periods' then ended_at end,
+            case when layout = 'procedure_totals' then coalesce(study_instance_uid, accession_number) end,
+            is_ambiguous,
+            occurrence
+        ) as measurement_key,
+        hash(coalesce(cast(value_usv as varchar), token), ended_at, hub) as content_key
+    from described
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (partition by measurement_key order by load_seq desc, line desc) as newness,
+        lag(content_key) over (partition by measurement_key order by load_seq, line) as previous_content_key
+    from identified
+),
+
+final as (
+    select
+        * exclude (newness, previous_content_key),
+        newness = 1 as is_current,
+        coalesce(previous_content_key != content_key, true) as is_news
+    from ranked
+)
+
+select * from final

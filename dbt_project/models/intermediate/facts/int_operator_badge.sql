@@ -1,0 +1,135 @@
+-- One electronic over-apron badge of one operator in one procedure: its linked and apportioned dose, or its mere presence.
+with dispositions as (
+    select * from {{ ref('int_disposition') }}
+    where
+        quantity = 'hp10'
+        and procedure_id is not null
+        and operator_id is not null
+        and worn_at in ('over_apron_collar', 'over_apron_chest')
+),
+
+logbook as (
+    select * from {{ ref('int_logbook') }}
+),
+
+assignments as (
+    select * from {{ ref('stg_badge_assignment') }}
+    where worn_at in ('over_apron_collar', 'over_apron_chest')
+),
+
+badge_overlaps as (
+    select * from {{ ref('stg_badge_overlap') }}
+),
+
+presences as (
+    select * from {{ ref('int_badge_presence') }}
+),
+
+electronic as (
+    select distinct dosimeter_serial
+    from {{ ref('stg_dose_record') }}
+    where layout != 'badge_periods'
+),
+
+sources as (
+    select * from {{ ref('stg_source') }}
+),
+
+methods as (
+    select
+        dispositions.procedure_id,
+        dispositions.operator_id,
+        dispositions.dosimeter_serial,
+        dispositions.worn_at,
+        dispositions.disposition,
+        count(*) as n_records,
+        {{ dose_sum('dispositions.dose_usv') }} as dose_usv,
+        bool_and(dispositions.is_clock_accepted) as is_clock_accepted,
+        max(
+            case
+                when dispositions.layout = 'rate_samples'
+                    then cast(dispositions.dose_usv as double) * 3600 / cast(sources.sample_seconds as double)
+                else cast(dispositions.peak_rate_usv_per_h as double)
+            end
+        ) as peak_rate_usv_per_h
+    from dispositions
+    left join sources on dispositions.source_id = sources.source_id
+    group by all
+),
+
+dosed as (
+    select
+        procedure_id,
+        operator_id,
+        dosimeter_serial,
+        min(worn_at) as worn_at,
+        coalesce(sum(n_records) filter (where disposition != 'apportioned'), 0) as n_linked_records,
+        cast(sum(dose_usv) filter (where disposition != 'apportioned') as {{ dose_type() }}) as linked_usv,
+        cast(
+            coalesce(sum(dose_usv) filter (where disposition = 'apportioned'), 0) as {{ dose_type() }}
+        ) as apportioned_usv,
+        arg_max(
+            disposition,
+            {
+                'dose': dose_usv,
+                'order': -list_position(['event', 'window', 'session', 'vendor'], disposition)
+            }
+        ) filter (where disposition != 'apportioned') as link_method,
+        bool_and(is_clock_accepted) as is_clock_accepted,
+        max(peak_rate_usv_per_h) filter (where disposition != 'apportioned') as peak_rate_usv_per_h
+    from methods
+    group by procedure_id, operator_id, dosimeter_serial
+),
+
+-- The badges that a person of the logbook should have worn that day.
+expected as (
+    select
+        logbook.procedure_id,
+        logbook.operator_id,
+        assignments.dosimeter_serial,
+        assignments.worn_at
+    from logbook
+    inner join assignments
+        on
+            logbook.operator_id = assignments.operator_id
+            and logbook.procedure_date >= assignments.valid_from_date
+            and logbook.procedure_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
+    inner join electronic on assignments.dosimeter_serial = electronic.dosimeter_serial
+    left join badge_overlaps
+        on
+            assignments.dosimeter_serial = badge_overlaps.dosimeter_serial
+            and logbook.procedure_date between badge_overlaps.from_date and badge_overlaps.to_date
+    where badge_overlaps.dosimeter_serial is null
+),
+
+final as (
+    select
+        coalesce(dosed.procedure_id, expected.procedure_id) as procedure_id,
+        coalesce(dosed.operator_id, expected.operator_id) as operator_id,
+        coalesce(dosed.dosimeter_serial, expected.dosimeter_serial) as dosimeter_serial,
+        coalesce(dosed.worn_at, expected.worn_at) as worn_at,
+        coalesce(dosed.n_linked_records, 0) as n_linked_records,
+        dosed.linked_usv,
+        coalesce(dosed.apportioned_usv, 0) as apportioned_usv,
+        dosed.link_method,
+        dosed.is_clock_accepted,
+        dosed.peak_rate_usv_per_h,
+        case
+            when coalesce(dosed.linked_usv, 0) + coalesce(dosed.apportioned_usv, 0) > 0 then 'measured'
+            when dosed.procedure_id is not null or presences.procedure_id is not null then 'zero'
+            else 'missing'
+        end as badge_status
+    from dosed
+    full outer join expected
+        on
+            dosed.procedure_id = expected.procedure_id
+            and dosed.operator_id = expected.operator_id
+            and dosed.dosimeter_serial = expected.dosimeter_serial
+    left join presences
+        on
+            expected.procedure_id = presences.procedure_id
+            and expected.operator_id = presences.operator_id
+            and expected.dosimeter_serial = presences.dosimeter_serial
+)
+
+select * from final

@@ -1,0 +1,40 @@
+-- When the beam of a procedure's events was on, by the dosimeters' clocks, clipped to the next start on the plane.
+with events as (
+    select * from {{ ref('int_event') }}
+),
+
+procedure_clocks as (
+    select * from {{ ref('int_procedure_clock') }}
+),
+
+clipped as (
+    select
+        irradiation_event_uid,
+        study_key,
+        room_id,
+        started_at,
+        least(
+            started_at + to_microseconds(cast(coalesce(duration_s, 0) * 1000000 as bigint)),
+            coalesce(
+                lead(started_at) over (partition by room_id, plane order by started_at, irradiation_event_uid),
+                timestamptz '9999-12-31'
+            )
+        ) as ended_at
+    from events
+    where started_at is not null
+),
+
+final as (
+    select
+        clipped.irradiation_event_uid,
+        procedure_clocks.procedure_id,
+        procedure_clocks.room_id,
+        procedure_clocks.clock_basis,
+        clipped.started_at + to_microseconds(cast(procedure_clocks.shift_s * 1000000 as bigint)) as started_at,
+        clipped.ended_at + to_microseconds(cast(procedure_clocks.shift_s * 1000000 as bigint)) as ended_at
+    from clipped
+    inner join procedure_clocks
+        on clipped.study_key = procedure_clocks.study_key and clipped.room_id = procedure_clocks.room_id
+)
+
+select * from final

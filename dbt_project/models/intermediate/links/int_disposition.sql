@@ -1,0 +1,115 @@
+-- The ledger's atoms: each dose with where every part of it went. Parts of one dose sum to it exactly.
+with doses as (
+    select * from {{ ref('int_dose_evidence') }}
+),
+
+residuals as (
+    select * from {{ ref('int_hourly_residual') }}
+),
+
+sample_links as (
+    select * from {{ ref('int_sample_link') }}
+),
+
+span_links as (
+    select * from {{ ref('int_span_link') }}
+),
+
+vendor_links as (
+    select * from {{ ref('int_vendor_link') }}
+),
+
+procedure_clocks as (
+    select distinct
+        procedure_id,
+        is_clock_accepted
+    from {{ ref('int_procedure_clock') }}
+),
+
+decided as (
+    select
+        dose_key,
+        disposition,
+        reason,
+        procedure_id,
+        irradiation_event_uid,
+        cast(null as {{ dose_type() }}) as part_usv,
+        candidates
+    from sample_links
+    union all by name
+    select
+        dose_key,
+        disposition,
+        reason,
+        procedure_id,
+        dose_usv as part_usv,
+        candidates
+    from span_links
+    union all by name
+    select
+        dose_key,
+        disposition,
+        reason,
+        procedure_id,
+        candidates
+    from vendor_links
+    union all by name
+    select
+        dose_key,
+        'unlinked' as disposition,
+        barred_reason as reason
+    from doses
+    where barred_reason is not null and layout != 'hourly_totals'
+    union all by name
+    -- An hourly total that may not be linked is still covered as far as its samples show it: these have their own fate.
+    select
+        doses.dose_key,
+        'unlinked' as disposition,
+        doses.barred_reason as reason,
+        cast(doses.dose_usv - coalesce(residuals.covered_usv, 0) as {{ dose_type() }}) as part_usv
+    from doses
+    left join residuals on doses.dose_key = residuals.dose_key
+    where
+        doses.barred_reason is not null
+        and doses.layout = 'hourly_totals'
+        and (doses.token is not null or doses.dose_usv > coalesce(residuals.covered_usv, 0))
+    union all by name
+    select
+        dose_key,
+        'covered' as disposition,
+        covered_usv as part_usv
+    from residuals
+    where covered_usv > 0
+),
+
+final as (
+    select
+        decided.dose_key,
+        doses.load_seq,
+        doses.line,
+        doses.source_id,
+        doses.layout,
+        doses.dosimeter_serial,
+        doses.quantity,
+        doses.measured_date,
+        doses.recorded_started_at as started_at,
+        doses.recorded_ended_at as ended_at,
+        doses.operator_id,
+        doses.worn_at,
+        doses.c_arm_room_id,
+        doses.peak_rate_usv_per_h,
+        decided.disposition,
+        decided.reason,
+        decided.procedure_id,
+        decided.irradiation_event_uid,
+        decided.candidates,
+        coalesce(procedure_clocks.is_clock_accepted, false) as is_clock_accepted,
+        cast(
+            case when doses.token is null then coalesce(decided.part_usv, doses.dose_usv) end as {{ dose_type() }}
+        ) as dose_usv
+    from decided
+    inner join doses on decided.dose_key = doses.dose_key
+    left join procedure_clocks on decided.procedure_id = procedure_clocks.procedure_id
+)
+
+select * from final

@@ -1,0 +1,33 @@
+-- Each procedure's span as the dosimeters' clocks show it. Badge times stay as they came; the procedures are moved.
+-- clock_basis "room": the room's offset applies; "source": only an offset declared for the source, applied to the badge.
+with procedures as (
+    select * from {{ ref('int_procedure') }}
+    where room_id != 'unknown' and started_at is not null
+),
+
+offsets as (
+    select * from {{ ref('int_clock_offset') }}
+),
+
+bases as (
+    select unnest(['room', 'source']) as clock_basis
+),
+
+final as (
+    select
+        procedures.procedure_id,
+        procedures.study_key,
+        procedures.room_id,
+        procedures.procedure_date,
+        bases.clock_basis,
+        case when bases.clock_basis = 'room' then coalesce(offsets.offset_s, 0) else 0 end as shift_s,
+        procedures.started_at + to_microseconds(cast(shift_s * 1000000 as bigint)) as started_at,
+        procedures.ended_at + to_microseconds(cast(shift_s * 1000000 as bigint)) as ended_at,
+        offsets.is_accepted as is_clock_accepted
+    from procedures
+    inner join offsets
+        on procedures.room_id = offsets.room_id and procedures.procedure_date = offsets.offset_date
+    cross join bases
+)
+
+select * from final

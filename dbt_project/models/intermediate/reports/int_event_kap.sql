@@ -1,0 +1,22 @@
+-- Calibrated KAP of each irradiation event, by the factor of its study, room and plane.
+with events as (
+    select * from {{ ref('int_event') }}
+),
+
+kap_factors as (
+    select * from {{ ref('int_kap_factor') }}
+),
+
+final as (
+    select
+        events.irradiation_event_uid,
+        cast(events.reported_kap_gy_cm2 as decimal(20, 12)) * kap_factors.kap_factor as kap_gy_cm2
+    from events
+    inner join kap_factors
+        on
+            events.study_key = kap_factors.study_key
+            and events.room_id = kap_factors.room_id
+            and events.plane = kap_factors.plane
+)
+
+select * from final

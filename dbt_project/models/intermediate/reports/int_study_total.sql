@@ -1,0 +1,212 @@
+-- One value per study, room, plane and quantity by the contract's Totals rule; KAP still as reported, not calibrated.
+with roles as (
+    select * from {{ ref('int_report_role') }}
+),
+
+stated as (
+    select * from {{ ref('stg_dose_total') }}
+),
+
+sent_events as (
+    select
+        load_seq,
+        irradiation_event_uid
+    from {{ ref('stg_irradiation_event') }}
+),
+
+events as (
+    select * from {{ ref('int_event') }}
+),
+
+-- Reports with events that stay.
+staying as (
+    select * from roles
+    where report_role = 'stays'
+),
+
+staying_in_room as (
+    select
+        study_key,
+        room_id,
+        count(*) as n_reports,
+        bool_or(n_events_owned < n_events_sent) as has_lost_events
+    from staying
+    group by all
+),
+
+event_reports as (
+    select
+        staying.study_key,
+        staying.room_id,
+        sent_events.irradiation_event_uid,
+        count(distinct staying.load_seq) as n_reports
+    from staying
+    inner join sent_events on staying.load_seq = sent_events.load_seq
+    group by all
+),
+
+shared_events as (
+    select distinct
+        study_key,
+        room_id
+    from event_reports
+    where n_reports > 1
+),
+
+stated_by_stayers as (
+    select
+        staying.study_key,
+        staying.room_id,
+        stated.plane,
+        stated.quantity,
+        count(distinct staying.load_seq) as n_stating,
+        sum(stated.total_value) as stated_sum
+    from staying
+    inner join stated on staying.load_seq = stated.load_seq
+    group by all
+),
+
+accumulated as (
+    select
+        stated_by_stayers.study_key,
+        stated_by_stayers.room_id,
+        stated_by_stayers.plane,
+        stated_by_stayers.quantity,
+        stated_by_stayers.stated_sum as accumulated_value
+    from stated_by_stayers
+    inner join staying_in_room
+        on
+            stated_by_stayers.study_key = staying_in_room.study_key
+            and stated_by_stayers.room_id = staying_in_room.room_id
+    left join shared_events
+        on
+            stated_by_stayers.study_key = shared_events.study_key
+            and stated_by_stayers.room_id = shared_events.room_id
+    where
+        stated_by_stayers.n_stating = staying_in_room.n_reports
+        and not staying_in_room.has_lost_events
+        and shared_events.study_key is null
+),
+
+-- Some devices state one container for all planes, or tag the plane only in one of the two places: the events then count
+-- for the container's plane, so that nothing is added twice.
+container_planes as (
+    select
+        staying.study_key,
+        staying.room_id,
+        list(distinct stated.plane order by stated.plane) as planes
+    from staying
+    inner join stated on staying.load_seq = stated.load_seq
+    group by all
+),
+
+placed_events as (
+    select
+        events.*,
+        case
+            when container_planes.planes is null then events.plane
+            when list_contains(container_planes.planes, events.plane) then events.plane
+            when (events.plane = 'single') = list_contains(container_planes.planes, 'single') then events.plane
+            else container_planes.planes[1]
+        end as total_plane
+    from events
+    left join container_planes
+        on events.study_key = container_planes.study_key and events.room_id = container_planes.room_id
+),
+
+event_sums as (
+    select
+        study_key,
+        room_id,
+        total_plane as plane,
+        sum(reported_kap_gy_cm2) as kap,
+        case
+            when count(*) filter (where event_type = 'fluoroscopy') > 0
+                then sum(reported_kap_gy_cm2) filter (where event_type = 'fluoroscopy')
+            when count(reported_kap_gy_cm2) > 0 then 0
+        end as kap_fluoro,
+        case
+            when count(*) filter (where event_type != 'fluoroscopy') > 0
+                then sum(reported_kap_gy_cm2) filter (where event_type != 'fluoroscopy')
+            when count(reported_kap_gy_cm2) > 0 then 0
+        end as kap_acquisition,
+        sum(ka_r_mgy) as ka_r,
+        case
+            when count(*) filter (where event_type = 'fluoroscopy' and duration_s is null) = 0
+                then coalesce(sum(duration_s) filter (where event_type = 'fluoroscopy'), 0)
+        end as fluoro_time,
+        sum(dlp_mgy_cm) as dlp,
+        sum(agd_mgy) filter (where laterality = 'left') as agd_left,
+        sum(agd_mgy) filter (where laterality = 'right') as agd_right
+    from placed_events
+    group by all
+),
+
+event_values as (
+    unpivot (
+        select
+            study_key,
+            room_id,
+            plane,
+            cast(kap as decimal(28, 12)) as kap,
+            cast(kap_fluoro as decimal(28, 12)) as kap_fluoro,
+            cast(kap_acquisition as decimal(28, 12)) as kap_acquisition,
+            cast(ka_r as decimal(28, 12)) as ka_r,
+            cast(fluoro_time as decimal(28, 12)) as fluoro_time,
+            cast(dlp as decimal(28, 12)) as dlp,
+            cast(agd_left as decimal(28, 12)) as agd_left,
+            cast(agd_right as decimal(28, 12)) as agd_right
+        from event_sums
+    )
+    on kap, kap_fluoro, kap_acquisition, ka_r, fluoro_time, dlp, agd_left, agd_right
+    into name quantity value event_value
+),
+
+with_events as (
+    select
+        coalesce(accumulated.study_key, event_values.study_key) as study_key,
+        coalesce(accumulated.room_id, event_values.room_id) as room_id,
+        coalesce(accumulated.plane, event_values.plane) as plane,
+        coalesce(accumulated.quantity, event_values.quantity) as quantity,
+        coalesce(accumulated.accumulated_value, event_values.event_value) as total_value,
+        case when accumulated.study_key is not null then 'accumulated' else 'events' end as total_source,
+        event_values.event_value as event_sum_value
+    from accumulated
+    full outer join event_values
+        on
+            accumulated.study_key = event_values.study_key
+            and accumulated.room_id = event_values.room_id
+            and accumulated.plane = event_values.plane
+            and accumulated.quantity = event_values.quantity
+),
+
+-- Rule 2: a report without events counts only where no report with events gives that quantity; of several the latest.
+without_events as (
+    select
+        roles.study_key,
+        roles.room_id,
+        stated.plane,
+        stated.quantity,
+        stated.total_value,
+        'accumulated' as total_source,
+        cast(null as decimal(28, 12)) as event_sum_value
+    from roles
+    inner join stated on roles.load_seq = stated.load_seq
+    left join with_events
+        on
+            roles.study_key = with_events.study_key
+            and roles.room_id = with_events.room_id
+            and stated.quantity = with_events.quantity
+    where roles.report_role = 'without_events' and with_events.study_key is null
+    qualify rank() over (
+        partition by roles.study_key, roles.room_id, stated.quantity order by roles.version_rank desc
+    ) = 1
+),
+
+final as (
+    select * from with_events
+    union all
+    select * from without_events
+)
+
+select * from final

@@ -1,0 +1,73 @@
+-- The reader's verdict on a file, and what later files made of it: replaced, or nothing new in it.
+with files as (
+    select * from {{ ref('stg_file') }}
+),
+
+reports as (
+    select * from {{ ref('int_report') }}
+),
+
+roles as (
+    select * from {{ ref('int_report_role') }}
+),
+
+record_versions as (
+    select * from {{ ref('int_record_version') }}
+),
+
+news as (
+    select
+        load_seq,
+        count(*) filter (where is_news) as n_news
+    from record_versions
+    group by load_seq
+),
+
+judged as (
+    select
+        files.*,
+        case
+            when files.status != 'loaded' then files.status
+            when not reports.is_latest_of_sop then 'superseded'
+            when roles.report_role = 'replaced' then 'superseded'
+            when roles.report_role = 'foreign' then 'duplicate'
+            when news.n_news = 0 then 'duplicate'
+            else files.status
+        end as final_status,
+        case
+            when files.status != 'loaded' then cast(null as bigint)
+            when not reports.is_latest_of_sop then reports.winner_load_seq
+            when roles.report_role = 'replaced' then roles.replaced_by_load_seq
+            when roles.report_role = 'foreign' then roles.other_load_seq
+        end as other_load_seq,
+        case
+            when files.status != 'loaded' then files.reason
+            when not reports.is_latest_of_sop then 'a newer version of the same SOP Instance UID: '
+            when roles.report_role = 'replaced' then 'all its irradiation events are in the later report '
+            when roles.report_role = 'foreign' then 'all its irradiation events belong to another study, reported in '
+            when news.n_news = 0 then 'all its rows were known already'
+            else files.reason
+        end as final_reason
+    from files
+    left join reports on files.load_seq = reports.load_seq
+    left join roles on files.load_seq = roles.load_seq
+    left join news on files.load_seq = news.load_seq
+),
+
+final as (
+    select
+        judged.path,
+        judged.sha256,
+        judged.source_id,
+        judged.kind,
+        judged.load_seq,
+        judged.first_seen_at,
+        judged.final_status as status,
+        judged.final_reason || coalesce(others.path, '') as reason,
+        judged.rows_loaded,
+        judged.rows_rejected
+    from judged
+    left join files as others on judged.other_load_seq = others.load_seq
+)
+
+select * from final

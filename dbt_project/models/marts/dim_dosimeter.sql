@@ -1,0 +1,16 @@
+with assignments as (
+    select * from {{ ref('stg_badge_assignment') }}
+),
+
+final as (
+    select
+        dosimeter_serial,
+        worn_at,
+        operator_id,
+        room_id,
+        valid_from_date as valid_from,
+        valid_to_date as valid_to
+    from assignments
+)
+
+select * from final

@@ -1,0 +1,13 @@
+with source as (
+    select * from {{ source('raw', 'ref_dosimeter_overlap') }}
+),
+
+renamed as (
+    select
+        dosimeter_serial,
+        from_date,
+        to_date
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,16 @@
+with source as (
+    select * from {{ source('raw', 'site') }}
+),
+
+renamed as (
+    select
+        site_id,
+        name as site_name,
+        timezone as site_timezone,
+        language,
+        jurisdiction,
+        lens_regime
+    from source
+)
+
+select * from renamed

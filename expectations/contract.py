@@ -1,0 +1,186 @@
+"""The published tables as the output contract lists them: columns, key and legal words of each.
+
+Names only. What a value may be is said in suites.py; how a table is computed is dbt's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the contract.
+
+    Attributes:
+        columns: the columns that every publication has (there may be more).
+        key: the columns that together name one row, never NULL; empty where the contract gives no key.
+        optional_key: further key columns that may be NULL (a NULL counts as one value).
+    """
+
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    optional_key: tuple[str, ...] = ()
+
+
+def _table(columns: str, key: str = "", optional_key: str = "") -> Table:
+    return Table(tuple(columns.split()), tuple(key.split()), tuple(optional_key.split()))
+
+
+# Source: the output contract (v1). ledger.publication and ledger.alert_history are written by the publication itself.
+TABLES: dict[str, Table] = {
+    "marts.fct_procedure": _table(
+        "procedure_id site_id room_id study_instance_uid accession_number patient_key patient_age_years patient_sex"
+        " procedure_type procedure_description specialty started_at ended_at procedure_date irradiation_events"
+        " kap_gy_cm2 kap_source kap_event_sum_gy_cm2 kap_fluoro_gy_cm2 kap_acquisition_gy_cm2 is_kap_calibrated"
+        " ka_r_mgy ka_r_plane_a_mgy ka_r_plane_b_mgy fluoro_time_s c_arm_dose_usv clock_offset_s clock_confidence",
+        "procedure_id",
+    ),
+    "marts.fct_irradiation_event": _table(
+        "irradiation_event_uid study_key procedure_id plane event_type started_at duration_s duration_source kap_gy_cm2"
+        " ka_r_mgy kvp primary_angle_deg secondary_angle_deg acquisition_protocol",
+        "irradiation_event_uid",
+    ),
+    "marts.fct_operator_procedure": _table(
+        "procedure_id operator_id role worn_at dosimeter_serial hp10_usv hp10_apportioned_usv other_over_apron_usv"
+        " peak_rate_usv_per_h hp10_per_kap_usv_per_gy_cm2 hp10_to_c_arm_percent hp3_estimate_usv link_method"
+        " link_confidence badge_status",
+        "procedure_id operator_id",
+    ),
+    "marts.fct_operator_event": _table(
+        "irradiation_event_uid procedure_id operator_id hp10_usv", "irradiation_event_uid operator_id"
+    ),
+    "marts.fct_operator_month": _table(
+        "operator_id month procedures procedures_with_badge hp10_over_apron_usv hp10_linked_usv hp10_under_apron_usv"
+        " hp007_hand_usv effective_dose_estimate_usv effective_dose_method hp3_estimate_usv badge_hp10_over_apron_usv"
+        " badge_hp10_under_apron_usv dose_source n_below_detection epd_to_badge_ratio kap_gy_cm2",
+        "operator_id month",
+    ),
+    "marts.fct_operator_limit": _table(
+        "operator_id quantity window limit_rule window_begin window_end dose_msv limit_msv fraction_of_limit"
+        " projected_fraction dose_source limit_citation",
+        "operator_id quantity window limit_rule",
+    ),
+    "marts.fct_study_dose": _table(
+        "study_key study_instance_uid modality room_id patient_key patient_age_years study_date irradiation_events"
+        " kap_gy_cm2 ka_r_mgy dlp_mgy_cm ctdi_vol_mgy ctdi_phantom agd_mgy agd_left_mgy agd_right_mgy"
+        " effective_dose_estimate_msv effective_dose_method",
+        "study_key",
+    ),
+    "marts.fct_patient_exposure": _table(
+        "patient_key window studies studies_without_estimate effective_dose_estimate_msv peak_msv is_100_msv_or_more",
+        "patient_key window",
+    ),
+    "marts.fct_reference_level": _table(
+        "room_id procedure_type quantity n median q1 q3 drl_value ratio_to_drl status",
+        "procedure_type quantity",
+        "room_id",
+    ),
+    "marts.dim_room": _table("room_id", "room_id"),
+    "marts.dim_operator": _table(
+        "operator_id specialty grade worker_category works_from works_to",
+        "operator_id",
+    ),
+    "marts.dim_dosimeter": _table("dosimeter_serial worn_at operator_id room_id valid_from valid_to"),
+    "marts.dim_procedure_type": _table("procedure_type"),
+    "alerts.alert": _table(
+        "alert_id rule severity subject_type operator_id procedure_id patient_key room_id occurred_on quantity value"
+        " threshold unit n_reference message rule_version audience state",
+        "alert_id",
+    ),
+    "ledger.dose_balance": _table(
+        "source_id dosimeter_serial measured_date quantity ingested_usv linked_event_usv linked_window_usv"
+        " linked_session_usv linked_vendor_usv apportioned_usv unlinked_usv covered_by_samples_usv imbalance_usv",
+        "source_id dosimeter_serial measured_date quantity",
+    ),
+    "ledger.unlinked_dose": _table(
+        "source_id dosimeter_serial operator_id started_at ended_at hp10_usv reason candidates"
+    ),
+    "ledger.file": _table(
+        "path sha256 source_id kind load_seq first_seen_at status reason rows_loaded rows_rejected", "load_seq"
+    ),
+    "ledger.rejected_row": _table("path line reason raw"),
+    "ledger.clock_offset": _table(
+        "room_id offset_date offset_s uncertainty_s method n_events correlation peak_ratio is_accepted",
+        "room_id offset_date",
+    ),
+}
+
+RULES = (
+    "dose_limit",
+    "procedure_dose",
+    "dose_per_kap",
+    "dose_to_c_arm",
+    "absolute_dose",
+    "persistent",
+    "monthly_dose",
+    "badge_not_worn",
+    "pregnancy",
+    "patient_dose",
+    "reference_level",
+    "data_quality",
+)
+
+PLANES = ("single", "A", "B")
+DOSE_SOURCES = ("passive", "electronic", "mixed", "external")
+
+LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "marts.fct_procedure": {
+        "kap_source": ("accumulated", "events"),
+        "clock_confidence": ("high", "low", "unknown"),
+    },
+    "marts.fct_irradiation_event": {
+        "plane": PLANES,
+        "event_type": (
+            "fluoroscopy",
+            "stationary_acquisition",
+            "stepping_acquisition",
+            "rotational_acquisition",
+            "other",
+        ),
+    },
+    "marts.fct_operator_procedure": {
+        "link_method": ("event", "window", "session", "vendor", "none"),
+        "link_confidence": ("high", "low"),
+        "badge_status": ("measured", "zero", "missing"),
+    },
+    "marts.fct_operator_month": {"dose_source": DOSE_SOURCES},
+    "marts.fct_operator_limit": {
+        "quantity": ("effective", "effective_dose_equivalent", "lens", "extremity"),
+        "window": ("calendar_year", "rolling_12_months", "rolling_5_years", "pregnancy"),
+    },
+    "marts.fct_study_dose": {
+        "modality": ("XA", "CT", "DX", "MG"),
+        "ctdi_phantom": ("head_16", "body_32"),
+    },
+    "marts.fct_patient_exposure": {"window": ("1_year", "3_years", "5_years", "all")},
+    "marts.fct_reference_level": {"status": ("above", "at_or_below", "too_few", "no_drl")},
+    "alerts.alert": {
+        "rule": RULES,
+        "severity": ("notice", "review", "urgent"),
+        "subject_type": ("operator", "procedure", "patient", "room", "site"),
+        "audience": ("operator", "medical_physics", "restricted"),
+        "state": ("open", "acknowledged", "closed"),
+    },
+    "ledger.unlinked_dose": {
+        "reason": (
+            "no_procedure",
+            "ambiguous_room",
+            "ambiguous_procedure",
+            "multi_procedure",
+            "residual",
+            "passive_period",
+            "unassigned_badge",
+            "room_unknown",
+            "clock_unknown",
+            "inside_dst_fold",
+            "not_occupational",
+            "below_detection",
+        )
+    },
+    "ledger.file": {
+        "kind": ("dose_report", "dosimeter"),
+        "status": ("loaded", "duplicate", "superseded", "not_dose", "quarantined"),
+    },
+    "ledger.clock_offset": {"method": ("cross_correlation", "carried", "declared", "none")},
+}

@@ -1,0 +1,248 @@
+"""The gate: judges one build by all suites, words what does not hold for a person, and records the verdict.
+
+Checks are data (suites.py), Great Expectations is behind validator.py. What follows from a verdict: orchestration.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+
+from expectations.contract import TABLES
+from expectations.suites import SUITES, Check, Expectation, OffenderCheck, RowCheck, Settings, Severity, Suite, checks
+from expectations.validator import Broken, Frame, Validate, new_validator
+
+SAMPLES = 5  # rows that a failure names
+
+# 120 vectors of 2048 rows are judged at a time, so that memory does not grow with the history.
+VECTORS_PER_CHUNK = 120
+
+# How Great Expectations judges the checks that DuckDB counts.
+NO_OFFENDERS = {"offenders": Expectation("ExpectColumnValuesToBeInSet", {"value_set": [0]})}
+
+VERDICT_DDL = """
+create schema if not exists ops;
+create table if not exists ops.verdict (
+    build_id varchar not null,
+    suite varchar not null,
+    passed boolean not null,
+    checks_run integer not null,
+    checks_failed integer not null,
+    failures json not null,
+    recorded_at timestamptz not null,
+    primary key (build_id, suite)
+)
+"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A check that did not hold.
+
+    Attributes:
+        severity: ``block`` stops the publication, ``warn`` is told and published all the same.
+        rows: number of offending rows.
+        samples: a few of them, each named by its key columns.
+        sentence: all of it for a person, with what to do.
+    """
+
+    table: str
+    column: str
+    rule: str
+    severity: Severity
+    rows: int
+    samples: list[str]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class SuiteVerdict:
+    """What one suite says of one build."""
+
+    suite: Suite
+    checks_run: int
+    failures: list[Failure]
+
+    @property
+    def passed(self) -> bool:
+        """Nothing that blocks."""
+        return not any(failure.severity == "block" for failure in self.failures)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all suites say of one build."""
+
+    suites: list[SuiteVerdict]
+
+    @property
+    def passed(self) -> bool:
+        """Every suite passed."""
+        return all(suite.passed for suite in self.suites)
+
+
+def judge(build_db: Path, settings: Settings) -> Verdict:
+    """Runs every check on the build database, which is opened read-only.
+
+    Args:
+        build_db: the build database, which nobody has open for writing.
+        settings: the site's limits.
+
+    Returns:
+        The verdict. A check that cannot be judged (table or column missing) is a blocking failure that says so.
+
+    Raises:
+        duckdb.IOException: the database is missing or locked.
+    """
+    all_checks = checks(settings)
+    validate = new_validator()
+    with duckdb.connect(build_db, read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        return Verdict([_judge_suite(con, suite, all_checks, validate) for suite in SUITES])
+
+
+def record(con: duckdb.DuckDBPyConnection, build_id: str, verdict: Verdict) -> None:
+    """Writes the verdict for this build into ops.verdict, one row per suite, in place of an earlier one."""
+    con.execute(VERDICT_DDL)
+    con.begin()
+    con.execute("delete from ops.verdict where build_id = ?", [build_id])
+    for suite in verdict.suites:
+        failures = json.dumps([asdict(failure) for failure in suite.failures], ensure_ascii=False)
+        con.execute(
+            "insert into ops.verdict values (?, ?, ?, ?, ?, ?, now())",
+            [build_id, suite.suite, suite.passed, suite.checks_run, len(suite.failures), failures],
+        )
+    con.commit()
+
+
+def _judge_suite(
+    con: duckdb.DuckDBPyConnection, suite: Suite, all_checks: Sequence[RowCheck | OffenderCheck], validate: Validate
+) -> SuiteVerdict:
+    of_suite = [check for check in all_checks if check.suite == suite]
+    offender_checks = [check for check in of_suite if isinstance(check, OffenderCheck)]
+    row_checks: dict[str, list[RowCheck]] = defaultdict(list)
+    for check in of_suite:
+        if isinstance(check, RowCheck):
+            row_checks[check.table].append(check)
+    failed = _judge_offenders(con, offender_checks, validate)
+    for table, checks_of_table in row_checks.items():
+        failed |= _judge_rows(con, table, checks_of_table, validate)
+    return SuiteVerdict(suite, len(of_suite), [failed[check] for check in of_suite if check in failed])
+
+
+def _judge_offenders(
+    con: duckdb.DuckDBPyConnection, offender_checks: Sequence[OffenderCheck], validate: Validate
+) -> dict[Check, Failure]:
+    """One frame for the whole suite, a row for each check: the number of its offenders must be 0."""
+    failed: dict[Check, Failure] = {}
+    found: dict[int, Broken] = {}
+    for number, check in enumerate(offender_checks):
+        try:
+            found[number] = _offenders(con, check)
+        except duckdb.Error as error:
+            failed[check] = _cannot_judge(check, str(error))
+    counts = [broken.rows for broken in found.values()]
+    frame = con.execute("select unnest(?) as number, unnest(?) as offenders", [list(found), counts]).df()
+    broken = validate(frame, NO_OFFENDERS, ["number"]).get("offenders", Broken(0, []))
+    if broken.reason:
+        return failed | {check: _cannot_judge(check, broken.reason) for check in offender_checks if check not in failed}
+    for sample in broken.samples:
+        number = int(str(sample["number"]))
+        failed[offender_checks[number]] = _failure(offender_checks[number], found[number])
+    return failed
+
+
+def _offenders(con: duckdb.DuckDBPyConnection, check: OffenderCheck) -> Broken:
+    relation = con.execute(
+        f"select count(*) over (), columns(*)::varchar from ({check.offenders}) order by all limit {SAMPLES}"
+    )
+    names = [column[0] for column in relation.description[1:]]
+    rows = relation.fetchall()
+    return Broken(rows[0][0] if rows else 0, [dict(zip(names, row[1:], strict=True)) for row in rows])
+
+
+def _judge_rows(
+    con: duckdb.DuckDBPyConnection, table: str, row_checks: Sequence[RowCheck], validate: Validate
+) -> dict[Check, Failure]:
+    """The rows of one table, chunk by chunk; of each chunk only keys and checked columns are held."""
+    check_of = {f"value_{number}": check for number, check in enumerate(row_checks)}
+    expected = {name: check.expectation for name, check in check_of.items()}
+    keys = {f"key_{number}": key for number, key in enumerate(TABLES[table].key)}
+    broken: dict[str, Broken] = {}
+    try:
+        for frame in _frames(con, table, keys, check_of):
+            for name, found in validate(frame, expected, list(keys)).items():
+                broken[name] = _together(broken.get(name), found)
+    except duckdb.Error as error:
+        return {check: _cannot_judge(check, str(error)) for check in row_checks}
+    labels = keys | {name: check.column for name, check in check_of.items()}
+    return {check_of[name]: _failure(check_of[name], _relabelled(found, labels)) for name, found in broken.items()}
+
+
+def _frames(
+    con: duckdb.DuckDBPyConnection, table: str, keys: Mapping[str, str], check_of: Mapping[str, RowCheck]
+) -> Iterator[Frame]:
+    """At least one frame: an empty table is judged too."""
+    columns = [f'"{key}"::varchar as {name}' for name, key in keys.items()]
+    columns += [f"""{check.expression or f'"{check.column}"'} as {name}""" for name, check in check_of.items()]
+    rows = con.execute(f"select {', '.join(columns)} from {table}")
+    yield (frame := rows.fetch_df_chunk(VECTORS_PER_CHUNK))
+    while len(frame):
+        frame = rows.fetch_df_chunk(VECTORS_PER_CHUNK)
+        if len(frame):
+            yield frame
+
+
+def _together(earlier: Broken | None, later: Broken) -> Broken:
+    if earlier is None:
+        return later
+    return Broken(earlier.rows + later.rows, [*earlier.samples, *later.samples], earlier.reason or later.reason)
+
+
+def _relabelled(found: Broken, labels: Mapping[str, str]) -> Broken:
+    return Broken(
+        found.rows, [{labels[name]: value for name, value in sample.items()} for sample in found.samples], found.reason
+    )
+
+
+def _failure(check: Check, found: Broken) -> Failure:
+    if found.reason:
+        return _cannot_judge(check, found.reason)
+    samples = [", ".join(f"{name}={value}" for name, value in sample.items()) for sample in found.samples[:SAMPLES]]
+    examples = f", e.g. {'; '.join(samples)}" if samples else ""
+    verb = "does" if found.rows == 1 else "do"
+    return Failure(
+        table=check.table,
+        column=check.column,
+        rule=check.rule,
+        severity=check.severity,
+        rows=found.rows,
+        samples=samples,
+        sentence=(
+            f"{_subject(check)}: {check.rule}; {found.rows} {'row' if found.rows == 1 else 'rows'} {verb} not agree"
+            f"{examples}. {check.advice}"
+        ),
+    )
+
+
+def _cannot_judge(check: Check, reason: str) -> Failure:
+    """Blocks whatever the check's severity is: nothing is known about the table."""
+    first_line = reason.strip().splitlines()[0]
+    return Failure(
+        table=check.table,
+        column=check.column,
+        rule=check.rule,
+        severity="block",
+        rows=0,
+        samples=[],
+        sentence=f"{_subject(check)}: could not be judged whether {check.rule}: {first_line}",
+    )
+
+
+def _subject(check: Check) -> str:
+    return f"{check.table}.{check.column}" if check.column and "," not in check.column else check.table

@@ -1,0 +1,82 @@
+"""The only place that knows Great Expectations: one frame in, the checks that do not hold out.
+
+No file, no network, no store: an ephemeral context. Where frames come from and what a failure means is gate.py's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from expectations.suites import Expectation
+
+Frame = Any  # a pandas data frame, as DuckDB makes it: pandas comes without types
+
+LISTED = 1000  # rows that are named of those that break a check; the rest is only counted
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Rows of one frame that break a check: how many, and some of them (column -> value).
+
+    ``reason`` is set instead where Great Expectations could not judge the column.
+    """
+
+    rows: int
+    samples: list[Mapping[str, object]]
+    reason: str | None = None
+
+
+# frame, what is expected of which column, columns that name a row -> the columns that break it
+Validate = Callable[[Frame, Mapping[str, Expectation], Sequence[str]], dict[str, Broken]]
+
+
+def new_validator() -> Validate:
+    """Great Expectations as one function. It is imported here because that takes seconds and only the gate needs it."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # a closed network: nothing may wait for a host
+    import great_expectations as gx
+    from great_expectations import expectations as gxe
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    frames = context.data_sources.add_pandas("build").add_dataframe_asset("frame")
+    batches = frames.add_batch_definition_whole_dataframe("whole")
+
+    def validate(frame: Frame, expected: Mapping[str, Expectation], keys: Sequence[str]) -> dict[str, Broken]:
+        suite = gx.ExpectationSuite(
+            name="one frame",
+            expectations=[
+                getattr(gxe, expectation.kind)(column=column, **expectation.arguments)
+                for column, expectation in expected.items()
+            ],
+        )
+        outcome = batches.get_batch(batch_parameters={"dataframe": frame}).validate(
+            suite,
+            result_format={
+                "result_format": "SUMMARY",
+                "unexpected_index_column_names": list(keys),
+                "partial_unexpected_count": LISTED,
+            },
+        )
+        return {
+            result.expectation_config.kwargs["column"]: _broken(result)
+            for result in outcome.results
+            if result.expectation_config is not None and not result.success
+        }
+
+    return validate
+
+
+def _broken(result: Any) -> Broken:  # noqa: ANN401 - Great Expectations has no types here
+    if "unexpected_count" not in result.result:
+        return Broken(0, [], reason=_first_message(result.exception_info))
+    return Broken(result.result["unexpected_count"], result.result.get("partial_unexpected_index_list", []))
+
+
+def _first_message(exception_info: Mapping[str, Any]) -> str:
+    """One exception, or one per metric that the expectation needs."""
+    single = exception_info.get("exception_message")
+    return str(single or next(info["exception_message"] for info in exception_info.values() if isinstance(info, dict)))

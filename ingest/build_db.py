@@ -1,0 +1,154 @@
+"""Opening the build database and keeping a second run out: who may write to it, and whose it is.
+
+What is written into it lives in ``ingest/raw_load.py`` (raw tables) and in dbt (everything else).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from ingest.problems import UserError
+from ingest.pseudonymise import Key, WrongKey
+from ingest.reference import reference_ddl
+from ingest.site import Site
+
+SCHEMA_VERSION = 1
+PATIENCE_S = 3.0  # the inbox sensor and 'status' look into the database for a moment
+
+
+class BuildUnavailable(UserError):
+    """The build database cannot be used now, or not for this site."""
+
+
+class AlreadyRunning(UserError):
+    """Another run of this site is going on."""
+
+
+def raw_ddl() -> str:
+    """SQL that makes every raw table that is not there yet."""
+    return Path(__file__).with_name("raw_schema.sql").read_text("utf-8") + reference_ddl()
+
+
+@contextmanager
+def run_lock(site: Site) -> Iterator[None]:
+    """Keep every other process from running this site; entering again in the same process is allowed.
+
+    Raises:
+        AlreadyRunning: another process runs the site.
+        BuildUnavailable: the lock file cannot be made.
+    """
+    path = _build_folder(site) / "run.lock"
+    lock = FileLock(path, timeout=0, is_singleton=True, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AlreadyRunning(
+            f"Another run of site '{site.config.site_id}' is going on; wait for its end (its lock: {path})."
+        ) from None
+    except OSError as error:
+        raise BuildUnavailable(f"The lock file {path} cannot be made ({error.strerror}).") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def open_build(site: Site, key: Key) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The build database of a site, made if absent, with all raw tables; closed at the end.
+
+    Raises:
+        BuildUnavailable: it cannot be written, is in use, is damaged, or belongs to another site or version.
+        WrongKey: its patients were keyed with another key.
+    """
+    _build_folder(site)
+    with _connected(site.build_db, read_only=False) as con:
+        site.build_db.chmod(0o600)
+        con.execute("begin")
+        con.execute(raw_ddl())
+        con.execute(
+            "insert into raw.warehouse select ?, ?, ?, ? where not exists (from raw.warehouse)",
+            [SCHEMA_VERSION, site.config.site_id, key.key_id, datetime.now(UTC)],
+        )
+        con.execute("commit")
+        _check_owner(con, site, key)
+        yield con
+
+
+@contextmanager
+def look_into_build(site: Site, key: Key) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The existing build database, to read only.
+
+    Raises:
+        BuildUnavailable, WrongKey: as ``open_build``.
+    """
+    with _connected(site.build_db, read_only=True) as con:
+        _check_owner(con, site, key)
+        yield con
+
+
+@contextmanager
+def _connected(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    con = _connect(path, read_only=read_only)
+    try:
+        con.execute("set timezone = 'UTC'")
+        yield con
+    finally:
+        con.close()  # what was begun and not committed is rolled back
+
+
+def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return duckdb.connect(path, read_only=read_only)
+        except duckdb.Error as error:
+            is_locked = "lock" in str(error)
+            if is_locked and time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            what = "is in use by another process; wait until that ends" if is_locked else _first_sentence(error)
+            raise BuildUnavailable(f"The build database {path} {what}.") from None
+
+
+def _first_sentence(error: duckdb.Error) -> str:
+    return f"cannot be opened ({str(error).splitlines()[0]}); if it is damaged, move it away and run again"
+
+
+def _build_folder(site: Site) -> Path:
+    folder = site.build_db.parent
+    try:
+        site.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)  # group may pass on to what is published
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise BuildUnavailable(
+            f"The folder {folder} cannot be made ({error.strerror}); correct data_dir in site.yaml or its rights."
+        ) from None
+    return folder
+
+
+def _check_owner(con: duckdb.DuckDBPyConnection, site: Site, key: Key) -> None:
+    row = con.execute("select schema_version, site_id, key_id from raw.warehouse").fetchone()
+    version, site_id, key_id = row if row else (SCHEMA_VERSION, site.config.site_id, key.key_id)
+    if site_id != site.config.site_id:
+        raise BuildUnavailable(
+            f"The build database {site.build_db} belongs to site '{site_id}', and site.yaml says "
+            f"'{site.config.site_id}'; give each site its own data_dir."
+        )
+    if version != SCHEMA_VERSION:
+        raise BuildUnavailable(
+            f"The build database {site.build_db} has schema version {version}, and this program needs "
+            f"{SCHEMA_VERSION}; run 'doseledger rebuild'."
+        )
+    if key_id != key.key_id:
+        raise WrongKey(
+            f"The warehouse of site '{site_id}' was made with the pseudonymisation key {key_id}, and this run has "
+            f"{key.key_id}; give the former key (DOSELEDGER_KEY or DOSELEDGER_KEY_FILE)."
+        )

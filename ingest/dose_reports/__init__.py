@@ -1,0 +1,9 @@
+"""X-ray dose reports: DICOM bytes in, one frozen record out, or a refusal with its reason.
+
+Folders, networks and tables are not known here: see ingest.sources and ingest.raw_load.
+"""
+
+from ingest.dose_reports.reader import read_dose_report
+from ingest.dose_reports.scrub import scrub
+
+__all__ = ["read_dose_report", "scrub"]

@@ -1,0 +1,191 @@
+"""The tables of codes: which (scheme, code value) means which concept, value or column of a dose report.
+
+Only data is here: PS3.16 codes with their retired and SNOMED synonyms, and the unit and scale of each column.
+SNM3 and 99SDM are names of SRT (tree.py); every SRT code stands beside its SCT successor (PS3.16 annex O).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from ingest.dose_reports.tree import Code
+from ingest.records import EventType, Modality, Plane
+
+Concepts = tuple[Code, ...]
+"""The codes of one concept; those in front are preferred."""
+
+
+def dcm(*values: str) -> Concepts:
+    """Codes of scheme DCM."""
+    return tuple(("DCM", value) for value in values)
+
+
+def snomed(srt: str, sct: str) -> Concepts:
+    """A SNOMED concept under its retired and its present code."""
+    return ("SRT", srt), ("SCT", sct)
+
+
+DOSE_REPORT_TITLE = dcm("113701")
+# Titles of private reports that hold dose but that nobody outside the vendor can read safely: quarantined by name.
+PRIVATE_DOSE_TITLES: Mapping[Code, str] = {("99SMS_RADSUM", "C-10"): "Siemens radiation summary (99SMS_RADSUM)"}
+
+# Root
+PROCEDURE_REPORTED = dcm("121058")
+SCOPE = dcm("113705")
+DEVICE_SERIAL = dcm("121016")
+PHYSICAL_LOCATION = dcm("121017")
+PATIENT_NAME = dcm("121029")
+
+# Containers
+ACCUMULATED_PROJECTION = dcm("113702")
+PROJECTION_EVENT = dcm("113706")
+FILTERS = dcm("113771")
+ACCUMULATED_CT = dcm("113811")
+CT_EVENT = dcm("113819")
+CT_EVENT_PARTS = dcm("113822", "113831", "113829")  # acquisition parameters, source parameters, dose
+
+# Items that are no number
+EVENT_UID = dcm("113769", "113853")  # the second is retired
+STARTED = dcm("111526")
+EVENT_TYPE = dcm("113721")
+PLANE = dcm("113764")
+PROTOCOL = dcm("125203")
+TARGET_REGION = dcm("123014")
+ANATOMY = snomed("T-D0005", "91723000")
+LATERALITY = snomed("G-C171", "272741003")
+FILTER_MATERIAL = dcm("113757")
+FILTER_TYPE = dcm("113772")
+CTDI_PHANTOM = dcm("113835")
+BREAST_COMPRESSION = dcm("111633", "111647", "111648", "111649")  # thickness, force, pressure, contact area
+
+# Coded values
+SCOPES: Mapping[Code, str] = {
+    ("DCM", "113014"): "study",
+    ("DCM", "113015"): "series",
+    ("DCM", "113016"): "performed procedure step",
+    ("DCM", "113852"): "irradiation event",
+    ("DCM", "113970"): "procedure step to this point",
+}
+PLANES: Mapping[Code, Plane] = {("DCM", "113622"): "single", ("DCM", "113620"): "A", ("DCM", "113621"): "B"}
+ALL_PLANES: Code = ("DCM", "113890")
+EVENT_TYPES: Mapping[Code, EventType] = {
+    **dict.fromkeys(snomed("P5-06000", "44491008"), "fluoroscopy"),
+    ("DCM", "113611"): "stationary_acquisition",
+    ("DCM", "113612"): "stepping_acquisition",
+    ("DCM", "113613"): "rotational_acquisition",
+}
+MODALITIES: Mapping[Code, Modality] = {
+    ("DCM", "113704"): "projection",
+    **dict.fromkeys(snomed("P5-40010", "71651007"), "projection"),  # mammography
+    **dict.fromkeys(snomed("P5-08000", "77477000"), "ct"),
+}
+TEMPLATES: Mapping[str, Modality] = {"10001": "projection", "10011": "ct"}
+PHANTOMS: Mapping[Code, str] = {("DCM", "113690"): "head_16", ("DCM", "113691"): "body_32"}
+LATERALITIES: Mapping[Code, Literal["left", "right"]] = {
+    **dict.fromkeys(snomed("G-A100", "24028007"), "right"),
+    **dict.fromkeys(snomed("T-04020", "73056007"), "right"),
+    **dict.fromkeys(snomed("G-A101", "7771000"), "left"),
+    **dict.fromkeys(snomed("T-04030", "80248007"), "left"),
+}
+COPPER = frozenset({("SRT", "C-127F9"), ("SRT", "C-12700"), ("SCT", "66925006")})
+NO_FILTER = frozenset(dcm("111609"))
+
+# Body regions that conversion factors and the rule "target region breast" need. Others keep "SCHEME:code".
+REGIONS: Mapping[Code, str] = {
+    code: name
+    for name, codes in {
+        "breast": snomed("T-04000", "76752008"),
+        "breast_left": snomed("T-04030", "80248007"),
+        "breast_right": snomed("T-04020", "73056007"),
+        "head": snomed("T-D1100", "69536005"),
+        "neck": snomed("T-D1600", "45048000"),
+        "head_and_neck": snomed("T-D1000", "774007"),
+        "chest": snomed("T-D3000", "51185008"),
+        "heart": snomed("T-32000", "80891009"),
+        "abdomen": snomed("T-D4000", "113345001"),
+        "pelvis": snomed("T-D6000", "12921003"),
+        "abdomen_and_pelvis": snomed("R-FAB57", "416949008"),
+        "chest_and_abdomen": snomed("R-FAB55", "416550000"),
+        "chest_abdomen_and_pelvis": snomed("R-FAB56", "416775004"),
+        "entire_body": snomed("T-D0010", "38266002"),
+        "upper_limb": snomed("T-D8000", "53120007"),
+        "lower_limb": snomed("T-D9000", "61685007"),
+    }.items()
+    for code in codes
+}
+
+# Numbers. UCM is how GE ESP writes UCUM in half of its items.
+UNIT_SCHEMES = frozenset({"UCUM", "UCM"})
+DOSE_DIGITS, OTHER_DIGITS = 12, 6  # decimals of raw.dose_total and raw.irradiation_event
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number of a dose report and where it goes.
+
+    Attributes:
+        column: field of the record, or quantity of a total.
+        concepts: codes that mean it.
+        kind: which units fit (first word in ingest.units.DICOM_UNITS).
+        digits: decimals that are stored.
+        factor: from the kind's canonical unit to the column's.
+        is_signed: may be negative.
+    """
+
+    column: str
+    concepts: Concepts
+    kind: str
+    digits: int = OTHER_DIGITS
+    factor: Decimal = Decimal(1)
+    is_signed: bool = False
+
+
+PROJECTION_TOTALS = (
+    Quantity("kap", dcm("113722"), "kap", DOSE_DIGITS),
+    Quantity("kap_fluoro", dcm("113726"), "kap", DOSE_DIGITS),
+    Quantity("kap_acquisition", dcm("113727"), "kap", DOSE_DIGITS),
+    Quantity("ka_r", dcm("113725"), "kerma", DOSE_DIGITS),
+    Quantity("ka_r_fluoro", dcm("113728"), "kerma", DOSE_DIGITS),
+    Quantity("ka_r_acquisition", dcm("113729"), "kerma", DOSE_DIGITS),
+    Quantity("fluoro_time", dcm("113730"), "time", DOSE_DIGITS),
+    Quantity("acquisition_time", dcm("113855"), "time", DOSE_DIGITS),
+)
+BREAST_TOTAL = Quantity("agd", dcm("111637"), "kerma", DOSE_DIGITS)
+CT_TOTALS = (Quantity("dlp", dcm("113813"), "dlp", DOSE_DIGITS),)
+
+# Exposure time 113735 and event UID 113853 are retired codes that Siemens still sends.
+_EXPOSURE = (
+    Quantity("duration_s", dcm("113742"), "time"),
+    Quantity("exposure_time_ms", dcm("113824", "113735"), "time", factor=Decimal(1000)),
+    Quantity("kvp", dcm("113733"), "voltage"),
+    Quantity("tube_current_ma", dcm("113734", "113767"), "current"),
+)
+PROJECTION_NUMBERS = (
+    *_EXPOSURE,
+    Quantity("number_of_pulses", dcm("113768"), "number"),
+    Quantity("pulse_rate_per_s", dcm("113791"), "frequency"),
+    Quantity("kap_gy_cm2", dcm("122130"), "kap", DOSE_DIGITS),
+    Quantity("ka_r_mgy", dcm("113738"), "kerma", DOSE_DIGITS),
+    Quantity("primary_angle_deg", dcm("112011"), "angle", is_signed=True),
+    Quantity("secondary_angle_deg", dcm("112012"), "angle", is_signed=True),
+    Quantity("collimated_field_area_cm2", dcm("113790"), "area"),
+    Quantity("agd_mgy", dcm("111631"), "kerma", DOSE_DIGITS),
+)
+CT_NUMBERS = (
+    *_EXPOSURE,
+    Quantity("dlp_mgy_cm", dcm("113838"), "dlp", DOSE_DIGITS),
+    Quantity("ctdi_vol_mgy", dcm("113830"), "kerma", DOSE_DIGITS),
+)
+COPPER_THICKNESS = Quantity("copper_filter_mm", dcm("113773", "113758"), "length")  # maximum, else minimum
+
+KNOWN_DCM_VALUES = frozenset(
+    code[1]
+    for concepts in (
+        *(q.concepts for q in (*PROJECTION_TOTALS, BREAST_TOTAL, *CT_TOTALS, *PROJECTION_NUMBERS, *CT_NUMBERS)),
+        *(ACCUMULATED_PROJECTION, PROJECTION_EVENT, ACCUMULATED_CT, CT_EVENT, CT_EVENT_PARTS, EVENT_UID, STARTED),
+    )
+    for code in concepts
+)

@@ -1,0 +1,144 @@
+"""Bytes of a file into a whole, checked DICOM data set of a dose report's class, or a refusal.
+
+Here are file header, transfer syntax and SOP class; what the data set says is read by other modules.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom.config import IGNORE
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import UID
+
+from ingest.dose_reports.structure import BrokenStructureError, Syntax, check_structure, read_element
+from ingest.dose_reports.text import Decoder
+from ingest.dose_reports.tree import raw
+from ingest.records import Refused
+
+PREAMBLE_BYTES = 132  # 128 free bytes and "DICM"
+MAX_INFLATED_BYTES = 256 * 1024 * 1024  # a deflated data set may not grow beyond this
+
+SYNTAXES = {
+    "1.2.840.10008.1.2": Syntax(is_implicit=True, is_little_endian=True),
+    "1.2.840.10008.1.2.1": Syntax(is_implicit=False, is_little_endian=True),
+    "1.2.840.10008.1.2.1.99": Syntax(is_implicit=False, is_little_endian=True),
+    "1.2.840.10008.1.2.2": Syntax(is_implicit=False, is_little_endian=False),
+}
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+XRAY_DOSE_SR = "1.2.840.10008.5.1.4.1.1.88.67"
+GENERAL_SRS = frozenset({"1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.88.33"})  # a dose report by title
+ENHANCED_XRAY_DOSE_SR = "1.2.840.10008.5.1.4.1.1.88.76"
+
+MEDIA_CLASS, MEDIA_SYNTAX, SENDER_AE = 0x00020002, 0x00020010, 0x00020016
+SOP_CLASS, CHARACTER_SET = 0x00080016, 0x00080005
+_LEGAL_UID = re.compile(r"[0-9.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFile:
+    """A whole data set of a class that may be a dose report.
+
+    Attributes:
+        data: the data set, values not converted yet.
+        sop_class_uid: of the data set.
+        sender_ae: (0002,0016), or None.
+        decoder: for the text of this data set.
+    """
+
+    data: Dataset
+    sop_class_uid: str
+    sender_ae: str | None
+    decoder: Decoder
+
+    @property
+    def is_dose_class(self) -> bool:
+        """Its class alone says that it is an X-ray dose report."""
+        return self.sop_class_uid == XRAY_DOSE_SR
+
+
+def open_dicom(data: bytes) -> DicomFile:
+    """Read and check a DICOM file.
+
+    Args:
+        data: the whole file.
+
+    Raises:
+        Refused: ``not_dose`` (no DICOM file, or a class that never is an X-ray dose report) or ``quarantined``
+            (damaged, or a dose report of a class or transfer syntax that is not read).
+    """
+    if data[PREAMBLE_BYTES - 4 : PREAMBLE_BYTES] != b"DICM":
+        raise Refused("not_dose", "not a DICOM file: the DICM mark at byte 128 is missing")
+    try:
+        header, body = _split(data)
+        _refuse_class(_uid(header, MEDIA_CLASS))  # before anything else: images need not be whole nor readable
+        body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
+        check_structure(body, syntax)
+    except BrokenStructureError as broken:
+        raise Refused("quarantined", f"the DICOM structure is damaged: {broken}") from broken
+    dataset = read_dataset(BytesIO(body), syntax.is_implicit, syntax.is_little_endian)
+    sop_class = _uid(dataset, SOP_CLASS)
+    if sop_class is None:
+        raise Refused("quarantined", "the object does not say its SOP class (0008,0016)")
+    _refuse_class(sop_class)
+    decoder = Decoder(raw(dataset, CHARACTER_SET))
+    return DicomFile(dataset, sop_class, decoder.text(raw(header, SENDER_AE)) or None, decoder)
+
+
+def _split(data: bytes) -> tuple[Dataset, bytes]:
+    """The file meta information (group 0002, always explicit little endian) and the bytes behind it."""
+    syntax = Syntax(is_implicit=False, is_little_endian=True)
+    at = PREAMBLE_BYTES
+    while data[at : at + 2] == b"\x02\x00":
+        head = read_element(data, at, len(data), syntax)
+        at = head.start + head.length
+    header = data[PREAMBLE_BYTES:at]
+    check_structure(header, syntax)
+    return read_dataset(BytesIO(header), is_implicit_VR=False, is_little_endian=True), data[at:]
+
+
+def _decoded(body: bytes, transfer_syntax: str | None) -> tuple[bytes, Syntax]:
+    """The data set's bytes, inflated where they are deflated, and how they are encoded."""
+    if transfer_syntax not in SYNTAXES:
+        named = class_name(transfer_syntax) if transfer_syntax else "none"
+        raise Refused("quarantined", f"its transfer syntax is not one of a structured report: {named}")
+    if transfer_syntax == DEFLATED:
+        body = _inflated(body)
+    return body, SYNTAXES[transfer_syntax]
+
+
+def _inflated(body: bytes) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(body, MAX_INFLATED_BYTES)
+    except zlib.error as error:
+        raise BrokenStructureError("its deflated data set cannot be inflated") from error
+    if inflater.unconsumed_tail:
+        raise BrokenStructureError(f"its deflated data set grows beyond {MAX_INFLATED_BYTES} bytes")
+    if not inflater.eof:
+        raise BrokenStructureError("its deflated data set is cut off")
+    return inflated
+
+
+def _refuse_class(sop_class: str | None) -> None:
+    if sop_class is None or sop_class == XRAY_DOSE_SR or sop_class in GENERAL_SRS:
+        return
+    if sop_class == ENHANCED_XRAY_DOSE_SR:
+        raise Refused("quarantined", f"this kind of dose report is not read yet: {class_name(sop_class)}")
+    raise Refused("not_dose", f"no X-ray dose report but: {class_name(sop_class)}")
+
+
+def class_name(uid: str) -> str:
+    """The standard's name of a UID, else the UID itself; an illegal one is not repeated."""
+    if not _LEGAL_UID.fullmatch(uid):
+        return "an illegal UID"
+    return str(UID(uid, IGNORE).name)
+
+
+def _uid(data: Dataset, tag: int) -> str | None:
+    return raw(data, tag).decode("ascii", "replace").strip("\x00 ") or None

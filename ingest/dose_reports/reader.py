@@ -1,0 +1,149 @@
+"""Bytes of one DICOM object into a dose report record, or a refusal: the one entry of this package.
+
+Which parts there are is said here; how each is read lies in its module. Rooms, classes, versions and totals over
+several reports are decided in dbt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ingest.dose_reports import codes, ct, events, header, projection
+from ingest.dose_reports.dicom_file import DicomFile, class_name, open_dicom
+from ingest.dose_reports.findings import Findings
+from ingest.dose_reports.header import Header
+from ingest.dose_reports.scrub import scrub
+from ingest.dose_reports.tree import CONCEPT_NAME, Children, code_of
+from ingest.dose_reports.values import Reading
+from ingest.records import DoseReport, IrradiationEvent, Modality, Refused
+
+
+def read_dose_report(data: bytes, transfer_ae: str | None = None) -> DoseReport:
+    """Read one X-ray dose report (projection, CT, mammography or radiography).
+
+    Args:
+        data: the whole DICOM file; the caller bounds its size.
+        transfer_ae: AE title of the sender where the object came over the network and names none itself.
+
+    Returns:
+        The report in the units of ``ingest.records``; free text is freed of the patient's name, ID and birth date.
+
+    Raises:
+        Refused: ``not_dose`` (no DICOM, or an object of another kind, which is named) or ``quarantined`` (damaged,
+            or a dose report that cannot be read safely).
+    """
+    file = open_dicom(data)
+    _refuse_other_titles(file)
+    reading = Reading(file.decoder, Findings())
+    attributes = Header(file.data, reading)
+    root = Children.of(file.data)
+    if not root.items:  # a file cut off between two elements is whole as far as it goes
+        raise Refused("quarantined", "a dose report without content (0040,A730): perhaps it is cut off")
+    report = _assembled(file, attributes, root, transfer_ae)
+    if file.decoder.rule != "stated":
+        reading.findings.add("charset_fallback", f"text is not legal in its character set: {file.decoder.rule}")
+    return _freed(replace(report, charset_rule=file.decoder.rule, findings=reading.findings.all()))
+
+
+def _refuse_other_titles(file: DicomFile) -> None:
+    """Refuse a structured report whose title is not that of an X-ray dose report."""
+    title = code_of(file.data, CONCEPT_NAME)
+    if title in codes.DOSE_REPORT_TITLE:
+        return
+    private = None if title is None else codes.PRIVATE_DOSE_TITLES.get(title)
+    if private is not None:
+        raise Refused("quarantined", f"a private dose report that is not read: {private}")
+    if file.is_dose_class:
+        raise Refused("quarantined", "an X-ray dose report whose title is not 113701 DCM")
+    raise Refused("not_dose", f"no X-ray dose report but: {class_name(file.sop_class_uid)} with another title")
+
+
+def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae: str | None) -> DoseReport:
+    """The report as it stands in the object, not yet freed of the patient."""
+    reading = attributes.reading
+    sop_instance_uid = attributes.uid(header.SOP_INSTANCE_UID)
+    if sop_instance_uid is None:
+        raise Refused("quarantined", "the SOP Instance UID (0008,0018) is missing or illegal")
+    template_id = attributes.template_id()
+    modality = _modality(root, template_id, reading)
+    events.note_unknown_schemes(root, reading)
+    offset = attributes.utc_offset_min()
+    patient = attributes.patient(root)
+    study_date = attributes.day(header.STUDY_DATE)
+    serial, serial_sr = attributes.text(header.SERIAL), reading.text(root, codes.DEVICE_SERIAL)
+    part = ct if modality == "ct" else projection
+    return DoseReport(
+        patient=patient,
+        sop_instance_uid=sop_instance_uid,
+        sop_class_uid=file.sop_class_uid,
+        study_instance_uid=attributes.uid(header.STUDY_UID),
+        series_instance_uid=attributes.uid(header.SERIES_UID),
+        accession_number=attributes.accession_number(),
+        modality=modality,
+        template_id=template_id,
+        study_description=attributes.text(header.STUDY_DESCRIPTION),
+        requested_procedure=attributes.requested_procedure(),
+        protocol=attributes.text(header.PROTOCOL_NAME),
+        procedure_codes=attributes.procedure_codes(),
+        study_date=study_date,
+        content_local=attributes.content_local(),
+        instance_number=attributes.instance_number(),
+        device_serial=serial,
+        device_serial_sr=serial_sr,
+        station_name=attributes.text(header.STATION),
+        ae_title=attributes.text(header.STATION_AE) or file.sender_ae or transfer_ae,
+        physical_location=reading.text(root, codes.PHYSICAL_LOCATION),
+        manufacturer=attributes.text(header.MANUFACTURER),
+        model=attributes.text(header.MODEL),
+        patient_age_years=attributes.age_years(patient.birth_date, study_date),
+        patient_sex=attributes.sex(),
+        is_scope_event=reading.coded(root, codes.SCOPE, codes.SCOPES) == "irradiation event",
+        charset_rule="",  # known when all text is read
+        totals=part.read_totals(root, reading),
+        events=events.with_uids(part.read_events(root, offset, reading), serial or serial_sr),
+    )
+
+
+def _modality(root: Children, template_id: str | None, reading: Reading) -> Modality:
+    """What the report measures: by its containers, else its template, else the procedure that it says it reports."""
+    has_ct = bool(root.find((*codes.ACCUMULATED_CT, *codes.CT_EVENT)))
+    has_projection = bool(root.find((*codes.ACCUMULATED_PROJECTION, *codes.PROJECTION_EVENT)))
+    if has_ct and has_projection:
+        raise Refused("quarantined", "one report with both CT and projection X-ray dose")
+    if has_ct or has_projection:
+        return "ct" if has_ct else "projection"
+    stated = codes.TEMPLATES.get(template_id or "") or reading.coded(root, codes.PROCEDURE_REPORTED, codes.MODALITIES)
+    if stated is None:
+        raise Refused("quarantined", "a dose report with neither dose containers nor a known template or procedure")
+    return stated
+
+
+def _freed(report: DoseReport) -> DoseReport:
+    """The report with all text that a person or a device's user typed freed of the patient."""
+
+    def free(text: str | None) -> str | None:
+        return None if text is None else scrub(text, report.patient)
+
+    return replace(
+        report,
+        accession_number=free(report.accession_number),
+        study_description=free(report.study_description),
+        requested_procedure=free(report.requested_procedure),
+        protocol=free(report.protocol),
+        procedure_codes=tuple(scrub(code, report.patient) for code in report.procedure_codes),
+        station_name=free(report.station_name),
+        physical_location=free(report.physical_location),
+        template_id=free(report.template_id),
+        events=tuple(_freed_event(event, free) for event in report.events),
+        findings=tuple(replace(f, message=scrub(f.message, report.patient)) for f in report.findings),
+    )
+
+
+def _freed_event(event: IrradiationEvent, free: Callable[[str | None], str | None]) -> IrradiationEvent:
+    return replace(
+        event,
+        started_raw=event.started_raw if event.started_local else free(event.started_raw),
+        acquisition_protocol=free(event.acquisition_protocol),
+        target_region=free(event.target_region),
+    )

@@ -1,0 +1,85 @@
+"""Frees a text (or path) from the patient's name, ID and birth date: each occurrence becomes ``***``.
+
+Pure text work on one patient. Keyed hashes of patients are made in ingest.pseudonymise.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from ingest.records import Patient
+
+HIDDEN = "***"
+SHORTEST_NAME = 3  # letters; shorter parts ("de", "Al") stand in too many words
+ANYWHERE_NAME = 6  # letters from which a name is hidden inside a longer word too
+ANYWHERE_ID = 4  # characters from which an ID is hidden inside a longer word too; shorter ones only on their own
+_BIRTH_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%Y")
+# Scripts that put no blanks between words: a name of two characters is a whole name there.
+_DENSE_SCRIPT = re.compile(  # kana, Chinese characters, and Hangul taken apart by folding
+    "[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff]"
+)
+
+
+def scrub(text: str, patient: Patient) -> str:
+    """The text without the patient's ID, birth date and names.
+
+    Case and accents are ignored. Parts of a name need three letters (two in Chinese, Japanese and Korean); parts below
+    six letters, and IDs below four characters, are hidden only where they are a word of their own, so that a patient
+    called Ana does not empty every "analysis". Parts that follow each other directly count as one word.
+    """
+    pattern = _pattern(patient)
+    if pattern is None or not text:
+        return text
+    folded, origin = _folded(text)
+    result, end = [], 0
+    for found in pattern.finditer(folded):
+        result += [text[end : origin[found.start()]], HIDDEN]
+        end = origin[found.end()]
+    return "".join([*result, text[end:]])
+
+
+@lru_cache(maxsize=1)  # one report's texts are freed one after the other
+def _pattern(patient: Patient) -> re.Pattern[str] | None:
+    alternatives = [*_ids(patient), *_names(patient)]
+    return re.compile("|".join(alternatives)) if alternatives else None
+
+
+def _ids(patient: Patient) -> list[str]:
+    patterns = []
+    identity = _folded((patient.patient_id or "").strip())[0]
+    if identity:
+        quoted = re.escape(identity)
+        patterns.append(quoted if len(identity) >= ANYWHERE_ID else rf"(?<![^\W_]){quoted}(?![^\W_])")
+    if patient.birth_date is not None:
+        patterns += [rf"(?<!\d){re.escape(patient.birth_date.strftime(f))}(?!\d)" for f in _BIRTH_FORMATS]
+    return patterns
+
+
+def _names(patient: Patient) -> list[str]:
+    parts = {_folded(part)[0] for name in patient.names for part in _words(name)}
+    dense = {p for p in parts if len(p) > 1 and _DENSE_SCRIPT.search(p)}
+    words = sorted({p for p in parts if len(p) >= SHORTEST_NAME} | dense, key=lambda p: (-len(p), p))
+    if not words:
+        return []
+    anywhere = [re.escape(w) for w in words if len(w) >= ANYWHERE_NAME or w in dense]
+    run = rf"(?<![^\W\d_])(?:{'|'.join(map(re.escape, words))})+(?![^\W\d_])"
+    return [run, *anywhere]
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name: runs of letters and the marks that belong to them, in any script."""
+    return "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in name).split()
+
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """The text without case and accents, and the place in the original of each of its characters and its end."""
+    letters, origin = [], []
+    for at, character in enumerate(text):
+        for letter in unicodedata.normalize("NFKD", character).casefold():
+            if not unicodedata.combining(letter):
+                letters.append(letter)
+                origin.append(at)
+    origin.append(len(text))
+    return "".join(letters), origin

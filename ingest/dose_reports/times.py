@@ -1,0 +1,63 @@
+"""DICOM dates, times and UTC offsets as written: DA, TM, DT and Timezone Offset From UTC, never moved.
+
+Which zone applies where the report says none is decided in dbt: it needs the room.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+
+_DATE = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)")  # with points: ACR-NEMA
+_TIME = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?")
+_DATE_TIME = re.compile(r"(\d{8})(\d{4}(?:\d\d(?:\.\d+)?)?)([+-]\d{4})?")
+_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d\d?):?(\d\d)", re.IGNORECASE)
+_ZERO_OFFSETS = frozenset({"Z", "UTC", "GMT"})
+_EARLIEST_OFFSET, _LATEST_OFFSET = -12 * 60, 14 * 60  # PS3.5: DT
+
+
+def parse_date(text: str) -> date | None:
+    """A DA value, or None if it is none."""
+    matched = _DATE.fullmatch(text.strip())
+    try:
+        return date(*map(int, matched.groups())) if matched else None
+    except ValueError:
+        return None
+
+
+def parse_time(text: str) -> timedelta | None:
+    """A TM value with hours and minutes at least, as time since midnight; more than six decimals are cut."""
+    matched = _TIME.fullmatch(text.strip())
+    if not matched:
+        return None
+    hours, minutes, seconds, fraction = matched.groups()
+    if int(hours) > 23 or int(minutes) > 59 or int(seconds or 0) > 59:
+        return None
+    micro = int((fraction or "0")[:6].ljust(6, "0"))
+    return timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0), microseconds=micro)
+
+
+def parse_date_time(text: str) -> tuple[datetime, str | None] | None:
+    """A DT value that says at least the minute: local time without zone, and its UTC suffix if it has one."""
+    matched = _DATE_TIME.fullmatch(text.strip())
+    if not matched:
+        return None
+    local = join(parse_date(matched[1]), parse_time(matched[2]))
+    return (local, matched[3]) if local else None
+
+
+def join(day: date | None, time: timedelta | None) -> datetime | None:
+    """Local date and time of day as one value without zone; None if either is missing."""
+    return None if day is None or time is None else datetime(day.year, day.month, day.day) + time  # noqa: DTZ001
+
+
+def parse_offset(text: str) -> int | None:
+    """Minutes east of UTC: ``-0400``, ``+01:00``, ``UTC-04:00`` (GE), ``Z``; None if it is none of these."""
+    text = text.strip()
+    if text.upper() in _ZERO_OFFSETS:
+        return 0
+    matched = _OFFSET.fullmatch(text)
+    if not matched or int(matched[3]) > 59:
+        return None
+    minutes = (int(matched[2]) * 60 + int(matched[3])) * (-1 if matched[1] == "-" else 1)
+    return minutes if _EARLIEST_OFFSET <= minutes <= _LATEST_OFFSET else None

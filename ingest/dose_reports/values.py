@@ -1,0 +1,131 @@
+"""One value out of the items of a container: numbers by the unit in the item, codes by table, text, UIDs.
+
+Whatever cannot be read for certain is None with a finding that names concept and cause. Where values go is not known
+here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import TypeVar
+
+from ingest.dose_reports.codes import UNIT_SCHEMES, Concepts, Quantity
+from ingest.dose_reports.findings import Findings
+from ingest.dose_reports.text import Decoder
+from ingest.dose_reports.tree import Children, Code, Item, code_of, raw, sequence
+from ingest.units import DICOM_UNITS
+
+MEASURED, NUMBER, UNIT = 0x0040A300, 0x0040A30A, 0x004008EA
+# The raw columns are DECIMAL(28,12) and DECIMAL(18,6): twelve digits before the point fit both with room to spare.
+LARGEST = Decimal(10) ** 11
+_EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")  # DS of PS3.5
+_LEGAL_UID = re.compile(r"[0-9.]{1,64}")
+
+T = TypeVar("T")
+
+
+class Reading:
+    """What reading any value of one report needs: its decoder and the place for its findings."""
+
+    def __init__(self, decoder: Decoder, findings: Findings) -> None:
+        self.decoder = decoder
+        self.findings = findings
+
+    def number(self, children: Children, quantity: Quantity) -> Decimal | None:
+        """A quantity in its column's unit, rounded half-even to its column's digits; None if not stated for certain.
+
+        The first concept that states a value counts. Two different values for one concept are none.
+        """
+        for concept in quantity.concepts:
+            stated = {self._measured(item, quantity) for item in children.find((concept,))} - {None}
+            if len(stated) == 1:
+                return stated.pop()
+            if stated:
+                self.findings.add("several_values", f"{_name(concept)} states {len(stated)} values", _name(concept))
+                return None
+        return None
+
+    def coded(self, children: Children, concepts: Concepts, meanings: Mapping[Code, T]) -> T | None:
+        """The meaning of a coded item; an unknown code is None with a finding, several meanings likewise."""
+        codes = [code for item in children.find(concepts) if (code := item.code) is not None]
+        for code in codes:
+            if code not in meanings:
+                name = _name(concepts[0])
+                self.findings.add("unknown_code", f"{name} has the unknown value {_name(code)}", name)
+        meant = {meanings[code] for code in codes if code in meanings}
+        if len(meant) > 1:
+            self.findings.add("several_values", f"{_name(concepts[0])} has {len(meant)} values", _name(concepts[0]))
+        return meant.pop() if len(meant) == 1 else None
+
+    def text(self, children: Children, concepts: Concepts) -> str | None:
+        """The text of an item; of several different ones none, with a finding."""
+        texts = {text for item in children.find(concepts) if (text := self.decoder.text(item.plain))}
+        if len(texts) > 1:
+            self.findings.add("several_values", f"{_name(concepts[0])} has {len(texts)} values", _name(concepts[0]))
+        return texts.pop() if len(texts) == 1 else None
+
+    def uid(self, children: Children, concepts: Concepts) -> str | None:
+        """A UID item's value; an illegal one is None with a finding."""
+        value = self.text(children, concepts)
+        return value if value is None else self.legal_uid(value, _name(concepts[0]))
+
+    def legal_uid(self, value: str, field: str) -> str | None:
+        """The UID itself if it has only digits and points, at most 64; else None with a finding."""
+        if _LEGAL_UID.fullmatch(value):
+            return value
+        self.findings.add("illegal_uid", f"{field} holds no legal UID", field)
+        return None
+
+    def _measured(self, item: Item, quantity: Quantity) -> Decimal | None:
+        """The value of one NUM item; None if it is empty, or, with a finding, if it cannot be read for certain."""
+        concept = _name(item.concept)
+        for measured in sequence(item.data, MEASURED):
+            stated = raw(measured, NUMBER).decode("ascii", "replace").strip("\x00 ")
+            if not stated:
+                continue
+            factor = self._factor(code_of(measured, UNIT), quantity.kind, concept)
+            value = self._decimal(stated, concept)
+            if factor is None or value is None:
+                return None
+            return self._fitting(_EXACT.multiply(value, _EXACT.multiply(factor, quantity.factor)), quantity, concept)
+        return None
+
+    def _factor(self, unit: Code | None, kind: str, concept: str) -> Decimal | None:
+        """What a value in this unit is multiplied with to be in the canonical unit of its kind."""
+        if unit is None:
+            self.findings.add("unknown_unit", f"{concept} has a value without unit", concept)
+            return None
+        scheme, code = unit
+        unit_kind, factor = DICOM_UNITS.get(code, (None, None)) if scheme in UNIT_SCHEMES else (None, None)
+        if unit_kind == kind:
+            return factor
+        problem = "unknown unit" if unit_kind is None else "unit that does not fit,"
+        self.findings.add("unknown_unit", f"{concept} has the {problem} {_name(unit)}", concept)
+        return None
+
+    def _decimal(self, stated: str, concept: str) -> Decimal | None:
+        if "\\" in stated:
+            self.findings.add("several_values", f"{concept} is multi-valued", concept)
+            return None
+        if len(stated) > 64 or not _DECIMAL.fullmatch(stated):
+            self.findings.add("not_a_number", f"{concept} has a value that is no number", concept)
+            return None
+        return Decimal(stated)
+
+    def _fitting(self, value: Decimal, quantity: Quantity, concept: str) -> Decimal | None:
+        if abs(value) >= LARGEST or (value < 0 and not quantity.is_signed):
+            self.findings.add("out_of_range", f"{concept} has an impossible value", concept)
+            return None
+        stored = value.quantize(Decimal(1).scaleb(-quantity.digits), context=_EXACT)
+        if value and not stored:  # too small for the column: storing 0 would claim a measurement of nothing
+            self.findings.add("out_of_range", f"{concept} has an impossible value", concept)
+            return None
+        return stored
+
+
+def _name(concept: Code | None) -> str:
+    """A code as it is named in findings, e.g. ``113722 DCM``."""
+    return "an item without concept" if concept is None else f"{concept[1]} {concept[0]}"

@@ -1,0 +1,204 @@
+"""The description of one dosimeter source (sources/<id>.yaml): how its exports are written, checked as a whole.
+
+Keys, legal values and what they need of each other live here, and nothing else: what a layout is says ``layouts.py``,
+exports are read by ``reader.py``. Contract: INPUTS.md. Keys that change a number or an instant have no default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from ingest.cells import known_zone
+from ingest.dosimeters.layouts import LAYOUTS, PEAK_RATE, QUANTITIES, Layout, LayoutName
+from ingest.problems import Problem, SiteError, did_you_mean
+from ingest.strict_yaml import problems_of, read_yaml
+from ingest.times import format_problem
+from ingest.units import BADGE_UNITS, RATE_PERIODS_S
+
+Encoding = Literal["utf-8", "utf-8-sig", "cp1252", "iso-8859-1", "utf-16", "cp1251"]
+Misfit = tuple[str, str]  # a key (dotted) and what is wrong with it
+RATE_UNITS = tuple(f"{unit}/{period}" for unit in BADGE_UNITS for period in RATE_PERIODS_S)
+
+
+class DescriptionError(SiteError):
+    """A source description that cannot be used; holds every problem found, each with file, line and field."""
+
+
+class MisfitError(ValueError):
+    """Values that are legal alone and not together."""
+
+    def __init__(self, misfits: list[Misfit]) -> None:
+        super().__init__("; ".join(f"{key} {message}" for key, message in misfits))
+        self.misfits = misfits
+
+
+def _pattern(text: str | None) -> str | None:
+    try:
+        re.compile(text or "")
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return text
+
+
+def _column_names(value: object) -> object:
+    """One column is a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _one_character(text: str) -> str:
+    if len(text) != 1 or text in '"\r\n':
+        raise ValueError('must be one character other than a quote; write a tab as "\\t" in double quotes')
+    return text
+
+
+FileColumns = Annotated[tuple[str, ...], BeforeValidator(_column_names), Field(min_length=1)]
+
+
+class SourceDescription(BaseModel):
+    """How the exports of one dosimeter source are read.
+
+    Attributes:
+        skip_rows: lines above the header line.
+        footer_pattern: regular expression; trailing lines in which it is found are not data.
+        timezone, dst: of times that carry no offset; without ``dst`` the clock shows standard time all year.
+        sample_seconds: seconds that one rate sample stands for (``rate_samples``).
+        counter: what an hourly value is (``hourly_totals``).
+        columns: the file's column or columns by canonical name.
+        units: unit by canonical name, for every dose and rate that is mapped.
+        hubs: room_id by the hub name of the file.
+        records_when_idle: whether rows of 0 are written also when nobody wears the badge.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    layout: LayoutName
+    file_pattern: Annotated[str, Field(min_length=1)] = "*"
+    encoding: Encoding
+    delimiter: Annotated[str, AfterValidator(_one_character)]
+    decimal: Literal[".", ","]
+    thousands: Literal[".", ",", " ", "'"] | None = None
+    skip_rows: Annotated[int, Field(ge=0, le=1000)] = 0
+    footer_pattern: Annotated[str | None, AfterValidator(_pattern)] = None
+    timezone: Annotated[str, AfterValidator(known_zone)]
+    dst: bool
+    datetime_format: str
+    sample_seconds: Annotated[Decimal, Field(gt=0, le=86_400, decimal_places=6)] = Decimal(1)
+    counter: Literal["increment", "cumulative"] = "increment"
+    columns: Mapping[str, FileColumns]
+    units: Mapping[str, str] = Field(default_factory=dict)
+    hubs: Mapping[str, str] = Field(default_factory=dict)
+    records_when_idle: bool = False
+    ignored_columns: tuple[str, ...] = ()
+    null_tokens: tuple[str, ...] = ("",)
+    below_lod_tokens: tuple[str, ...] = ()
+    unused_tokens: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        misfits = [misfit for check in _CHECKS for misfit in check(self, LAYOUTS[self.layout])]
+        if misfits:
+            raise MisfitError(misfits)
+        return self
+
+
+def load_description(path: Path) -> SourceDescription:
+    """Read one source description.
+
+    Raises:
+        DescriptionError: it is no legal description; the file in its problems is relative to the site.
+        OSError: the file cannot be opened.
+    """
+    file = f"{path.parent.name}/{path.name}"
+    try:
+        document = read_yaml(path.read_bytes(), file)
+    except SiteError as error:
+        raise DescriptionError(error.problems) from None
+    try:
+        return SourceDescription.model_validate(document.data)
+    except ValidationError as error:
+        misfits = _misfits_of(error)
+        if misfits is None:
+            raise DescriptionError(problems_of(error, document, {"": SourceDescription})) from None
+        problems = [Problem(file, document.line_of(tuple(key.split("."))), key, message) for key, message in misfits]
+        raise DescriptionError(problems) from None
+
+
+def _misfits_of(error: ValidationError) -> list[Misfit] | None:
+    cause = error.errors()[0].get("ctx", {}).get("error")
+    return cause.misfits if isinstance(cause, MisfitError) else None
+
+
+# --- what the keys need of each other ------------------------------------------------------------------------------
+
+
+def _check_columns(source: SourceDescription, layout: Layout) -> Iterator[Misfit]:
+    for name in layout.required:
+        if name not in source.columns:
+            yield f"columns.{name}", f"is missing; layout {source.layout} needs it"
+    if layout.any_of and not source.columns.keys() & set(layout.any_of):
+        yield "columns", f"must map at least one of {', '.join(layout.any_of)}"
+    for name in source.columns:
+        if name not in layout.columns:
+            meant = did_you_mean(name, layout.columns)
+            hint = f"did you mean {meant}?" if meant else f"it has {', '.join(layout.columns)}"
+            yield f"columns.{name}", f"is no column of layout {source.layout}; {hint}"
+
+
+def _check_ignored(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
+    mapped = {column for columns in source.columns.values() for column in columns}
+    for column in source.ignored_columns:
+        if column in mapped:
+            yield "ignored_columns", f"names {column!r}, which is mapped too; take it out of one of the two"
+
+
+def _check_units(source: SourceDescription, layout: Layout) -> Iterator[Misfit]:
+    stated = [name for name in (*QUANTITIES, PEAK_RATE) if name in source.columns]
+    for name in stated:
+        legal = RATE_UNITS if layout.is_rate or name == PEAK_RATE else tuple(BADGE_UNITS)
+        if name not in source.units:
+            yield f"units.{name}", "is missing; say the unit that the file writes, it is never assumed"
+        elif source.units[name] not in legal:
+            kind = "a dose rate such as uSv/h" if legal is RATE_UNITS else "a dose such as uSv"
+            yield f"units.{name}", f"must be {kind}; legal are {', '.join(legal)}"
+    for name in source.units:
+        if name not in stated:
+            yield f"units.{name}", "is given to a column that is not mapped as a dose or rate; remove it"
+
+
+def _check_numbers(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
+    if source.thousands == source.decimal:
+        yield "thousands", "must not be the decimal sign too"
+    given = source.model_fields_set
+    if source.layout == "rate_samples" and "sample_seconds" not in given:
+        yield "sample_seconds", "is missing; say how many seconds one row of rate_samples stands for"
+    if source.layout == "hourly_totals" and "counter" not in given:
+        yield "counter", "is missing; say whether hourly values are an increment or cumulative"
+
+
+def _check_tokens(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
+    first: dict[str, str] = {}
+    for key in ("null_tokens", "below_lod_tokens", "unused_tokens"):
+        for token in getattr(source, key):
+            if first.setdefault(token, key) != key:
+                yield key, f"names {token!r}, which is in {first[token]} too; it can mean only one thing"
+
+
+def _check_times(source: SourceDescription, layout: Layout) -> Iterator[Misfit]:
+    problem = format_problem(source.datetime_format, needs_hour=layout.span != "period")
+    if problem:
+        yield "datetime_format", problem
+
+
+def _check_hubs(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
+    if source.hubs and "hub" not in source.columns:
+        yield "hubs", "are given, but no column is mapped to hub; map it under columns"
+
+
+_CHECKS = (_check_columns, _check_ignored, _check_units, _check_numbers, _check_tokens, _check_times, _check_hubs)

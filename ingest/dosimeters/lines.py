@@ -1,0 +1,108 @@
+"""An export as numbered lines, in pieces of bounded size: bytes, character sets, line ends, preamble and footer.
+
+Knows nothing of columns and values. A line is a physical line, numbered from 1 as an editor numbers it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from ingest.records import Refused
+
+UNREADABLE = "\ufffd"  # what stands for bytes that are no character of the encoding
+PIECE_CHARS = 1 << 18
+LONGEST_LINE_CHARS = 1 << 20  # what is beyond is cut off: csv refuses such fields, so memory stays bounded
+LONGEST_FOOTER_LINES = 1000
+
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Consecutive lines of a file.
+
+    Attributes:
+        first: number of the first one.
+        texts: without their line ends.
+        is_ended: whether the last one has a line end; only the last line of a file may lack it.
+    """
+
+    first: int
+    texts: list[str]
+    is_ended: bool = True
+
+
+def read_lines(path: Path, encoding: str) -> Iterator[Lines]:
+    """The lines of a file; bytes that are no text in that encoding become ``UNREADABLE``.
+
+    Raises:
+        Refused: the file's byte order mark and the encoding do not fit.
+        OSError: the file cannot be read.
+    """
+    _check_mark(path, encoding)
+    first, rest = 1, ""
+    with path.open(encoding=encoding, errors="replace") as file:
+        while piece := file.read(PIECE_CHARS):
+            texts = (rest + piece).split("\n")
+            rest = texts.pop()[:LONGEST_LINE_CHARS]
+            if texts:
+                yield Lines(first, texts)
+                first += len(texts)
+    if rest:
+        yield Lines(first, [rest], is_ended=False)
+
+
+def _check_mark(path: Path, encoding: str) -> None:
+    with path.open("rb") as file:
+        head = file.read(3)
+    found = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    if found and found != encoding:
+        raise Refused(
+            "quarantined", f"the file begins with the mark of {found}, its source description says {encoding}"
+        )
+    if head and encoding == "utf-16" and not found:
+        raise Refused("quarantined", "the file has no byte order mark, so it is not the utf-16 that its source says")
+
+
+def split_off(pieces: Iterator[Lines], count: int) -> tuple[list[str], Iterator[Lines]]:
+    """The first ``count`` lines (fewer if there are no more), and what follows them."""
+    taken: list[str] = []
+    for piece in pieces:
+        wanted = count - len(taken)
+        taken += piece.texts[:wanted]
+        if len(taken) == count:
+            after = Lines(piece.first + wanted, piece.texts[wanted:], piece.is_ended)
+            return taken, chain([after], pieces) if after.texts else pieces
+    return taken, iter(())
+
+
+def without_footer(pieces: Iterator[Lines], pattern: str | None) -> Iterator[Lines]:
+    """The lines without those at the very end of the file that match; a match further up is data.
+
+    Lines that may turn out to be the footer are held back until a line after them is none.
+    """
+    if pattern is None:
+        yield from pieces
+        return
+    is_footer = re.compile(pattern).search
+
+    def may_end(text: str) -> bool:
+        return is_blank(text) or is_footer(text) is not None
+
+    held: list[str] = []
+    for piece in pieces:
+        texts = held + piece.texts
+        first, keep = piece.first - len(held), len(texts)
+        while keep > max(0, len(texts) - LONGEST_FOOTER_LINES) and may_end(texts[keep - 1]):
+            keep -= 1
+        held = texts[keep:]
+        yield Lines(first, texts[:keep], piece.is_ended or bool(held))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a line holds nothing."""
+    return not text or text.isspace()

@@ -1,0 +1,168 @@
+"""Reading a badge export: a file and the description of its source in, batches of records and refused rows out.
+
+Puts the parts together (lines, header, cells, rows) and decides what is refused: a file whose header does not fit,
+a line that cannot be read. Nothing is guessed and nothing stored; repeats and versions are decided in dbt.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
+
+from ingest.dosimeters.description import SourceDescription
+from ingest.dosimeters.lines import UNREADABLE, Lines, is_blank, read_lines, split_off, without_footer
+from ingest.dosimeters.rows import Batch, Cells, Places, RowReader
+from ingest.records import Refused, RejectedRow
+
+NO_CELLS = "{}"  # raw of a line whose cells cannot be told apart: showing any could show a person's name
+_LONGEST_COLUMN_SHOWN, _MOST_COLUMNS_SHOWN = 60, 20
+
+
+def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
+    """The records of an export, in the order of its lines, a bounded number at a time.
+
+    Doses are microsievert, exact to the ninth digit; instants are UTC; counters keep their readings. A line is a row:
+    a quote that is not closed on its line makes a bad row, for it could swallow good ones.
+
+    Raises:
+        Refused: quarantined, before anything is yielded; the header or the encoding is not the described one.
+        OSError: the file cannot be read.
+    """
+    above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
+    if len(above) <= source.skip_rows:
+        raise _refused(f"the file has no header line: it ends before line {source.skip_rows + 1}")
+    header = _header(above[-1], source)
+    places = _places(header, source)
+    reader = _PieceReader(source, header, places)
+    for piece in without_footer(pieces, source.footer_pattern):
+        batch = reader.read(piece)
+        if batch.rows or batch.rejected:
+            yield batch
+
+
+# --- header --------------------------------------------------------------------------------------------------------
+
+
+def _refused(reason: str) -> Refused:
+    return Refused("quarantined", reason)
+
+
+def _header(text: str, source: SourceDescription) -> list[str]:
+    line = source.skip_rows + 1
+    if UNREADABLE in text:
+        raise _refused(f"the header line (line {line}) holds bytes that are not {source.encoding}")
+    try:
+        cells = next(csv.reader([text], delimiter=source.delimiter, strict=True))
+    except (csv.Error, StopIteration):
+        raise _refused(f"the header line (line {line}) is not readable as CSV") from None
+    return [_same(cell) for cell in cells]
+
+
+def _same(name: str) -> str:
+    """A column name, so that names which look the same are the same (the two micro signs, composed accents)."""
+    return unicodedata.normalize("NFKC", name).strip()
+
+
+def _places(header: Sequence[str], source: SourceDescription) -> Places:
+    """Where the mapped columns stand.
+
+    Raises:
+        Refused: a mapped column is missing or there twice, or a column is neither mapped nor ignored.
+    """
+    mapped = {_same(column): None for columns in source.columns.values() for column in columns}
+    ignored = {_same(column) for column in source.ignored_columns}
+    complaints = {
+        "missing": [column for column in mapped if column not in header],
+        "unknown": [column for column in header if column not in mapped and column not in ignored],
+        "repeated": [column for column in mapped if header.count(column) > 1],
+    }
+    if complaints["missing"] and not mapped.keys() & set(header):
+        complaints["unknown"] = []  # no header at all, then: its cells may be a row and name a person
+    said = [f"{kind} column {_shown(columns)}" for kind, columns in complaints.items() if columns]
+    if said:
+        where = f"the header (line {source.skip_rows + 1}) does not fit sources/{source.source_id}.yaml"
+        raise _refused(f"{where}: {'; '.join(said)}")
+    return {name: tuple(header.index(_same(c)) for c in columns) for name, columns in source.columns.items()}
+
+
+def _shown(columns: Sequence[str]) -> str:
+    shown = [repr(column[:_LONGEST_COLUMN_SHOWN]) for column in columns[:_MOST_COLUMNS_SHOWN]]
+    more = len(columns) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+# --- lines ---------------------------------------------------------------------------------------------------------
+
+
+class _PieceReader:
+    """Reads pieces of an export whose header fits."""
+
+    def __init__(self, source: SourceDescription, header: Sequence[str], places: Places) -> None:
+        self._encoding, self._delimiter = source.encoding, source.delimiter
+        self._width = len(header)
+        self._rows = RowReader(source, places)
+        self._last_name = next((name for name, indices in places.items() if self._width - 1 in indices), None)
+
+    def read(self, piece: Lines) -> Batch:
+        """The records of a piece."""
+        cells = self._cells(piece.texts)
+        numbers = range(piece.first, piece.first + len(cells))
+        if piece.is_ended and {*map(len, cells)} <= {self._width} and UNREADABLE not in "".join(piece.texts):
+            return self._rows.read(numbers, cells)
+        return self._read_damaged(piece, numbers, cells)
+
+    def _read_damaged(self, piece: Lines, numbers: Sequence[int], cells: Sequence[Cells]) -> Batch:
+        """The records of a piece some of whose lines are blank or damaged as a whole."""
+        cut_line = None if piece.is_ended else numbers[-1]
+        good: list[int] = []
+        damaged: list[RejectedRow] = []
+        for index, (line, text) in enumerate(zip(numbers, piece.texts, strict=True)):
+            damage = self._damage(text, cells[index], is_cut=line == cut_line)
+            if damage:
+                damaged.append(RejectedRow(line, damage, NO_CELLS))
+            elif not is_blank(text):
+                good.append(index)
+        batch = self._rows.read([numbers[index] for index in good], [cells[index] for index in good])
+        batch.rejected = sorted(batch.rejected + damaged, key=attrgetter("line"))
+        return batch
+
+    def _damage(self, text: str, cells: Cells, *, is_cut: bool) -> str | None:
+        """What is wrong with a line as a whole.
+
+        A last line without line end may have been cut anywhere, and half a number is a number too. It is read only if
+        that cannot have touched a mapped value: its last column is ignored, or the closing quote is there.
+        """
+        if is_blank(text):
+            return None
+        if UNREADABLE in text:
+            return f"holds bytes that are not {self._encoding}"
+        if not cells:
+            return "has broken quotes, or a field of more than 131072 characters"
+        incomplete = "is an incomplete last line: it " if is_cut else ""
+        if len(cells) != self._width:
+            return f"{incomplete}has {len(cells)} fields where the header has {self._width}"
+        if is_cut and self._last_name and not text.endswith('"'):
+            return f"{incomplete}has no line end, so its {self._last_name} may be cut; export it again"
+        return None
+
+    def _cells(self, texts: list[str]) -> list[Cells]:
+        """The cells of each line; none where its quotes are broken."""
+        try:
+            rows = self._split(texts)
+        except csv.Error:
+            rows = []
+        if len(rows) == len(texts):
+            return rows
+        return [self._cells_of_one(text) for text in texts]  # somewhere a quote runs over the end of its line
+
+    def _cells_of_one(self, text: str) -> Cells:
+        try:
+            return self._split([text])[0]
+        except csv.Error:
+            return []
+
+    def _split(self, texts: list[str]) -> list[Cells]:
+        return list(csv.reader(texts, delimiter=self._delimiter, strict=True))

@@ -1,0 +1,53 @@
+"""How a problem in what a site gave is said: where it is (file, line, field), what is wrong, what to do.
+
+Only the shape of such sentences lives here. The modules that read the site's files find the problems.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class UserError(Exception):
+    """Something that a person at the site must mend. Its text is one clear sentence for that person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in one file.
+
+    Attributes:
+        file: path relative to the site, with ``/``.
+        line: line in the file from 1, or None when it concerns the file as a whole.
+        field: column or key concerned, or None.
+        message: what is wrong and what to do. It never quotes a private value.
+        code: short machine name. ``invalid`` stops a run; the others are findings of a run that goes on.
+    """
+
+    file: str
+    line: int | None
+    field: str | None
+    message: str
+    code: str = "invalid"
+
+    def __str__(self) -> str:
+        line = f" line {self.line}" if self.line is not None else ""
+        field = f", field {self.field}" if self.field is not None else ""
+        return f"{self.file}{line}{field}: {self.message}"
+
+
+class SiteError(UserError):
+    """The site folder cannot be used. Holds every problem found, not only the first."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody who wrote ``name`` most likely meant, or None if none is close."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.75)
+    return folded[matches[0]] if matches else None

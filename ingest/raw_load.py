@@ -1,0 +1,431 @@
+"""Loading: what is new in the site goes into the raw tables, one file per transaction, each file with its ledger row.
+
+Only reading in order and writing whole live here. What is new is found in ``ingest/ledger.py``, files are read by
+``ingest/dose_reports`` and ``ingest/dosimeters``; versions, repeats and links are decided later, in dbt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from functools import cache
+from operator import attrgetter, itemgetter
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+
+from ingest.build_db import raw_ddl
+from ingest.dose_reports.reader import read_dose_report
+from ingest.dose_reports.scrub import scrub
+from ingest.dosimeters.description import SourceDescription
+from ingest.dosimeters.reader import read_export
+from ingest.ledger import (
+    NO_BYTES,
+    FoundFile,
+    Ledger,
+    Original,
+    descriptions_of,
+    find_dose_reports,
+    find_dosimeter_exports,
+    known_inputs,
+)
+from ingest.problems import Problem
+from ingest.pseudonymise import Key
+from ingest.records import FileKind, Patient, Refused
+from ingest.reference import PRIVATE_COLUMNS, TABLES
+from ingest.reference_reader import badge_overlaps
+from ingest.site import Site
+
+MAX_DOSE_REPORT_BYTES = 512 * 1024 * 1024  # real ones are below 2 MB; they are read whole into memory
+Connection = duckdb.DuckDBPyConnection
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What one loading step did.
+
+    Attributes:
+        kind: dose reports or dosimeter exports.
+        seen: things that lie where such files are expected.
+        statuses: files by the status that this step gave them; empty if nothing was new.
+        rows_loaded, rows_rejected: of this step; for dose reports rows are irradiation events.
+        waiting: files that changed while they were read; the next run reads them.
+    """
+
+    kind: FileKind
+    seen: int
+    statuses: Counter[str] = field(default_factory=Counter)
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    waiting: list[str] = field(default_factory=list)
+
+    def count(self, outcome: _Outcome) -> None:
+        """Add one file."""
+        self.statuses[outcome.status] += 1
+        self.rows_loaded += outcome.rows_loaded
+        self.rows_rejected += outcome.rows_rejected
+
+
+class StillWrittenError(Exception):
+    """The file changed while it was read."""
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _transaction(con: Connection) -> Iterator[None]:
+    con.begin()
+    try:
+        yield
+    except BaseException:
+        con.rollback()
+        raise
+    con.commit()
+
+
+@cache
+def _schemas() -> dict[str, pa.Schema]:
+    """Columns of the raw tables as Arrow has them; the DDL is the only place where they are listed."""
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        con.execute(raw_ddl())
+        names = con.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+        schemas = {name: con.execute(f"from raw.{name} limit 0").to_arrow_table().schema for (name,) in names}
+    return {name: pa.schema([(f.name, _storage_type(f.type)) for f in schema]) for name, schema in schemas.items()}
+
+
+def _storage_type(arrow_type: pa.DataType) -> pa.DataType:
+    """The type itself, or what JSON text is stored as."""
+    return getattr(arrow_type, "storage_type", arrow_type)
+
+
+def _append(
+    con: Connection,
+    table: str,
+    records: Sequence[object],
+    *,
+    value: Callable[[str], Callable[[Any], object]] = attrgetter,
+    **constants: object,
+) -> None:
+    """Append records to a raw table: each column holds the constant of its name, else what the record has under it."""
+    if not records:
+        return
+    schema = _schemas()[table]
+    columns = [
+        [constants[name]] * len(records) if name in constants else list(map(value(name), records))
+        for name in schema.names
+    ]
+    try:
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    except (pa.ArrowInvalid, OverflowError) as error:
+        raise Refused("quarantined", f"holds a number that raw.{table} has no room for") from error
+    con.from_arrow(pa.Table.from_arrays(arrays, schema=schema)).insert_into(f"raw.{table}")
+
+
+# --- one file ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one file; ``patient`` is for freeing its path and is not stored."""
+
+    status: str
+    reason: str | None = None
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    duplicate_of: int | None = None
+    patient: Patient | None = None
+
+
+class _Store(Protocol):
+    """Reads one file of a kind and appends what it says; raises Refused."""
+
+    def __call__(self, file: FoundFile, load_seq: int, original: Original | None) -> _Outcome: ...
+
+
+def _dose_report_store(con: Connection, site: Site, key: Key) -> _Store:
+    def store(file: FoundFile, load_seq: int, original: Original | None) -> _Outcome:
+        if file.size_bytes > MAX_DOSE_REPORT_BYTES:
+            raise Refused("quarantined", "is larger than 512 MB, which no dose report is")
+        report = read_dose_report(file.place.read_bytes())
+        if original is not None:
+            return _duplicate(original, report.patient)
+        patient = report.patient
+        patient_key = key.patient_key(patient.issuer, patient.patient_id, site.config.patient_id_placeholders)
+        _append(con, "dose_report", [report], load_seq=load_seq, patient_key=patient_key)
+        _append(con, "dose_total", report.totals, load_seq=load_seq)
+        _append(con, "irradiation_event", report.events, load_seq=load_seq)
+        _append(con, "finding", report.findings, load_seq=load_seq, path=_shown(file.name, patient))
+        return _Outcome("loaded", rows_loaded=len(report.events), patient=patient)
+
+    return store
+
+
+def _export_store(con: Connection, site: Site) -> _Store:
+    def store(file: FoundFile, load_seq: int, original: Original | None) -> _Outcome:
+        if original is not None:
+            return _duplicate(original)
+        source = _source_of(file, site)
+        rows = rejected = 0
+        for batch in read_export(file.place, source):
+            _append(con, "dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
+            _append(con, "rejected_row", batch.rejected, load_seq=load_seq)
+            rows += len(batch.rows)
+            rejected += len(batch.rejected)
+        return _Outcome("loaded", rows_loaded=rows, rows_rejected=rejected)
+
+    return store
+
+
+def _source_of(file: FoundFile, site: Site) -> SourceDescription:
+    if file.source_id is None:
+        raise Refused("quarantined", "lies in no source's folder; move it to inbox/dosimeters/<source_id>/")
+    source = site.sources.get(file.source_id)
+    if source is None:
+        raise Refused("quarantined", f"there is no sources/{file.source_id}.yaml that says how to read it; add one")
+    if not fnmatchcase(file.place.name, source.file_pattern):
+        raise Refused(
+            "quarantined",
+            f"its name does not fit file_pattern '{source.file_pattern}' of sources/{file.source_id}.yaml",
+        )
+    return source
+
+
+def _duplicate(original: Original, patient: Patient | None = None) -> _Outcome:
+    load_seq, path = original
+    return _Outcome("duplicate", f"has the same bytes as {path}", duplicate_of=load_seq, patient=patient)
+
+
+def _shown(name: bytes, patient: Patient | None) -> str:
+    """A path as it is stored and printed: freed of the patient, and of characters that are not text."""
+    text = name.decode("utf-8", "backslashreplace")
+    printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return scrub(printable, patient) if patient else printable
+
+
+# --- a folder of files ---------------------------------------------------------------------------------------------
+
+
+def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress | None = None) -> Summary:
+    """Load what is new among the dose reports of the inbox and the received ones.
+
+    Args:
+        con: the build database, from ``open_build``.
+        site: the site.
+        key: its pseudonymisation key.
+        progress: called after each file that was looked into, with files done, files to do and the file's path.
+    """
+    return _load(con, "dose_report", find_dose_reports(site), {}, key, _dose_report_store(con, site, key), progress)
+
+
+def load_dosimeters(con: Connection, site: Site, key: Key, progress: Progress | None = None) -> Summary:
+    """Load what is new among the dosimeter exports; arguments as ``load_dose_reports``.
+
+    A file that was refused is tried again, in its old place of the load sequence, when the description of its source
+    has changed. Files that were loaded are not read again: ``doseledger rebuild`` is for that.
+    """
+    found, store = find_dosimeter_exports(site), _export_store(con, site)
+    return _load(con, "dosimeter", found, descriptions_of(site), key, store, progress)
+
+
+def _load(
+    con: Connection,
+    kind: FileKind,
+    found: list[FoundFile],
+    descriptions: dict[str | None, str],
+    key: Key,
+    store: _Store,
+    progress: Progress | None,
+) -> Summary:
+    ledger = Ledger.read(con, kind, descriptions)
+    loader = _Loader(con, ledger, descriptions, store, Summary(kind, len(found)))
+    to_read = ledger.to_read(found, key)
+    for done, (file, path_key) in enumerate(to_read, start=1):
+        shown = loader.load(file, path_key)
+        if progress:
+            progress(done, len(to_read), shown)
+    return loader.summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """Loads files of one kind one after the other; after each the database and the ledger say the same."""
+
+    con: Connection
+    ledger: Ledger
+    descriptions: Mapping[str | None, str]
+    store: _Store
+    summary: Summary
+
+    def load(self, file: FoundFile, path_key: str) -> str:
+        """Load one file, or leave it for the next run if it changes meanwhile; returns its path as shown."""
+        try:
+            now, sha256 = _hashed(file)
+            if self.ledger.is_known(path_key, sha256):
+                with _transaction(self.con):
+                    self._write_stat(now, path_key, sha256)
+                return _shown(file.name, None)
+            outcome = self._loaded(now, path_key, sha256)
+        except StillWrittenError:
+            self.summary.waiting.append(_shown(file.name, None))
+            return self.summary.waiting[-1]
+        self.summary.count(outcome)
+        return _shown(file.name, outcome.patient)
+
+    def _loaded(self, file: FoundFile, path_key: str, sha256: str) -> _Outcome:
+        load_seq = self.ledger.rows.get((path_key, sha256)) or self._next_load_seq()
+        original = self.ledger.originals.get((sha256, file.source_id))
+        try:
+            with _transaction(self.con):
+                outcome = self._read(file, load_seq, original)
+                _check_unchanged(file)
+                self._write(file, path_key, sha256, load_seq, outcome)
+        except Refused as refused:
+            outcome = _Outcome(refused.status, refused.reason, patient=refused.patient)
+            if original is not None:
+                outcome = _duplicate(original, refused.patient)
+            with _transaction(self.con):
+                self._write(file, path_key, sha256, load_seq, outcome)
+        self.ledger.note(path_key, sha256, file.source_id, load_seq, _shown(file.name, outcome.patient))
+        return outcome
+
+    def _read(self, file: FoundFile, load_seq: int, original: Original | None) -> _Outcome:
+        if file.obstacle is not None:
+            raise Refused("quarantined", file.obstacle)
+        return self.store(file, load_seq, original)
+
+    def _next_load_seq(self) -> int:
+        row = self.con.execute("select coalesce(max(load_seq), 0) + 1 from raw.file").fetchone()
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        return int(row[0])
+
+    def _write(self, file: FoundFile, path_key: str, sha256: str, load_seq: int, outcome: _Outcome) -> None:
+        """The file's row in the ledger: a new one, or what a second try made of the old one."""
+        self.con.execute(
+            """
+            insert into raw.file (load_seq, path, path_key, sha256, size_bytes, kind, source_id, first_seen_at,
+                status, reason, rows_loaded, rows_rejected, duplicate_of, description_sha256)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            on conflict (load_seq) do update set status = excluded.status, reason = excluded.reason,
+                rows_loaded = excluded.rows_loaded, rows_rejected = excluded.rows_rejected,
+                duplicate_of = excluded.duplicate_of, description_sha256 = excluded.description_sha256
+            """,
+            [
+                load_seq,
+                _shown(file.name, outcome.patient),
+                path_key,
+                sha256,
+                file.size_bytes,
+                file.kind,
+                file.source_id,
+                datetime.now(UTC),
+                outcome.status,
+                outcome.reason,
+                outcome.rows_loaded,
+                outcome.rows_rejected,
+                outcome.duplicate_of,
+                self.descriptions.get(file.source_id),
+            ],
+        )
+        if sha256 != NO_BYTES:
+            self._write_stat(file, path_key, sha256)
+
+    def _write_stat(self, file: FoundFile, path_key: str, sha256: str) -> None:
+        self.con.execute(
+            "insert or replace into raw.file_stat values (?, ?, ?, ?)",
+            [path_key, file.size_bytes, file.mtime_ns, sha256],
+        )
+        # Once there are bytes to read, the row that told of none is out of date.
+        self.con.execute("delete from raw.file where path_key = ? and sha256 = ?", [path_key, NO_BYTES])
+        self.ledger.rows.pop((path_key, NO_BYTES), None)
+
+
+def _hashed(file: FoundFile) -> tuple[FoundFile, str]:
+    """The file as it is now, with the SHA-256 of its bytes; with an obstacle if it cannot be read."""
+    if file.obstacle is not None:
+        return file, NO_BYTES
+    try:
+        seen = file.place.stat()
+        with file.place.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise StillWrittenError from None
+    except OSError as error:
+        return replace(file, obstacle=f"cannot be read ({error.strerror})"), NO_BYTES
+    now = replace(file, size_bytes=seen.st_size, mtime_ns=seen.st_mtime_ns)
+    _check_unchanged(now)
+    return now, sha256
+
+
+def _check_unchanged(file: FoundFile) -> None:
+    try:
+        seen = file.place.stat()
+    except FileNotFoundError:
+        raise StillWrittenError from None
+    if (seen.st_size, seen.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
+        raise StillWrittenError
+
+
+# --- the site's own files ------------------------------------------------------------------------------------------
+
+
+def load_reference(con: Connection, site: Site) -> bool:
+    """Replace what the raw tables say of site.yaml, reference CSVs and source descriptions, if these changed.
+
+    Returns:
+        Whether anything was replaced.
+    """
+    if known_inputs(con) == site.inputs:
+        return False
+    with _transaction(con):
+        for table, rows in _reference_rows(site).items():
+            con.execute(f"delete from raw.{table}")
+            _append(con, table, rows, value=itemgetter)
+        con.execute("delete from raw.finding where load_seq is null")
+        _append(con, "finding", [_finding(problem) for problem in site.problems], value=itemgetter)
+    return True
+
+
+def _reference_rows(site: Site) -> dict[str, list[dict[str, object]]]:
+    """The rows of every table that is made from the site's own files."""
+    config, rooms = site.config, {row["room_id"] for row in site.reference["rooms"].rows}
+    rows: dict[str, list[dict[str, object]]] = {
+        "input_file": [{"path": path, "sha256": sha256} for path, sha256 in site.inputs.items()],
+        "site": [config.model_dump(include={"site_id", "name", "timezone", "language", "jurisdiction", "lens_regime"})],
+        "source": [source.model_dump() | {"has_hubs": "hub" in source.columns} for source in site.sources.values()],
+        "source_hub": [
+            {"source_id": source.source_id, "hub": hub, "room_id": room}
+            for source in site.sources.values()
+            for hub, room in source.hubs.items()
+            if room in rooms
+        ],
+        "alert_setting": [
+            {"rule": rule, "name": name, "value": str(value).lower()}
+            for rule, settings in config.alerts.items()
+            for name, value in settings.items()
+        ],
+        "ref_dosimeter_overlap": [asdict(overlap) for overlap in badge_overlaps(site.reference["dosimeters"].rows)],
+    }
+    for table in TABLES:
+        raw_names = {column.name: column.raw_name for column in table.columns}
+        rows[f"ref_{table.name}"] = [
+            {raw_names.get(name, name): value for name, value in row.items()} for row in site.reference[table.name].rows
+        ]
+    return rows
+
+
+def _finding(problem: Problem) -> dict[str, object]:
+    """A problem as a finding that medical physics may read: which private value is wrong, only 'check' says."""
+    finding = asdict(problem) | {"load_seq": None, "path": problem.file}
+    if problem.field in PRIVATE_COLUMNS:
+        message = "a private value cannot be read, so the row is refused; 'doseledger check' says which"
+        finding |= {"field": None, "message": message}
+    return finding

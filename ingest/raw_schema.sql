@@ -1,0 +1,185 @@
+-- Raw tables of the build database: append-only, one file per transaction, nothing decided.
+-- Canonical units: Gy.cm2 (KAP), mGy (Ka,r, CTDIvol, AGD), mGy.cm (DLP), s, microsievert (badges). NULL = not stated.
+-- Reference tables (raw.ref_*) are made by ingest/reference.py from the same table of columns that validates them.
+create schema if not exists raw;
+
+create table if not exists raw.warehouse (  -- one row: what this database belongs to
+    schema_version integer not null,
+    site_id varchar not null,
+    key_id varchar not null,
+    created_at timestamptz not null
+);
+
+create table if not exists raw.file (  -- one row per (path, content) ever seen
+    load_seq bigint primary key,
+    path varchar not null,  -- relative to the site, freed of patient data
+    path_key varchar not null,  -- keyed hash of the true path
+    sha256 varchar not null,  -- of the bytes; empty where there are none to read (a pipe, a broken link)
+    size_bytes bigint not null,
+    kind varchar not null,
+    source_id varchar,
+    first_seen_at timestamptz not null,
+    status varchar not null,  -- loaded | duplicate | not_dose | quarantined; later versions are judged in dbt
+    reason varchar,
+    rows_loaded bigint not null,
+    rows_rejected bigint not null,
+    duplicate_of bigint,  -- load_seq of the file that has the same bytes
+    description_sha256 varchar,  -- of the source description (dosimeter) that read it
+    unique (path_key, sha256)
+);
+
+create table if not exists raw.file_stat (  -- what the last scan saw, so that unchanged files are not read again
+    path_key varchar primary key,
+    size_bytes bigint not null,
+    mtime_ns bigint not null,
+    sha256 varchar not null
+);
+
+create table if not exists raw.dose_report (  -- one row per dose report object loaded
+    load_seq bigint primary key,
+    sop_instance_uid varchar not null,
+    sop_class_uid varchar not null,
+    study_instance_uid varchar,
+    series_instance_uid varchar,
+    accession_number varchar,
+    modality varchar not null,
+    template_id varchar,
+    study_description varchar,
+    requested_procedure varchar,
+    protocol varchar,
+    procedure_codes varchar[] not null,
+    study_date date,
+    content_local timestamp,
+    instance_number bigint,
+    device_serial varchar,
+    device_serial_sr varchar,
+    station_name varchar,
+    ae_title varchar,
+    physical_location varchar,
+    manufacturer varchar,
+    model varchar,
+    patient_key varchar,
+    patient_age_years integer,
+    patient_sex varchar,
+    is_scope_event boolean not null,
+    charset_rule varchar not null
+);
+
+create table if not exists raw.dose_total (  -- one row per report, plane and quantity stated
+    load_seq bigint not null,
+    plane varchar not null,
+    quantity varchar not null,
+    value decimal(28, 12) not null
+);
+
+create table if not exists raw.irradiation_event (  -- one row per event in a report
+    load_seq bigint not null,
+    event_no integer not null,
+    event_uid varchar not null,
+    is_uid_made boolean not null,
+    plane varchar not null,
+    event_type varchar not null,
+    started_raw varchar,
+    started_local timestamp,
+    utc_offset_min integer,
+    time_rule varchar not null,
+    duration_s decimal(18, 6),
+    number_of_pulses decimal(18, 6),
+    pulse_rate_per_s decimal(18, 6),
+    exposure_time_ms decimal(18, 6),
+    kap_gy_cm2 decimal(28, 12),
+    ka_r_mgy decimal(28, 12),
+    kvp decimal(18, 6),
+    tube_current_ma decimal(18, 6),
+    primary_angle_deg decimal(18, 6),
+    secondary_angle_deg decimal(18, 6),
+    copper_filter_mm decimal(18, 6),
+    collimated_field_area_cm2 decimal(18, 6),
+    acquisition_protocol varchar,
+    target_region varchar,
+    dlp_mgy_cm decimal(28, 12),
+    ctdi_vol_mgy decimal(28, 12),
+    ctdi_phantom varchar,
+    agd_mgy decimal(28, 12),
+    laterality varchar,
+    has_breast_compression boolean not null
+);
+
+create table if not exists raw.dose_record (  -- one row per readable export row and quantity, repeats included
+    load_seq bigint not null,
+    line bigint not null,
+    source_id varchar not null,
+    layout varchar not null,
+    dosimeter_serial varchar not null,
+    quantity varchar not null,
+    value_usv decimal(18, 9),
+    token varchar,
+    started_at timestamptz,  -- NULL: a procedure total that states no time
+    ended_at timestamptz,
+    is_ambiguous boolean not null,
+    hub varchar,
+    peak_rate_usv_per_h decimal(18, 9),
+    study_instance_uid varchar,
+    accession_number varchar,
+    period_begin date,
+    period_end date
+);
+
+create table if not exists raw.rejected_row (  -- one row per export row that could not be read
+    load_seq bigint not null,
+    line bigint not null,
+    reason varchar not null,
+    raw varchar not null
+);
+
+create table if not exists raw.finding (  -- one row per oddity in an input that was loaded all the same
+    load_seq bigint,  -- NULL: a reference file
+    path varchar not null,
+    line bigint,
+    field varchar,
+    code varchar not null,
+    message varchar not null
+);
+
+create table if not exists raw.input_file (  -- one row per site.yaml, reference CSV and source description in use
+    path varchar primary key,  -- relative to the site
+    sha256 varchar not null
+);
+
+create table if not exists raw.ref_dosimeter_overlap (  -- one row per stretch of days with several assignments of a badge
+    dosimeter_serial varchar not null,
+    from_date date not null,
+    to_date date  -- inclusive; NULL: still
+);
+
+create table if not exists raw.site (  -- one row: the site.yaml values that models use
+    site_id varchar not null,
+    name varchar not null,
+    timezone varchar not null,
+    language varchar not null,
+    jurisdiction varchar not null,
+    lens_regime varchar not null
+);
+
+create table if not exists raw.source (  -- one row per dosimeter source description
+    source_id varchar primary key,
+    layout varchar not null,
+    timezone varchar not null,
+    dst boolean not null,
+    sample_seconds decimal(18, 6) not null,
+    counter varchar not null,
+    records_when_idle boolean not null,
+    has_hubs boolean not null  -- a hub column is mapped
+);
+
+create table if not exists raw.source_hub (  -- one row per hub name of a source
+    source_id varchar not null,
+    hub varchar not null,
+    room_id varchar not null
+);
+
+create table if not exists raw.alert_setting (  -- one row per changed threshold or switch of site.yaml: alerts
+    rule varchar not null,
+    name varchar not null,
+    value varchar not null
+);

@@ -1,0 +1,368 @@
+"""A site: its folder read into one checked value (site.yaml, reference CSVs, source descriptions).
+
+Only reading and checking live here; what a CSV holds is said in ``ingest/reference.py``, what a source description
+holds in ``ingest/dosimeters/description.py``. Nothing is written and no dose file is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, cast
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+)
+
+from ingest.cells import known_zone, mail_address
+from ingest.dosimeters.description import SourceDescription, load_description
+from ingest.problems import Problem, SiteError, did_you_mean
+from ingest.reference import TABLES, TABLES_BY_NAME
+from ingest.reference_reader import ReferenceTable, check_together, read_table
+from ingest.strict_yaml import problems_of, read_yaml
+
+UNKNOWN_HUB_ROOM = "unknown_hub_room"
+UNREAD_FILE = "unread_file"
+
+
+# --- site.yaml (contract: INPUTS.md; keys that are left out have the contract's values) ----------------------------
+
+
+def _environment_name(name: str) -> str:
+    # The value is never quoted: whoever writes a password here by mistake must not find it in a log.
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(
+            "must be the name of an environment variable; the secret itself never goes into the site folder"
+        )
+    return name
+
+
+def _service_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+        raise ValueError("must be an address such as http://127.0.0.1:8042/dicom-web")
+    if "@" in url.split("/")[2]:
+        raise ValueError("must not hold a user or password; use username_env and password_env")
+    return url
+
+
+def _inside_site(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts:
+        raise ValueError("must be a folder inside the site, relative to it; for another place put a link there")
+    return path
+
+
+def _section(value: object) -> object:
+    """A section whose keys are all left out or commented out is empty, not wrong."""
+    return {} if value is None else value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Zone = Annotated[str, AfterValidator(known_zone)]
+Address = Annotated[str, AfterValidator(mail_address)]
+EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+AeTitle = Annotated[str, StringConstraints(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
+Days = Annotated[int, Field(ge=0, le=3660)]
+Rule = Literal[
+    "dose_limit",
+    "procedure_dose",
+    "dose_per_kap",
+    "dose_to_c_arm",
+    "absolute_dose",
+    "persistent",
+    "monthly_dose",
+    "badge_not_worn",
+    "pregnancy",
+    "patient_dose",
+    "reference_level",
+    "data_quality",
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DicomWeb(_Model):
+    """A DICOMweb server that dose reports are pulled from."""
+
+    url: Annotated[str, AfterValidator(_service_url)]
+    username_env: EnvironmentName | None = None
+    password_env: EnvironmentName | None = None
+    lookback_days: Days = 3
+
+
+class Dimse(_Model):
+    """A PACS that dose reports are pulled from by C-GET."""
+
+    host: Text
+    port: Port
+    called_ae: AeTitle
+    calling_ae: AeTitle = "DOSELEDGER"
+    lookback_days: Days = 3
+
+
+class Receive(_Model):
+    """The C-STORE receiver of this site."""
+
+    port: Port
+    ae_title: AeTitle = "DOSELEDGER"
+    allowed_ae: list[AeTitle] = Field(default_factory=list)
+
+
+class DoseReports(_Model):
+    """Where dose reports lie."""
+
+    folder: Annotated[str, AfterValidator(_inside_site)] = "inbox/dose_reports"
+    dicomweb: DicomWeb | None = None
+    dimse: Dimse | None = None
+    receive: Receive | None = None
+
+
+class Mail(_Model):
+    """Who gets which letter, and by which server."""
+
+    from_: Address = Field(default="doseledger@hospital.example", alias="from")
+    medical_physics: list[Address] = ["mpe@hospital.example"]
+    operations: list[Address] = []
+    restricted: list[Address] = []
+    smtp_url_env: EnvironmentName = "DOSELEDGER_SMTP_URL"
+
+
+class Gate(_Model):
+    """What blocks a publication beyond the fixed checks. Shares are parts of 1."""
+
+    max_quarantined_files_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
+
+
+def _alert_values(settings: dict[str, bool | Decimal]) -> dict[str, bool | Decimal]:
+    for name, value in settings.items():
+        if (name == "enabled") != isinstance(value, bool):
+            raise ValueError(f"{name}: 'enabled' is true or false, every other name is a threshold and a number")
+    return settings
+
+
+AlertSettings = Annotated[dict[str, StrictBool | Decimal], AfterValidator(_alert_values)]
+
+
+class SiteConfig(_Model):
+    """site.yaml."""
+
+    site_id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{2,32}$")] = "hcx"
+    name: Text = "Hospital X"
+    timezone: Zone = "Europe/Madrid"
+    language: Literal["en", "fr", "es"] = "en"
+    jurisdiction: Literal["eu", "es", "fr", "ma", "no", "us", "iaea"] = "eu"
+    lens_regime: Literal["annual_20", "five_year_100"] = "annual_20"
+    data_dir: Text = "data"
+    patient_id_placeholders: list[str] = ["ANONYMOUS", "UNKNOWN", "TEST", "0"]
+    dose_reports: Annotated[DoseReports, BeforeValidator(_section)] = DoseReports()
+    mail: Annotated[Mail, BeforeValidator(_section)] = Mail()
+    alerts: Annotated[dict[Rule, AlertSettings], BeforeValidator(_section)] = Field(default_factory=dict)
+    gate: Annotated[Gate, BeforeValidator(_section)] = Gate()
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "": SiteConfig,
+    "dose_reports": DoseReports,
+    "dose_reports.dicomweb": DicomWeb,
+    "dose_reports.dimse": Dimse,
+    "dose_reports.receive": Receive,
+    "mail": Mail,
+    "gate": Gate,
+}
+
+
+# --- the site ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site that can be run.
+
+    Attributes:
+        root: the site folder, absolute.
+        config: site.yaml.
+        sources: dosimeter source descriptions by source_id.
+        reference: reference tables by name; one that the site does not have is empty.
+        inputs: SHA-256 of each of these files by its path relative to the site.
+        problems: what is wrong but does not stop a run: refused rows, overlaps, odd names.
+    """
+
+    root: Path
+    config: SiteConfig
+    sources: Mapping[str, SourceDescription]
+    reference: Mapping[str, ReferenceTable]
+    inputs: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder below which everything is written."""
+        return self.root / self.config.data_dir
+
+    @property
+    def build_db(self) -> Path:
+        """The build database."""
+        return self.data_dir / "build" / "doseledger.duckdb"
+
+    @property
+    def published_dir(self) -> Path:
+        """Folder of the publications."""
+        return self.data_dir / "published"
+
+    @property
+    def received_dir(self) -> Path:
+        """Folder of the dose reports that were pulled or received."""
+        return self.data_dir / "received"
+
+
+def load_site(root: Path) -> Site:
+    """Read a site folder.
+
+    Raises:
+        SiteError: it cannot be run; holds every problem that stops it.
+    """
+    site, fatal = _read(root.absolute())
+    if site is None:
+        raise SiteError(fatal)
+    return site
+
+
+def check_site(root: Path) -> list[Problem]:
+    """Everything that is wrong with a site folder, whether or not it stops a run; empty if nothing is."""
+    site, problems = _read(root.absolute())
+    return list(site.problems) if site else problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A site folder while it is read: what was read so far, and what stops a run."""
+
+    root: Path
+    inputs: dict[str, str]
+    fatal: list[Problem]
+
+    def content(self, name: str) -> bytes:
+        try:
+            content = (self.root / name).read_bytes()
+        except FileNotFoundError:
+            message = "does not exist; add it ('doseledger init' makes a folder with all files)"
+            raise SiteError([Problem(name, None, None, message)]) from None
+        except OSError as error:
+            message = f"cannot be read ({error.strerror}); correct its rights"
+            raise SiteError([Problem(name, None, None, message)]) from None
+        self.inputs[name] = hashlib.sha256(content).hexdigest()
+        return content
+
+
+def _read(root: Path) -> tuple[Site | None, list[Problem]]:
+    """The site, or None and all its problems."""
+    if not root.is_dir():
+        return None, [Problem(root.name, None, None, "the site folder does not exist; 'doseledger init' makes one")]
+    folder = _Folder(root, {}, [])
+    config = _read_config(folder)
+    sources = _read_sources(folder)
+    zone = ZoneInfo(config.timezone if config else "UTC")
+    reference = check_together(_read_tables(folder, zone), sources)
+    odd = [*_unread_files(root), *_unknown_hub_rooms(sources, reference)]
+    odd += [problem for table in reference.values() for problem in table.problems]
+    if config is None or folder.fatal:
+        return None, folder.fatal + odd
+    complete = {table.name: reference.get(table.name, ReferenceTable(table)) for table in TABLES}
+    return Site(root, config, sources, complete, folder.inputs, tuple(odd)), []
+
+
+def _read_config(folder: _Folder) -> SiteConfig | None:
+    try:
+        document = read_yaml(folder.content("site.yaml"), "site.yaml")
+        config = SiteConfig.model_validate(document.data)
+    except SiteError as error:
+        folder.fatal.extend(error.problems)
+        return None
+    except ValidationError as error:
+        folder.fatal.extend(problems_of(error, document, _SECTIONS))
+        return None
+    folder.fatal.extend(_misplaced_folders(folder.root, config))
+    return config
+
+
+def _misplaced_folders(root: Path, config: SiteConfig) -> Iterable[Problem]:
+    """Folders of site.yaml that would make the product read what it writes, or read nothing."""
+    data = (root / config.data_dir).resolve()
+    read = [(root / name).resolve() for name in ("inbox", "reference", "sources", config.dose_reports.folder)]
+    if data == root.resolve() or any(data == folder or folder in data.parents for folder in read):
+        yield Problem(
+            "site.yaml", None, "data_dir", "must be a folder of its own, not one that is read; choose another"
+        )
+    folder = config.dose_reports.folder
+    if "folder" in config.dose_reports.model_fields_set and not (root / folder).is_dir():
+        yield Problem("site.yaml", None, "dose_reports.folder", f"the folder '{folder}' does not exist; make it")
+
+
+def _read_sources(folder: _Folder) -> dict[str, SourceDescription]:
+    sources: dict[str, SourceDescription] = {}
+    for path in sorted((folder.root / "sources").glob("*.yaml")):
+        name = f"sources/{path.name}"
+        try:
+            folder.content(name)
+            sources[path.stem] = source = load_description(path)
+        except SiteError as error:
+            folder.fatal.extend(error.problems)
+        else:
+            if source.source_id != path.stem:
+                message = f"is '{source.source_id}'; it must be as the file is called"
+                folder.fatal.append(Problem(name, None, "source_id", message))
+    return sources
+
+
+def _read_tables(folder: _Folder, zone: ZoneInfo) -> dict[str, ReferenceTable]:
+    tables: dict[str, ReferenceTable] = {}
+    for table in TABLES:
+        if table.is_required or (folder.root / table.file).exists():
+            try:
+                tables[table.name] = read_table(table, folder.content(table.file), zone)
+            except SiteError as error:
+                folder.fatal.extend(error.problems)
+    return tables
+
+
+def _unread_files(root: Path) -> Iterable[Problem]:
+    """Files that nobody will read although their name looks like one that is read."""
+    absent = [name for name in TABLES_BY_NAME if not (root / "reference" / f"{name}.csv").exists()]
+    for path in sorted((root / "reference").glob("*")):
+        meant = did_you_mean(path.stem, absent)
+        if path.stem not in TABLES_BY_NAME and meant:
+            message = f"is not read; did you mean {meant}.csv?"
+            yield Problem(f"reference/{path.name}", None, None, message, UNREAD_FILE)
+    for path in sorted((root / "sources").glob("*.yml")):
+        message = f"is not read; call it {path.stem}.yaml"
+        yield Problem(f"sources/{path.name}", None, None, message, UNREAD_FILE)
+
+
+def _unknown_hub_rooms(
+    sources: Mapping[str, SourceDescription], reference: Mapping[str, ReferenceTable]
+) -> Iterable[Problem]:
+    if "rooms" not in reference:
+        return
+    rooms = {cast(str, row["room_id"]) for row in reference["rooms"].rows}
+    for source_id, source in sources.items():
+        for hub, room in source.hubs.items():
+            if room not in rooms:
+                message = (
+                    f"hub {hub!r} is given room '{room}', which no valid row of rooms.csv has; correct one of them"
+                )
+                yield Problem(f"sources/{source_id}.yaml", None, "hubs", message, UNKNOWN_HUB_ROOM)

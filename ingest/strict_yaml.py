@@ -1,0 +1,166 @@
+"""YAML as site files use it: plain data with the line of every key, and pydantic's complaints said with these lines.
+
+What the keys mean lives elsewhere: the models are in ``ingest/site.py`` and ``ingest/dosimeters/description.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ingest.problems import Problem, SiteError, did_you_mean
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class YamlDocument:
+    """One YAML file: its data, and the line (from 1) of each key and list item by its location."""
+
+    file: str
+    data: dict[str, Any]
+    lines: Mapping[Location, int] = field(default_factory=dict)
+
+    def line_of(self, location: Location) -> int | None:
+        """The line of a location, or of the nearest thing around it that the file has."""
+        for end in range(len(location), 0, -1):
+            if location[:end] in self.lines:
+                return self.lines[location[:end]]
+        return None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's plain values only: ``no`` is Norway and not false, 12:30 is not 750, a number is an exact Decimal."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
+        if self.check_event(yaml.AliasEvent):
+            mark = self.get_mark()
+            raise yaml.MarkedYAMLError(
+                problem="an alias (*name) is not allowed; write the value out", problem_mark=mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_decimal(self, node: yaml.ScalarNode) -> Decimal:
+        return Decimal(str(self.construct_scalar(node)))
+
+
+_PLAIN_VALUES = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    "float": (r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+}
+for _tag, (_pattern, _first) in _PLAIN_VALUES.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_decimal)
+
+
+def read_yaml(content: bytes, file: str) -> YamlDocument:
+    """Read one YAML file whose top is a mapping; ``file`` is its name in messages.
+
+    Raises:
+        SiteError: not UTF-8, not YAML, a repeated key, an alias, or not a mapping.
+    """
+    text = _decoded(content, file)
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node is not None else {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise SiteError([Problem(file, line, None, f"is not valid YAML: {error.problem}")]) from None
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict):
+        raise SiteError([Problem(file, 1, None, "must be a list of 'key: value' lines")])
+    lines: dict[Location, int] = {}
+    repeated = [] if node is None else list(_walk(node, (), lines))
+    if repeated:
+        raise SiteError(
+            [Problem(file, line, key, "is given twice; keep one of the two") for line, key in repeated],
+        )
+    return YamlDocument(file, data, lines)
+
+
+def _decoded(content: bytes, file: str) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+        yaml.reader.Reader(text)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SiteError([Problem(file, line, None, "is not UTF-8 text; save it as UTF-8")]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SiteError([Problem(file, line, None, "holds a control character; remove it")]) from None
+    return text
+
+
+def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> list[tuple[int, str]]:
+    """Note the line of everything below ``node``; return the keys that are given twice."""
+    repeated: list[tuple[int, str]] = []
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*location, index)] = item.start_mark.line + 1
+            repeated += _walk(item, (*location, index), lines)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            line, here = key.start_mark.line + 1, (*location, str(key.value))
+            if here in lines:
+                repeated.append((line, _dotted(here)))
+            lines[here] = line
+            repeated += _walk(value, here, lines)
+    return repeated
+
+
+def problems_of(
+    error: ValidationError, document: YamlDocument, sections: Mapping[str, type[BaseModel]]
+) -> list[Problem]:
+    """What pydantic refused in a document, as sentences with lines.
+
+    Args:
+        error: pydantic's complaint about ``document.data``.
+        document: the file.
+        sections: the model of each section by its dotted name ("" for the top), for "did you mean".
+    """
+    return [_problem_of(detail, document, sections) for detail in error.errors(include_url=False)]
+
+
+def _problem_of(detail: ErrorDetails, document: YamlDocument, sections: Mapping[str, type[BaseModel]]) -> Problem:
+    location = tuple(part for part in detail["loc"] if part != "[key]")
+    section = sections.get(_dotted(location[:-1]))
+    keys = [field.alias or name for name, field in section.model_fields.items()] if section else []
+    return Problem(document.file, document.line_of(location), _dotted(location), _sentence(detail, keys))
+
+
+def _sentence(detail: ErrorDetails, legal_keys: list[str]) -> str:
+    kind, message = detail["type"], detail["msg"]
+    if kind == "extra_forbidden":
+        meant = did_you_mean(str(detail["loc"][-1]), legal_keys)
+        return f"is not a known key; {f'did you mean {meant}?' if meant else 'remove it or correct its spelling'}"
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    wanted = message.replace("Input should be", "must be").replace("String should", "must")
+    return f"{wanted}, {_shown(detail['input'])}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "but it is empty"
+    if isinstance(value, (dict, list)):
+        return f"but it is a {'section' if isinstance(value, dict) else 'list'}"
+    return f"not {str(value)[:60]!r}"
+
+
+def _dotted(location: Location) -> str:
+    return ".".join(map(str, location))

@@ -1,0 +1,353 @@
+"""The pure, seeded model of a hospital's work: which procedures happened, when, by whom, and what dose went where.
+
+Belongs here: drawing true events and doses from a preset. Does not belong here: what badges register (badges.py).
+Doses here are a model's truth and therefore floats; what is exported or expected later is rounded to exact decimals.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from ingest.synthetic.catalogue import CARDIOLOGY, PROCEDURE_CLASSES, Operator, Preset, ProcedureClass, Room
+from ingest.synthetic.people import Patient, draw_patients
+
+# How staff dose comes about; calibration as in catalogue.py.
+C_ARM_USV_PER_GY_CM2 = (8.5, 1.35)  # median and GSD of C-arm dose per KAP
+FIELD_AREA_CM2 = (110.0, 1.35)  # KAP / Ka,r at the reference point
+FLUORO_TIME_GSD, FLUORO_TIME_KAP_CORRELATION = 1.9, 0.8
+OPERATOR_GSD = 1.7  # between persons
+PROCEDURE_GSD = {CARDIOLOGY: 2.0}  # between procedures of one person; radiology and others:
+OTHER_PROCEDURE_GSD = 2.2
+NO_SHIELD_SHARE = {CARDIOLOGY: 0.12}
+OTHER_NO_SHIELD_SHARE = 0.18
+NO_SHIELD_FACTOR, SHIELD_FACTOR = 3.0, 0.85
+MOST_TRANSMISSION = 0.9  # a badge never gets more of the C-arm dose than this
+SECOND_OPERATOR_FACTOR, STAFF_FACTOR = 0.3, 0.1
+EVENT_SIGMA = 0.5  # of the natural logarithm, between events of a procedure
+
+TRAINEE_FIRST_SHARE = 0.2
+SECOND_OPERATOR_SHARE = 0.4
+STAFF_SHARE = 0.7  # nurse or technologist named in the logbook
+WEEKEND_WEIGHT = 0.13  # procedures of a weekend day per working day: 5 % of all
+FLUORO_EVENT_SHARE = (0.7, 0.9)
+FLUORO_KAP_SHARE = (0.2, 0.6)
+
+# Seconds. Beam-on of two events never lies closer than this, so that a 1-s sample belongs to one event even with a
+# clock tolerance of 2 s on each side.
+LEAST_EVENT_GAP_S = 6.0
+EVENT_GAP_S = (25.0, 2.0)
+TURNOVER_S = (1500.0, 1.5)
+LEAST_TURNOVER_S = 900.0
+DAY_STARTS_AT = time(8, 0)
+
+# Pulses or frames per second of each event type, by specialty where it differs.
+PULSE_RATES = {
+    "fluoroscopy": Decimal("7.5"),
+    "stationary_acquisition": Decimal(15),
+    "stepping_acquisition": Decimal(3),
+    "rotational_acquisition": Decimal(30),
+}
+SIGNIFICANT_DIGITS = 6  # of the doses that an X-ray system states
+COPPER_MM = tuple(Decimal(text) for text in ("0.1", "0.2", "0.3", "0.6"))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One irradiation event as the X-ray system knows it: KAP and Ka,r before any calibration factor."""
+
+    uid: str
+    event_type: str
+    started_at: datetime
+    pulses: int
+    pulse_rate_per_s: Decimal
+    kap_gy_cm2: Decimal
+    ka_r_mgy: Decimal
+    kvp: Decimal
+    tube_current_ma: Decimal
+    primary_angle_deg: Decimal
+    secondary_angle_deg: Decimal
+    copper_mm: Decimal
+
+    @property
+    def duration_s(self) -> Decimal:
+        """Beam-on time to the millisecond: pulses / rate."""
+        return (self.pulses / self.pulse_rate_per_s).quantize(Decimal("0.001"))
+
+    @property
+    def ended_at(self) -> datetime:
+        """End of beam-on."""
+        return self.started_at + timedelta(milliseconds=int(self.duration_s * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One person in a procedure and the true over-apron dose per event, in microsievert."""
+
+    operator_id: str
+    role: str
+    event_usv: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """One procedure: a study in a room with its events, people and true doses.
+
+    Attributes:
+        c_arm_usv: true dose at the C-arm badge per event.
+        kap_factor: calibration factor that holds on its date.
+    """
+
+    number: int
+    study_uid: str
+    accession_number: str
+    room: Room
+    procedure_class: ProcedureClass
+    patient: Patient
+    procedure_date: date
+    events: tuple[Event, ...]
+    c_arm_usv: tuple[float, ...]
+    participants: tuple[Participant, ...]
+    kap_factor: Decimal
+
+    @property
+    def started_at(self) -> datetime:
+        """Start of the first event."""
+        return self.events[0].started_at
+
+    @property
+    def ended_at(self) -> datetime:
+        """End of the last event."""
+        return self.events[-1].ended_at
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """All that truly happened, procedures in order of time."""
+
+    preset: Preset
+    seed: int
+    procedures: tuple[Procedure, ...]
+
+
+def make_uid(seed: int, *what: object) -> str:
+    """A DICOM UID under the UUID root 2.25 that depends on nothing but the seed and the name."""
+    name = "/".join(str(part) for part in ("doseledger-demo", seed, *what))
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
+
+
+def generator(seed: int, topic: str) -> np.random.Generator:
+    """A random stream of its own for one topic, so that a new topic leaves the others as they were."""
+    return np.random.default_rng([seed, *topic.encode()])
+
+
+def draw_hospital(preset: Preset, seed: int) -> Hospital:
+    """Draw all procedures of a preset; the same preset and seed give the same hospital."""
+    rng = generator(seed, "procedures")
+    factors = {person.operator_id: lognormal(rng, 1.0, OPERATOR_GSD) for person in preset.operators}
+    slots = sorted(
+        (slot for room in preset.rooms for slot in _schedule(rng, preset, room)),
+        key=lambda slot: slot.events[0].start_s,
+    )
+    patients = draw_patients(generator(seed, "patients"), [slot.room.specialty for slot in slots], preset.first_day)
+    procedures = (
+        _procedure(rng, preset, seed, factors, number, slot, patient)
+        for number, (slot, patient) in enumerate(zip(slots, patients, strict=True), start=1)
+    )
+    return Hospital(preset, seed, tuple(procedures))
+
+
+def lognormal(rng: np.random.Generator, median: float, gsd: float) -> float:
+    """One value of a lognormal distribution, cut at 2.5 standard deviations: no fluoroscopy of ten hours."""
+    return float(median * gsd ** max(-2.5, min(2.5, rng.standard_normal())))
+
+
+@dataclass(frozen=True, slots=True)
+class _Beam:
+    """Timing of one event: seconds since the epoch."""
+
+    event_type: str
+    start_s: float
+    pulses: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A procedure with its time and total KAP, before people and doses."""
+
+    room: Room
+    procedure_class: ProcedureClass
+    day: date
+    kap_gy_cm2: float
+    events: tuple[_Beam, ...]
+
+
+def _schedule(rng: np.random.Generator, preset: Preset, room: Room) -> Iterator[_Slot]:
+    """One room's procedures, one after the other on each day, never overlapping."""
+    classes = [PROCEDURE_CLASSES[name] for name in room.classes]
+    weights = np.array([c.weight for c in classes], dtype=float)
+    chosen = rng.choice(len(classes), size=room.procedures, p=weights / weights.sum())
+    zone = ZoneInfo(preset.timezone)
+    free_from: dict[date, float] = {}
+    for day, index in zip(_days(rng, preset, room.procedures), chosen, strict=True):
+        opening = datetime.combine(day, DAY_STARTS_AT, zone).timestamp()
+        start = free_from.get(day, opening + 60 * lognormal(rng, 12, 1.6))
+        kap, events = _beams(rng, classes[index], start)
+        last = events[-1]
+        end = last.start_s + last.pulses / float(PULSE_RATES[last.event_type])
+        free_from[day] = end + LEAST_TURNOVER_S + lognormal(rng, *TURNOVER_S)
+        yield _Slot(room, classes[index], day, kap, tuple(events))
+
+
+def _days(rng: np.random.Generator, preset: Preset, count: int) -> list[date]:
+    """Dates of ``count`` procedures in order: mostly working days, a few weekend calls."""
+    span = (preset.last_day - preset.first_day).days + 1
+    days = [preset.first_day + timedelta(days=n) for n in range(span)]
+    weights = np.array([WEEKEND_WEIGHT if day.weekday() >= 5 else 1.0 for day in days])
+    return [days[n] for n in sorted(rng.choice(span, size=count, p=weights / weights.sum()))]
+
+
+def _beams(rng: np.random.Generator, kind: ProcedureClass, start_s: float) -> tuple[float, list[_Beam]]:
+    """Total KAP in Gy.cm2 and the beam-on times; fluoroscopy time goes with KAP."""
+    z_kap, z_other = np.clip(rng.standard_normal(2), -2.5, 2.5)
+    rho = FLUORO_TIME_KAP_CORRELATION
+    kap = kind.kap_gy_cm2 * kind.kap_gsd**z_kap
+    fluoro_s = 60 * kind.fluoro_min * FLUORO_TIME_GSD ** (rho * z_kap + (1 - rho**2) ** 0.5 * z_other)
+    count = 1 + int(rng.negative_binomial(4, 4 / (4 + kind.events - 1)))
+    n_fluoro = max(1, round(count * rng.uniform(*FLUORO_EVENT_SHARE)))
+    fluoro = 2.2 ** rng.standard_normal(n_fluoro)
+    acquisitions = np.exp(np.log(5.0) + 0.4 * rng.standard_normal(count - n_fluoro))
+    durations = np.concatenate([fluoro * fluoro_s / fluoro.sum(), acquisitions])
+    types = ["fluoroscopy"] * n_fluoro + [kind.acquisition] * (count - n_fluoro)
+    order = rng.permutation(count)
+    beams = []
+    for index in order:
+        rate = float(PULSE_RATES[types[index]])
+        pulses = max(3, round(durations[index] * rate))
+        beams.append(_Beam(types[index], round(start_s, 3), pulses))
+        start_s += pulses / rate + LEAST_EVENT_GAP_S + lognormal(rng, *EVENT_GAP_S)
+    return kap, beams
+
+
+def _procedure(
+    rng: np.random.Generator,
+    preset: Preset,
+    seed: int,
+    factors: dict[str, float],
+    number: int,
+    slot: _Slot,
+    patient: Patient,
+) -> Procedure:
+    kap = _split_kap(rng, slot)
+    c_arm = kap * lognormal(rng, *C_ARM_USV_PER_GY_CM2) * slot.room.scatter_factor
+    factor = slot.room.calibration_on(slot.day)
+    area = lognormal(rng, *FIELD_AREA_CM2)
+    return Procedure(
+        number=number,
+        study_uid=make_uid(seed, "study", number),
+        accession_number=f"D{preset.first_day:%y}{number:06d}",
+        room=slot.room,
+        procedure_class=slot.procedure_class,
+        patient=patient,
+        procedure_date=slot.day,
+        events=tuple(
+            _event(rng, make_uid(seed, "event", number, n), beam, true_kap / float(factor), area)
+            for n, (beam, true_kap) in enumerate(zip(slot.events, kap, strict=True), start=1)
+        ),
+        c_arm_usv=tuple(float(dose) for dose in c_arm),
+        participants=_participants(rng, preset, factors, slot, c_arm),
+        kap_factor=factor,
+    )
+
+
+def _split_kap(rng: np.random.Generator, slot: _Slot) -> np.ndarray:
+    """The true KAP of each event: fluoroscopy has 20 to 60 % of it, each kind in proportion to time."""
+    seconds = np.array([beam.pulses / float(PULSE_RATES[beam.event_type]) for beam in slot.events])
+    weights = seconds * np.exp(0.3 * rng.standard_normal(len(seconds)))
+    is_fluoro = np.array([beam.event_type == "fluoroscopy" for beam in slot.events])
+    share = rng.uniform(*FLUORO_KAP_SHARE) if not is_fluoro.all() else 1.0
+    weights[is_fluoro] *= share / weights[is_fluoro].sum()
+    weights[~is_fluoro] *= (1 - share) / max(weights[~is_fluoro].sum(), 1e-12)
+    return slot.kap_gy_cm2 * weights
+
+
+def _event(rng: np.random.Generator, uid: str, beam: _Beam, reported_kap: float, area_cm2: float) -> Event:
+    """One event with the few geometry and beam values that reports always carry."""
+    z_kvp, z_current, z_primary, z_secondary = rng.standard_normal(4)
+    millisecond = round(beam.start_s * 1000)
+    return Event(
+        uid=uid,
+        event_type=beam.event_type,
+        started_at=datetime.fromtimestamp(millisecond // 1000, UTC) + timedelta(milliseconds=millisecond % 1000),
+        pulses=beam.pulses,
+        pulse_rate_per_s=PULSE_RATES[beam.event_type],
+        kap_gy_cm2=stated(reported_kap),
+        ka_r_mgy=stated(reported_kap / area_cm2 * 1000),
+        kvp=_tenths(80 + 8 * z_kvp),
+        tube_current_ma=_tenths(120 * 1.6**z_current),
+        primary_angle_deg=_tenths(25 * z_primary),
+        secondary_angle_deg=_tenths(5 + 15 * z_secondary),
+        copper_mm=COPPER_MM[int(rng.integers(len(COPPER_MM)))],
+    )
+
+
+def _participants(
+    rng: np.random.Generator, preset: Preset, factors: dict[str, float], slot: _Slot, c_arm: np.ndarray
+) -> tuple[Participant, ...]:
+    """Who took part and the true dose of each: the first operator's by shield and habit, the others' relative to it."""
+    specialty = slot.room.specialty
+    first, roles = _team(rng, [person for person in preset.operators if person.specialty == specialty])
+    shield = NO_SHIELD_FACTOR if rng.random() < NO_SHIELD_SHARE.get(specialty, OTHER_NO_SHIELD_SHARE) else SHIELD_FACTOR
+    transmission = min(
+        MOST_TRANSMISSION,
+        slot.procedure_class.badge_to_c_arm
+        * factors[first.operator_id]
+        * lognormal(rng, 1.0, PROCEDURE_GSD.get(specialty, OTHER_PROCEDURE_GSD))
+        * shield,
+    )
+    first_usv = float(c_arm.sum()) * transmission
+    return tuple(
+        Participant(person.operator_id, role, _spread(rng, first_usv * factor, c_arm)) for person, role, factor in roles
+    )
+
+
+def _team(rng: np.random.Generator, people: list[Operator]) -> tuple[Operator, list[tuple[Operator, str, float]]]:
+    """The first operator, and all with role and dose relative to the first operator's."""
+    consultants = [p for p in people if p.grade == "consultant"]
+    trainees = [p for p in people if p.grade == "trainee"]
+    consultant = consultants[int(rng.integers(len(consultants)))]
+    others = [p for p in people if p.is_physician and p is not consultant]
+    first, second = consultant, None
+    if trainees and rng.random() < TRAINEE_FIRST_SHARE:
+        first, second = trainees[int(rng.integers(len(trainees)))], consultant
+    elif others and rng.random() < SECOND_OPERATOR_SHARE:
+        second = others[int(rng.integers(len(others)))]
+    team = [(first, "first_operator", 1.0)]
+    if second:
+        team.append((second, "second_operator", SECOND_OPERATOR_FACTOR))
+    staff = [p for p in people if not p.is_physician]
+    if staff and rng.random() < STAFF_SHARE:
+        person = staff[int(rng.integers(len(staff)))]
+        team.append((person, person.grade, STAFF_FACTOR))
+    return first, team
+
+
+def _spread(rng: np.random.Generator, total_usv: float, c_arm: np.ndarray) -> tuple[float, ...]:
+    """A person's dose over the events: by scatter, with the person's changing place."""
+    weights = c_arm * np.exp(EVENT_SIGMA * rng.standard_normal(len(c_arm)))
+    return tuple(float(dose) for dose in total_usv * weights / weights.sum())
+
+
+def stated(value: float | Decimal) -> Decimal:
+    """A dose as X-ray systems state it: six significant digits, written without exponent."""
+    return Decimal(format(Decimal(f"{value:.{SIGNIFICANT_DIGITS - 1}e}"), "f"))
+
+
+def _tenths(value: float) -> Decimal:
+    return Decimal(f"{value:.1f}")

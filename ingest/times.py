@@ -1,0 +1,202 @@
+"""What the clock of a badge system says, as UTC instants: formats, zones, and the hours that are doubled or missing.
+
+Knows text, zones and the calendar. Knows nothing of files, columns or doses; dose reports have their own time rules
+(``ingest/dose_reports/times.py``), and a clock that goes wrong is judged in dbt, never here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+ISO8601 = "iso8601"
+FIRST_YEAR, LAST_YEAR = 1990, 2099  # of badge records; a clock that lost its battery says 1970 or 2000 + something odd
+
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_ISO_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?|"
+    r"\d{8}T\d{4}(\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(\d\d)?)?",
+    re.ASCII,
+)
+_SECONDS = {f"{second:02}": timedelta(seconds=second) for second in range(60)}
+_ZERO = timedelta(0)
+
+# Irish law calls summer time the standard and IANA follows it; a clock in Ireland that never changes shows GMT.
+_STANDARD_TIME_OF = {"Europe/Dublin": ZoneInfo("UTC"), "Eire": ZoneInfo("UTC")}
+
+
+class UnreadableTime(ValueError):
+    """A time or date that says no instant; the text tells why, as the end of a sentence about its field."""
+
+
+class Instant(NamedTuple):
+    """A moment in UTC.
+
+    Attributes:
+        at: the moment; of a local time that happens twice the earlier one.
+        later: the second moment of a local time that happens twice, else None.
+    """
+
+    at: datetime
+    later: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How a source's clock is set.
+
+    Attributes:
+        zone: the zone whose time it shows.
+        dst: whether it goes forward in summer; if not, it shows the zone's standard time all year.
+    """
+
+    zone: ZoneInfo
+    dst: bool
+
+    def instant(self, moment: datetime) -> Instant:
+        """The instant that a time names; a zone or offset that the time itself carries comes first.
+
+        Raises:
+            UnreadableTime: the clock never shows this time, or its year is no year of badge records.
+        """
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise UnreadableTime(f"has a year outside {FIRST_YEAR} to {LAST_YEAR}")
+        if moment.tzinfo is not None:
+            return Instant(moment.astimezone(UTC))
+        if not self.dst:
+            return Instant((moment - _standard_offset(self.zone, moment.date())).replace(tzinfo=UTC))
+        first, second = (moment.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if second < first:  # in a gap the offset before it comes out later than the one after it
+            raise UnreadableTime(f"does not exist in {self.zone.key}: clocks go forward over it")
+        return Instant(first, second if first < second else None)
+
+    def day_start(self, day: date) -> datetime:
+        """The instant at which a local date begins, also where summer time begins or ends at midnight."""
+        midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - local by definition
+        if not self.dst:
+            return (midnight - _standard_offset(self.zone, day)).replace(tzinfo=UTC)
+        return midnight.replace(tzinfo=self.zone).astimezone(UTC)
+
+
+@lru_cache(maxsize=4096)
+def _standard_offset(zone: ZoneInfo, day: date) -> timedelta:
+    """Offset from UTC of a zone without summer time: the one last in force, at or before that day, when it had none."""
+    zone = _STANDARD_TIME_OF.get(zone.key or "", zone)
+    for days_back in range(1000):  # the longest summer time of our years: Cuba, 2004 to 2006
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone) - timedelta(days=days_back)
+        if noon.dst() == _ZERO:
+            break
+    offset = noon.utcoffset()
+    assert offset is not None  # noqa: S101 - a ZoneInfo always knows its offset
+    return offset
+
+
+def format_problem(datetime_format: str, *, needs_hour: bool) -> str | None:
+    """What is wrong with a format, as the end of a sentence, or None: it must carry a whole date, and mostly an hour.
+
+    Args:
+        datetime_format: ``iso8601`` or a strptime format.
+        needs_hour: whether the date alone is too little.
+    """
+    if datetime_format == ISO8601:
+        return None
+    if "%Z" in datetime_format:
+        return "must not use %Z (names of zones mean different things); use %z or the key timezone"
+    probe = datetime(2031, 12, 24, 17, 48, 36, tzinfo=UTC)
+    try:
+        back = datetime.strptime(probe.strftime(datetime_format), datetime_format)  # noqa: DTZ007 - a probe
+    except (ValueError, re.error) as error:
+        return f"is neither iso8601 nor a strptime format ({error})"
+    parts = ("year", "month", "day", "hour") if needs_hour else ("year", "month", "day")
+    lost = [part for part in parts if getattr(back, part) != getattr(probe, part)]
+    return f"does not tell the {' and '.join(lost)}" if lost else None
+
+
+def instant_reader(datetime_format: str, clock: Clock) -> Callable[[str], Instant]:
+    """A function from a trimmed text to its instant; it raises ``UnreadableTime``.
+
+    Exports tick by the second, so a minute is parsed once and its seconds are added; offsets change at full minutes.
+    """
+    parse = _parse_iso if datetime_format == ISO8601 else _strptime(datetime_format)
+    place = _seconds_place(datetime_format)
+
+    @lru_cache(maxsize=4096)
+    def parsed(text: str) -> Instant:
+        return clock.instant(parse(text))
+
+    if place is None:
+        return parsed
+    begin, end, literal = place
+
+    def read(text: str) -> Instant:
+        seconds = _SECONDS.get(text[begin:end])
+        if seconds is None or text[begin - 1 : begin] != literal:
+            return parsed(text)
+        at, later = parsed(f"{text[:begin]}00{text[end:]}")
+        return Instant(at + seconds, None if later is None else later + seconds)
+
+    return read
+
+
+def date_reader(datetime_format: str) -> Callable[[str], date]:
+    """A function from a trimmed text to the local date in it; it raises ``UnreadableTime``."""
+    parse = _parse_iso_date if datetime_format == ISO8601 else _strptime(datetime_format)
+
+    @lru_cache(maxsize=4096)
+    def read(text: str) -> date:
+        moment = parse(text)
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise UnreadableTime(f"has a year outside {FIRST_YEAR} to {LAST_YEAR}")
+        return date(moment.year, moment.month, moment.day)
+
+    return read
+
+
+class _SecondsPlace(NamedTuple):
+    """Where two digits of seconds stand in a text, and the character that must stand before them."""
+
+    begin: int
+    end: int
+    literal: str
+
+
+def _seconds_place(datetime_format: str) -> _SecondsPlace | None:
+    if datetime_format == ISO8601:
+        return _SecondsPlace(17, 19, ":")
+    ends_in_seconds = re.search(r"([^\w%\s])%S$", datetime_format)
+    return _SecondsPlace(-2, sys.maxsize, ends_in_seconds[1]) if ends_in_seconds else None
+
+
+def _strptime(datetime_format: str) -> Callable[[str], datetime]:
+    def parse(text: str) -> datetime:
+        try:
+            return datetime.strptime(text, datetime_format)  # noqa: DTZ007 - the clock gives the zone
+        except ValueError:
+            raise UnreadableTime(f"is not of the form {datetime_format}") from None
+
+    return parse
+
+
+def _parse_iso(text: str) -> datetime:
+    if not _ISO_INSTANT.fullmatch(text):
+        raise UnreadableTime("is not an ISO 8601 date with time")
+    return _from_iso(text)
+
+
+def _parse_iso_date(text: str) -> datetime:
+    if not (_ISO_DATE.fullmatch(text) or _ISO_INSTANT.fullmatch(text)):
+        raise UnreadableTime("is not an ISO 8601 date")
+    return _from_iso(text)
+
+
+def _from_iso(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UnreadableTime(f"is not a real date and time ({error})") from None

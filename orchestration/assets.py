@@ -1,0 +1,288 @@
+"""The nightly line as assets: raw tables, the dbt project, gate, publication, letters.
+
+Each body calls one function of the room that does the work and tells Dagster what came out; nothing is computed here.
+"""
+
+# No postponed annotations here: Dagster reads them while it decorates.
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
+from dagster_dbt.asset_utils import get_subset_selection_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from expectations.gate import SuiteVerdict, judge, record
+from expectations.suites import SUITES, Settings
+from ingest.ledger import input_fingerprint
+from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
+from ingest.site import Site
+from orchestration.build_record import last_build, made_from, record_input
+from orchestration.dbt_build import DbtBuild
+from orchestration.delivery import deliver
+from orchestration.publish import NothingNew, current_publication, publish
+from orchestration.resources import Report, SiteResource, told_plainly
+
+POOL = "duckdb_write"  # the build database has one writer
+DATA_ENGINEERING = ["team:data_engineering"]
+MEDICAL_PHYSICS = ["team:medical_physics"]
+
+
+# --- raw -----------------------------------------------------------------------------------------------------------
+
+
+@dg.asset(key=["raw", "reference_files"], group_name="raw", kinds={"csv", "duckdb"}, owners=DATA_ENGINEERING, pool=POOL)
+def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
+    """site.yaml, reference CSVs and source descriptions as raw.site, raw.source, raw.ref_*: replaced when changed."""
+    with told_plainly():
+        folder = site.load()
+        with site.build(folder) as con:
+            is_changed = load_reference(con, folder)
+    rows = {name: len(table.rows) for name, table in folder.reference.items()}
+    problems = "\n".join(f"- {problem}" for problem in folder.problems) or "none"
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(rows.values()),
+            "changed": is_changed,
+            "rows": rows,
+            "refused": dg.MetadataValue.md(problems),
+        }
+    )
+
+
+@dg.asset(key=["raw", "dose_reports"], group_name="raw", kinds={"dicom", "duckdb"}, owners=DATA_ENGINEERING, pool=POOL)
+def dose_reports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.MaterializeResult[None]:
+    """DICOM dose reports of the inbox as raw.dose_report, raw.dose_total and raw.irradiation_event: only new files."""
+    with told_plainly():
+        folder = site.load()
+        with site.build(folder) as con:
+            summary = load_dose_reports(
+                con, folder, site.key(folder), lambda done, total, _: report("dose reports", done, total)
+            )
+    return dg.MaterializeResult(metadata=_loaded(summary))
+
+
+@dg.asset(
+    key=["raw", "dosimeter_exports"], group_name="raw", kinds={"csv", "duckdb"}, owners=DATA_ENGINEERING, pool=POOL
+)
+def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.MaterializeResult[None]:
+    """Badge exports as raw.dose_record and raw.rejected_row, read as sources/*.yaml says: only new files."""
+    with told_plainly():
+        folder = site.load()
+        with site.build(folder) as con:
+            summary = load_dosimeters(
+                con, folder, site.key(folder), lambda done, total, _: report("dosimeter exports", done, total)
+            )
+    return dg.MaterializeResult(metadata=_loaded(summary))
+
+
+RAW = [reference_files, dose_reports, dosimeter_exports]
+
+
+def _loaded(summary: Summary) -> dict[str, Any]:
+    return {
+        "dagster/row_count": summary.rows_loaded,
+        "rows_rejected": summary.rows_rejected,
+        "files_in_inbox": summary.seen,
+        "files_read_now": dict(summary.statuses),
+        "files_still_being_written": len(summary.waiting),
+    }
+
+
+# --- dbt -----------------------------------------------------------------------------------------------------------
+
+
+class BuildConfig(dg.Config):
+    """How to build.
+
+    Attributes:
+        as_of: ISO date (valid time, site-local); empty = the site's local date when the step starts.
+    """
+
+    as_of: str = ""
+
+
+class Translator(DagsterDbtTranslator):
+    """Groups by folder of the project; the rest is dbt's: descriptions, columns, owners, kinds."""
+
+    def __init__(self) -> None:
+        # Many raw tables come out of one step of ingest.
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The spec of one dbt node."""
+        node = self.get_resource_props(manifest, unique_id)
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if node["resource_type"] == "source":
+            return spec
+        owners = spec.owners or DATA_ENGINEERING
+        return spec.replace_attributes(group_name=node["config"].get("schema") or "default", owners=owners)
+
+
+def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
+    """The dbt project as assets; its tests of severity error are blocking checks."""
+    translator = Translator()
+
+    @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models", pool=POOL)
+    def dbt_models(
+        context: dg.AssetExecutionContext, config: BuildConfig, site: SiteResource, report: dg.ResourceParam[Report]
+    ) -> Iterator[Any]:
+        with told_plainly():
+            folder = site.load()
+            with site.build(folder) as con:
+                fingerprint = made_from(input_fingerprint(con))
+        selection, _ = get_subset_selection_for_context(
+            context=context,
+            manifest=nodes,
+            select="fqn:*",
+            exclude=None,
+            selector=None,
+            dagster_dbt_translator=translator,
+            current_dbt_indirect_selection_env=None,
+        )
+        build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection)
+        for raw_event in build.events():
+            event = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
+            _tell_progress(raw_event, context, report)
+            yield from event.to_default_asset_events(nodes, translator, context)
+        if build.build_id:
+            with told_plainly(), site.build(folder) as con:
+                record_input(con, build.build_id, fingerprint)
+        if build.failures:
+            raise dg.Failure(description="\n".join(build.failures), allow_retries=False)
+
+    nodes = json.loads(manifest.read_bytes())
+    return dbt_models
+
+
+def as_of_date(text: str, site: Site) -> date:
+    """The as-of date of a run: as asked, else the site's local date now."""
+    return date.fromisoformat(text) if text else datetime.now(ZoneInfo(site.config.timezone)).date()
+
+
+def _tell_progress(raw_event: Mapping[str, Any], context: dg.AssetExecutionContext, report: Report) -> None:
+    data = raw_event["data"]
+    if {"index", "total", "node_info"} <= data.keys() and "status" in data:
+        context.log.info(raw_event["info"]["msg"])
+        report("tables and tests", int(data["index"]), int(data["total"]))
+
+
+# --- gate, publication, letters ------------------------------------------------------------------------------------
+
+
+def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The gate, downstream of every table of the dbt project."""
+
+    @dg.asset(
+        deps=list(models.keys),
+        group_name="publication",
+        kinds={"greatexpectations", "duckdb"},
+        owners=MEDICAL_PHYSICS,
+        pool=POOL,
+        check_specs=[
+            dg.AssetCheckSpec(suite, asset="gate", blocking=True, description=f"The suite '{suite}' of expectations/.")
+            for suite in SUITES
+        ],
+    )
+    def gate(site: SiteResource, report: dg.ResourceParam[Report]) -> Iterator[dg.MaterializeResult[None]]:
+        """Judges the last build by the suites structural, logical and plausible, and records the verdict for it."""
+        report("checks", 0, len(SUITES))
+        with told_plainly():
+            folder = site.load()
+            verdict = judge(folder.build_db, Settings(folder.config.gate.max_quarantined_files_share))
+            with site.build(folder) as con:
+                build = last_build(con, folder.build_db.stem)
+                if build is None:
+                    raise dg.Failure(description="Nothing was built yet.", allow_retries=False)
+                record(con, build.build_id, verdict)
+        report("checks", len(SUITES), len(SUITES))
+        yield dg.MaterializeResult(
+            metadata={"build_id": build.build_id, "passed": verdict.passed},
+            check_results=[_check_result(suite) for suite in verdict.suites],
+        )
+
+    return gate
+
+
+def _check_result(suite: SuiteVerdict) -> dg.AssetCheckResult:
+    sentences = "\n".join(f"- **{failure.severity}** {failure.sentence}" for failure in suite.failures)
+    return dg.AssetCheckResult(
+        check_name=suite.suite,
+        passed=suite.passed,
+        metadata={
+            "checks_run": suite.checks_run,
+            "checks_failed": len(suite.failures),
+            "failures": dg.MetadataValue.md(sentences or "none"),
+        },
+    )
+
+
+class PublicationConfig(dg.Config):
+    """Whether to publish.
+
+    Attributes:
+        even_if_same: publish again what the current publication holds already.
+    """
+
+    even_if_same: bool = False
+
+
+@dg.asset(deps=["gate"], group_name="publication", kinds={"duckdb", "parquet"}, owners=MEDICAL_PHYSICS, pool=POOL)
+def publication(
+    config: PublicationConfig, site: SiteResource, report: dg.ResourceParam[Report]
+) -> dg.MaterializeResult[None]:
+    """A new folder published/runs/<run_id> and the link `current`; refuses without a passing verdict of this build."""
+    report("publication", 0, 1)
+    with told_plainly():
+        folder = site.load()
+        outcome = publish(folder.build_db, folder.published_dir, even_if_same=config.even_if_same)
+    report("publication", 1, 1)
+    if isinstance(outcome, NothingNew):
+        return dg.MaterializeResult(
+            metadata={
+                "run_id": outcome.run_id,
+                "as_of": str(outcome.as_of),
+                "is_new": False,
+                "is_current": True,
+                "folder": dg.MetadataValue.path(outcome.folder),
+            }
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "run_id": outcome.run_id,
+            "as_of": str(outcome.as_of),
+            "is_new": True,
+            "is_current": outcome.is_current,
+            "folder": dg.MetadataValue.path(outcome.folder),
+            "checks_passed": outcome.checks_passed,
+            "rows": outcome.rows_by_table,
+        }
+    )
+
+
+@dg.asset(deps=["publication"], group_name="publication", kinds={"email"}, owners=MEDICAL_PHYSICS, pool=POOL)
+def letters(site: SiteResource) -> dg.MaterializeResult[None]:
+    """Tells medical physics what is new in the current publication, each finding once; nothing of a past as-of date."""
+    with told_plainly():
+        folder = site.load()
+        current = current_publication(folder.published_dir)
+        if current is None:
+            raise dg.Failure(description="Nothing was published yet.", allow_retries=False)
+        with site.build(folder) as con:
+            build = last_build(con, folder.build_db.stem)
+        if build and build.as_of < current.as_of:
+            return dg.MaterializeResult(metadata={"letters": [], "notes": [], "findings_told": 0})
+        delivery = deliver(current.folder, folder.config, folder.data_dir, os.environ, as_of_date("", folder))
+    return dg.MaterializeResult(
+        metadata={
+            "letters": [letter.sent_to for letter in delivery.sent],
+            "waiting": delivery.waiting,
+            "notes": list(delivery.notes),
+            "findings_told": delivery.findings_told,
+        }
+    )

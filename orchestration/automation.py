@@ -1,0 +1,77 @@
+"""When the line runs: the nightly job, its schedule in the site's zone, the sensor on the inbox, freshness.
+
+Only timing lives here; what runs is in assets.py.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from ingest.ledger import whats_new
+from ingest.problems import UserError
+from ingest.site import SiteConfig
+from orchestration.resources import SiteResource
+
+NIGHTLY = dg.define_asset_job(
+    "nightly", selection=dg.AssetSelection.all(), description="Everything: files, tables, checks, publication, letters."
+)
+REBUILD = dg.define_asset_job(
+    "rebuild",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
+    description="Every table anew from what was read; no file is opened.",
+)
+AT_NIGHT = "30 3 * * *"  # after the day's reports have arrived, before the morning round
+READ_BY = "0 6 * * *"
+INBOX_INTERVAL_S = 300
+
+
+def site_zone(root: Path | None) -> str:
+    """The site's time zone from site.yaml alone; UTC without a site.
+
+    Raises:
+        OSError, pydantic.ValidationError, yaml.YAMLError: site.yaml cannot be read (`doseledger check` says where).
+    """
+    if root is None:
+        return "UTC"
+    return SiteConfig.model_validate(yaml.safe_load((root / "site.yaml").read_text("utf-8"))).timezone
+
+
+def nightly_schedule(zone: str, *, has_site: bool) -> dg.ScheduleDefinition:
+    """Every night at 03:30 of the site's clock; stopped until there is a site to run."""
+    return dg.ScheduleDefinition(
+        name="nightly_at_0330",
+        job=NIGHTLY,
+        cron_schedule=AT_NIGHT,
+        execution_timezone=zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if has_site else dg.DefaultScheduleStatus.STOPPED,
+    )
+
+
+@dg.sensor(
+    name="inbox",
+    job=NIGHTLY,
+    minimum_interval_seconds=INBOX_INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Runs the nightly job when the inbox, the reference files or the received objects hold something new.",
+)
+def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
+    """A run for what is new; what a run could not load is tried again once an hour, as long as it lies there."""
+    try:
+        folder = site.load()
+        news = whats_new(folder, site.key(folder))
+    except UserError as error:
+        return dg.SkipReason(f"The inbox cannot be compared with what was read: {error}")
+    if not news:
+        return dg.SkipReason("Nothing new in the inbox.")
+    return dg.RunRequest(run_key=f"{news} in {datetime.now(UTC):%Y-%m-%dT%H}h")
+
+
+def freshness_of(key: dg.AssetKey, zone: str) -> dg.FreshnessPolicy | None:
+    """Publication: done between the night and the morning round. Raw tables: looked at within a day and a half."""
+    if key.path[0] == "raw":
+        return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
+    if key.path == ["publication"]:
+        return dg.FreshnessPolicy.cron(deadline_cron=READ_BY, lower_bound_delta=timedelta(hours=4), timezone=zone)
+    return None

@@ -1,0 +1,122 @@
+"""What the build database says of its last build: ops.build (by dbt), ops.verdict (by the gate), ops.build_input.
+
+Reading and one row of bookkeeping only; what follows from it is decided by those who ask.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from expectations.suites import SUITES
+from orchestration.product import product_fingerprint
+
+BUILD_INPUT_DDL = """
+create schema if not exists ops;
+create table if not exists ops.build_input (
+    build_id varchar primary key,
+    input_fingerprint varchar not null
+)
+"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The last build, whole or not.
+
+    Attributes:
+        as_of: valid-time date that it was built for (site-local).
+        input_fingerprint: what it was made from (`made_from`); None if dbt was started by hand.
+        checks_passed: number of checks of the gate that held.
+        blocked_by: why it must not be published, one sentence each; empty = it may.
+    """
+
+    build_id: str
+    as_of: date
+    input_fingerprint: str | None
+    checks_passed: int
+    blocked_by: list[str]
+
+
+def last_build(con: duckdb.DuckDBPyConnection, database: str) -> Build | None:
+    """Reads the last build of an attached build database; None if there has never been one.
+
+    Args:
+        con: a connection.
+        database: the name under which the build database is attached to it.
+    """
+    if not _has_table(con, database, "build"):
+        return None
+    row = con.execute(
+        "select build_id, as_of, finished_at is not null, is_complete, succeeded, coalesce(failures, '')"
+        f" from {database}.ops.build order by started_at desc limit 1"
+    ).fetchone()
+    if row is None:
+        return None
+    build_id, as_of, has_finished, is_complete, succeeded, failures = row
+    blocked_by = []
+    if not has_finished:
+        blocked_by.append("the last build of the tables was broken off")
+    elif not succeeded:
+        blocked_by.append(f"the last build of the tables failed: {failures}")
+    elif not is_complete:
+        blocked_by.append("the last build made only a part of the tables")
+    checks_passed, verdict_blocks = _verdict(con, database, build_id)
+    return Build(
+        build_id,
+        as_of,
+        _input_fingerprint(con, database, build_id),
+        checks_passed,
+        blocked_by or verdict_blocks,
+    )
+
+
+def record_input(con: duckdb.DuckDBPyConnection, build_id: str, input_fingerprint: str) -> None:
+    """Notes what a build was made from, so that a publication can tell that nothing is new."""
+    con.execute(BUILD_INPUT_DDL)
+    con.execute("insert or replace into ops.build_input values (?, ?)", [build_id, input_fingerprint])
+
+
+def made_from(input_fingerprint: str) -> str:
+    """What a build is made from: everything that was read, and the product itself."""
+    return f"{input_fingerprint}+{product_fingerprint()}"
+
+
+def _verdict(con: duckdb.DuckDBPyConnection, database: str, build_id: str) -> tuple[int, list[str]]:
+    """Number of checks that held, and why this build is blocked: a suite without a verdict blocks too."""
+    rows = []
+    if _has_table(con, database, "verdict"):
+        rows = con.execute(
+            "select suite, passed, checks_run - checks_failed, failures::varchar"
+            f" from {database}.ops.verdict where build_id = ?",
+            [build_id],
+        ).fetchall()
+    unjudged = [suite for suite in SUITES if suite not in {row[0] for row in rows}]
+    blocked_by = [f"the gate has not judged this build: no verdict of {', '.join(unjudged)}"] if unjudged else []
+    for suite, passed, _, failures in rows:
+        if not passed:
+            blocked_by += [
+                f"{suite}: {failure['sentence']}" for failure in json.loads(failures) if failure["severity"] == "block"
+            ]
+    return sum(row[2] for row in rows), blocked_by
+
+
+def _input_fingerprint(con: duckdb.DuckDBPyConnection, database: str, build_id: str) -> str | None:
+    if not _has_table(con, database, "build_input"):
+        return None
+    row = con.execute(
+        f"select input_fingerprint from {database}.ops.build_input where build_id = ?", [build_id]
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _has_table(con: duckdb.DuckDBPyConnection, database: str, table: str) -> bool:
+    return bool(
+        con.execute(
+            "select 1 from duckdb_tables() where database_name = ? and schema_name = 'ops' and table_name = ?",
+            [database, table],
+        ).fetchone()
+    )

@@ -1,0 +1,207 @@
+"""The command line `doseledger`: what a person types, what is printed, which exit code it means.
+
+Only talking to a person lives here. Heavy imports (Dagster, dbt, Great Expectations) stay inside the commands that
+need them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ingest.problems import Problem, SiteError, UserError
+from ingest.site import check_site
+from ingest.site_template import create_site
+from orchestration.publish import PublishRefused
+
+if TYPE_CHECKING:
+    from orchestration.nightly import NightlyResult
+
+EXIT_CODES = "Exit codes: 0 done; 1 a mistake or a check is in the way, said in words; 2 the command was typed wrongly."
+UNITS = "Units everywhere: Hp(10) in µSv, KAP in Gy·cm², Ka,r in mGy, times in s; dates are the site's local dates."
+
+app = typer.Typer(
+    help="Joins the badge dose of interventional staff with the X-ray dose reports of each procedure. "
+    f"An early-warning system, not the dose of record. {UNITS}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+SiteOption = Annotated[Path, typer.Option("--site", help="The site folder (it holds site.yaml).")]
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """What a person at the site must mend is said in its own words, without a traceback."""
+    try:
+        yield
+    except SiteError as error:
+        _list_problems(error.problems)
+        raise typer.Exit(1) from None
+    except (UserError, PublishRefused) as error:
+        err.print(f"[red]✗[/] {escape(str(error))}")
+        raise typer.Exit(1) from None
+
+
+def _list_problems(problems: list[Problem]) -> None:
+    for problem in problems:
+        err.print(f"[red]✗[/] {escape(str(problem))}")
+
+
+@app.command(epilog=EXIT_CODES)
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+) -> None:
+    """Write a commented site folder to start from."""
+    with _told_plainly():
+        written = create_site(folder)
+    out.print(f"[green]✓[/] {len(written)} files in {folder}; fill in site.yaml and reference/, then:")
+    out.print(f"  doseledger check --site {folder}")
+
+
+@app.command(epilog=EXIT_CODES)
+def check(site: SiteOption) -> None:
+    """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field."""
+    with _told_plainly():
+        problems = check_site(site)
+    if problems:
+        _list_problems(problems)
+        err.print(f"{len(problems)} problems; nothing was loaded.")
+        raise typer.Exit(1)
+    out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
+
+
+@app.command(epilog=f"{UNITS} Exit code 0 only if something was published, or if nothing was new. {EXIT_CODES}")
+def run(
+    site: SiteOption,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Leave out records with a later local date; default: today at the site. "
+            "A date before the current publication's goes to published/as_of/ and replaces nothing.",
+        ),
+    ] = None,
+) -> None:
+    """Run the nightly job: read what is new, build the tables, check, publish, write letters."""
+    from orchestration.nightly import run_nightly
+
+    with _told_plainly(), _progress() as report:
+        result = run_nightly(site, as_of.date() if as_of else None, report)
+    _say(site, result)
+
+
+@app.command(epilog=f"{UNITS} {EXIT_CODES}")
+def rebuild(site: SiteOption) -> None:
+    """Make every table anew from what was ingested (no file is read), check and publish."""
+    from orchestration.nightly import rebuild as rebuild_site
+
+    with _told_plainly(), _progress() as report:
+        result = rebuild_site(site, report)
+    _say(site, result)
+
+
+@app.command(epilog=f"{UNITS} {EXIT_CODES}")
+def status(site: SiteOption) -> None:
+    """Say what was published last, the verdict on the last build, and what is quarantined and why."""
+    from orchestration.status import print_status
+
+    with _told_plainly():
+        print_status(site, out)
+
+
+@app.command(epilog=EXIT_CODES)
+def demo(
+    folder: Annotated[Path, typer.Argument(help="A new folder; the truth goes beside it, with _truth at its name.")],
+    preset: Annotated[str, typer.Option(help="Size of the hospital.")] = "small",
+    seed: Annotated[int, typer.Option(help="Equal seeds write equal bytes.")] = 1,
+) -> None:
+    """Write a synthetic demo hospital in the layout of a site, with a truth table beside it."""
+    from ingest.synthetic import write_hospital
+
+    try:
+        with _progress() as report:
+            hospital = write_hospital(folder, preset, seed, report)
+    except (ValueError, FileExistsError) as error:
+        err.print(f"[red]✗[/] {escape(str(error))}")
+        raise typer.Exit(1) from None
+    out.print(
+        f"[green]✓[/] {hospital.site}: {hospital.procedures} procedures in {hospital.rooms} rooms, "
+        f"{hospital.operators} operators, {hospital.inbox_files} files, {hospital.size_bytes / 1e6:.0f} MB; "
+        f"what really happened is in {hospital.truth}"
+    )
+    out.print(f"  {_program()} run --site {folder} --as-of {hospital.last_day}")
+
+
+@app.command(epilog=EXIT_CODES)
+def ui(
+    site: SiteOption,
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
+) -> None:
+    """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C."""
+    from orchestration.dbt_build import ensure_manifest
+    from orchestration.instance import dagster_home
+
+    with _told_plainly():
+        home = dagster_home(site)
+    ensure_manifest()
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    arguments = [dagster, "dev", "-m", "orchestration.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    environment = {**os.environ, "DOSELEDGER_SITE": str(site.absolute()), "DAGSTER_HOME": str(home)}
+    os.execve(dagster, arguments, environment)  # noqa: S606 - our own program takes this process's place
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each step on a terminal; a line for each finished step elsewhere."""
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=False) as bars:
+        tasks: dict[str, int] = {}
+
+        def report(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=total)
+            bars.update(tasks[step], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield report
+
+
+def _say(site: Path, result: NightlyResult) -> None:
+    from orchestration.digest import read_publication
+    from orchestration.summary import figures, next_steps, places
+
+    for note in result.notes:
+        out.print(f"• {escape(note)}")
+    if result.outcome == "failed":
+        for reason in result.reasons:
+            err.print(f"[red]✗[/] {escape(reason)}")
+        err.print("Nothing was published; the last publication stays as it was. 'doseledger status' says more.")
+        raise typer.Exit(1)
+    if result.folder is None:
+        out.print("[green]✓[/] Nothing new.")
+        return
+    publication = read_publication(result.folder / "warehouse.duckdb")
+    headline = "Published" if result.outcome == "published" else "Nothing new since"
+    out.print(f"[green]✓[/] {headline} {publication.run_id}, as of {publication.as_of}\n")
+    out.print(figures(publication))
+    out.print(places(result.folder, result.letters))
+    out.print(next_steps(_program(), site, result.folder))
+
+
+def _program() -> str:
+    """How this program was called, so that what is printed can be typed."""
+    called = Path(sys.argv[0]).absolute()
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)

@@ -1,0 +1,132 @@
+"""dbt in this process: parse the project where needed, build it for one as-of date, hand on its events as they come.
+
+A process of its own would cost some eight seconds a night. What Dagster makes of the events is said in assets.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.product import DBT_PROJECT, deciding_files
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+MANIFEST = DBT_PROJECT / "target" / "manifest.json"
+# What dbt would otherwise ask the network or the terminal.
+QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
+# The events that tell how a node ended; dbt fires thirty times as many.
+TOLD = ("MainReportVersion", "LogSeedResult", "LogModelResult", "LogTestResult", "LogHookEndLine")
+
+
+@dataclass
+class DbtBuild:
+    """One ``dbt build`` of the whole project or a part of it.
+
+    Attributes:
+        build_db: the build database (absolute).
+        as_of: valid-time date, site-local.
+        selection: dbt's selection arguments; empty = everything.
+        build_id: dbt's invocation id, known once the first event came.
+        failures: after the last event, one sentence for each node that failed.
+    """
+
+    build_db: Path
+    as_of: date
+    selection: Sequence[str] = ()
+    build_id: str | None = None
+    failures: list[str] = field(default_factory=list)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Runs dbt and yields its events in the form of its JSON log."""
+        # Beside the build database: the parse cache is the site's, and two sites may build at a time.
+        target = self.build_db.parent / "dbt"
+        arguments = [
+            *("build", *self.selection, "--vars", json.dumps({"as_of": self.as_of.isoformat()})),
+            *("--target-path", str(target), "--log-path", str(target), "--no-write-json"),
+        ]
+        events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        with _environment({"DOSELEDGER_BUILD_DB": str(self.build_db)}), ThreadPoolExecutor(1) as worker:
+            running = worker.submit(_invoke, arguments, events.put)
+            running.add_done_callback(lambda _: events.put(None))
+            while event := events.get():
+                self.build_id = event["info"]["invocation_id"]
+                yield event
+            self.failures = _failures(running)
+
+
+def ensure_manifest() -> Path:
+    """The manifest of the project as its files are now; parses them (seconds) only if one is newer.
+
+    Raises:
+        RuntimeError: the project cannot be parsed.
+    """
+    newest = max(path.stat().st_mtime for path in deciding_files(("dbt_project/*.yml", "dbt_project/[mst]*/**/*")))
+    if MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest:
+        return MANIFEST
+    MANIFEST.parent.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder,
+        _environment({"DOSELEDGER_BUILD_DB": ":memory:"}),  # named by the profile, not opened
+    ):
+        result = _invoke(["parse", "--target-path", folder, "--log-path", folder], lambda _: None)
+        if not result.success:
+            raise RuntimeError(f"The dbt project cannot be parsed: {result.exception}")
+        (Path(folder) / MANIFEST.name).replace(MANIFEST)
+    return MANIFEST
+
+
+def _invoke(arguments: Sequence[str], on_event: Any) -> dbtRunnerResult:  # noqa: ANN401 - dbt's events have no type
+    """Imported here because dbt takes seconds to import, and a run without anything new needs none of it."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+    from dbt_common.events.base_types import EventMsg
+    from dbt_common.events.functions import msg_to_dict
+
+    def hand_on(event: EventMsg) -> None:
+        if event.info.name in TOLD:
+            on_event(msg_to_dict(event))
+
+    project = ("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT))
+    try:
+        return dbtRunner(callbacks=[hand_on]).invoke([*QUIET, *arguments, *project])
+    finally:
+        # Else the database stays open, and locked for others, as long as this process lives.
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def _failures(running: Future[dbtRunnerResult]) -> list[str]:
+    outcome = running.result()
+    if outcome.success:
+        return []
+    nodes = getattr(outcome.result, "results", [])  # none where dbt gave up before the first node
+    return [
+        f"{node.node.resource_type} {node.node.name}: {node.message or node.status}"
+        for node in nodes
+        if node.status in ("error", "fail", "runtime error")
+    ] or [f"dbt: {outcome.exception or 'failed without naming a node'}"]
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The profile reads the database's path from the environment, so that no path is in the project."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

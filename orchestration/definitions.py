@@ -1,0 +1,49 @@
+"""All that Dagster sees, on one screen.
+
+Assembly only. Loading it touches no network and reads of a site at most the site.yaml that DOSELEDGER_SITE names.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.assets import RAW, dbt_models_from, gate_over, letters, publication
+from orchestration.automation import NIGHTLY, REBUILD, freshness_of, inbox_sensor, nightly_schedule, site_zone
+from orchestration.dbt_build import ensure_manifest
+from orchestration.resources import Report, SiteResource, silent
+
+
+def build_definitions(site_root: Path | None, report: Report = silent) -> dg.Definitions:
+    """The nightly line for one site.
+
+    Args:
+        site_root: the site folder; None = a line that can be looked at, on UTC, without a sensor.
+        report: is told of progress: step, done, to do.
+    """
+    zone = site_zone(site_root)
+    models = dbt_models_from(ensure_manifest())
+    assets = dg.map_asset_specs(
+        lambda spec: spec.replace_attributes(freshness_policy=freshness_of(spec.key, zone)),
+        [*RAW, models, gate_over(models), publication, letters],
+    )
+    return dg.Definitions(
+        assets=list(assets),
+        jobs=[NIGHTLY, REBUILD],
+        schedules=[nightly_schedule(zone, has_site=site_root is not None)],
+        sensors=[inbox_sensor] if site_root else [],
+        resources={
+            "site": SiteResource(root=str(site_root) if site_root else dg.EnvVar("DOSELEDGER_SITE")),
+            "report": report,
+        },
+        executor=dg.in_process_executor,  # one process: one import of dbt, one writer of the build database
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster dev` and the daemon load."""
+    root = os.environ.get("DOSELEDGER_SITE")
+    return build_definitions(Path(root) if root else None)

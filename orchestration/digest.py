@@ -1,0 +1,224 @@
+"""What one publication says to the medical physicist: figures and open findings, read from the published file only.
+
+Only reading lives here. What is new, who is told and how it is worded is decided in delivery.py and letters.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+# Medical physics sees these two (contract, "alerts"); a restricted finding is never read here.
+AUDIENCES = ("operator", "medical_physics")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One open row of alerts.alert, with the procedure type of its procedure."""
+
+    alert_id: str
+    rule: str
+    severity: str
+    operator_id: str | None
+    procedure_id: str | None
+    procedure_type: str | None
+    room_id: str | None
+    occurred_on: date | None
+    quantity: str | None
+    value: float | None
+    threshold: float | None
+    unit: str | None
+    n_reference: int | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What became of Hp(10) that electronic badges registered, in microsievert, exact.
+
+    What hourly totals repeat of the same badge's samples is counted once, passive badge periods not at all.
+    """
+
+    linked_usv: Decimal = Decimal(0)
+    apportioned_usv: Decimal = Decimal(0)
+    unlinked_usv: Decimal = Decimal(0)
+
+    @property
+    def registered_usv(self) -> Decimal:
+        """All of it."""
+        return self.linked_usv + self.apportioned_usv + self.unlinked_usv
+
+    @property
+    def linked_share(self) -> Decimal | None:
+        """Share (0 to 1) that was linked to a procedure by measurement; None if nothing was registered."""
+        return self.linked_usv / self.registered_usv if self.registered_usv else None
+
+    def __add__(self, other: Balance) -> Balance:
+        return Balance(
+            self.linked_usv + other.linked_usv,
+            self.apportioned_usv + other.apportioned_usv,
+            self.unlinked_usv + other.unlinked_usv,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DayBalance:
+    """The balance of one local date, of the staff's badges or of the C-arms' reference badges."""
+
+    day: date
+    is_c_arm: bool
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkedReason:
+    """Unlinked Hp(10) of electronic badges with one reason of the contract."""
+
+    reason: str
+    records: int
+    unlinked_usv: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedFile:
+    """A file that was not loaded, and why."""
+
+    path: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The figures and open findings of one published warehouse."""
+
+    run_id: str
+    as_of: date
+    checks_passed: int
+    procedures: int
+    operators: int
+    rooms: int
+    first_date: date | None
+    last_date: date | None
+    days: tuple[DayBalance, ...]
+    unlinked: tuple[UnlinkedReason, ...]
+    quarantined: tuple[QuarantinedFile, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def staff(self) -> Balance:
+        """Balance of all badges that are not a C-arm's, unassigned badges too."""
+        return _total(day.balance for day in self.days if not day.is_c_arm)
+
+    @property
+    def c_arm(self) -> Balance:
+        """Balance of the C-arms' reference badges."""
+        return _total(day.balance for day in self.days if day.is_c_arm)
+
+
+def read_publication(warehouse: Path) -> Publication:
+    """Read a published ``warehouse.duckdb``, read-only.
+
+    Raises:
+        duckdb.Error: the file is missing, or is not one of the output contract.
+    """
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        run_id, as_of, checks_passed = _one(connection, _PUBLICATION)
+        procedures, operators, rooms, first_date, last_date = _one(connection, _FIGURES)
+        return Publication(
+            run_id=run_id,
+            as_of=as_of,
+            checks_passed=checks_passed,
+            procedures=procedures,
+            operators=operators,
+            rooms=rooms,
+            first_date=first_date,
+            last_date=last_date,
+            days=tuple(DayBalance(day, c_arm, Balance(*doses)) for day, c_arm, *doses in _rows(connection, _DAYS)),
+            unlinked=tuple(UnlinkedReason(*row) for row in _rows(connection, _UNLINKED)),
+            quarantined=tuple(QuarantinedFile(*row) for row in _rows(connection, _QUARANTINED)),
+            findings=tuple(Finding(*row) for row in _rows(connection, _FINDINGS)),
+        )
+
+
+def _total(balances: Iterable[Balance]) -> Balance:
+    return sum(balances, Balance())
+
+
+# Rows of DuckDB are untyped tuples; the queries below give them the shape of the classes above.
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query).fetchall()
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    (row,) = _rows(connection, query)
+    return row
+
+
+# The history of publications is carried on from one to the next: the last one is this one.
+_PUBLICATION = """
+    select run_id, as_of, checks_passed
+    from ledger.publication
+    order by published_at desc
+    limit 1
+"""
+
+_FIGURES = """
+    select
+        count(*),
+        (select count(distinct operator_id) from marts.fct_operator_procedure),
+        count(distinct room_id) filter (room_id <> 'unknown'),
+        min(procedure_date),
+        max(procedure_date)
+    from marts.fct_procedure
+"""
+
+# A source has one layout: one that has passive rows has nothing else, and is in no linkage rate (contract, "ledger").
+_PASSIVE_SOURCES = "select source_id from ledger.unlinked_dose where reason = 'passive_period'"
+
+_DAYS = f"""
+    select
+        measured_date,
+        exists (
+            from marts.dim_dosimeter as badge
+            where badge.dosimeter_serial = dose_balance.dosimeter_serial
+                and badge.worn_at = 'c_arm'
+                and (badge.valid_from is null or badge.valid_from <= measured_date)
+                and (badge.valid_to is null or badge.valid_to >= measured_date)
+        ) as is_c_arm,
+        sum(linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv),
+        sum(apportioned_usv),
+        sum(unlinked_usv)
+    from ledger.dose_balance
+    where quantity = 'hp10' and source_id not in ({_PASSIVE_SOURCES})
+    group by all
+    order by measured_date, is_c_arm
+"""
+
+_UNLINKED = f"""
+    select reason, count(*), sum(hp10_usv) as unlinked_usv
+    from ledger.unlinked_dose
+    where hp10_usv is not null and source_id not in ({_PASSIVE_SOURCES})
+    group by reason
+    having sum(hp10_usv) > 0
+    order by unlinked_usv desc, reason
+"""
+
+_QUARANTINED = "select path, reason from ledger.file where status = 'quarantined' order by load_seq desc"
+
+_FINDINGS = f"""
+    select
+        alert_id, rule, severity, operator_id, procedure_id, procedure_type,
+        coalesce(alert.room_id, fct_procedure.room_id), occurred_on,
+        quantity, value, threshold, unit, n_reference, message
+    from alerts.alert
+    left join marts.fct_procedure using (procedure_id)
+    where audience in {AUDIENCES!r} and state = 'open'
+    order by
+        list_position(['urgent', 'review', 'notice'], severity), occurred_on desc nulls first, rule, alert_id
+"""

@@ -1,0 +1,32 @@
+"""Where Dagster keeps its own records of a site: runs, events, schedules, below the site's data_dir.
+
+Its settings live here as one text; what runs is in assets.py and automation.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest.site import load_site
+
+SETTINGS = """\
+# Written by DoseLedger at each start.
+telemetry: {enabled: false}  # a hospital's network is closed
+concurrency:
+  pools: {default_limit: 1, granularity: op}  # the build database has one writer
+"""
+
+
+def dagster_home(site_root: Path) -> Path:
+    """The folder that DAGSTER_HOME names for this site, made with its settings if they are not there.
+
+    Raises:
+        SiteError: the site cannot be read.
+        OSError: the folder cannot be written.
+    """
+    home = load_site(site_root).data_dir / "dagster"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists() or settings.read_text("utf-8") != SETTINGS:
+        settings.write_text(SETTINGS, "utf-8")
+    return home

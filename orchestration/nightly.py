@@ -1,0 +1,174 @@
+"""The nightly job from the command line: the same job as in Dagster's UI, run in this process.
+
+Says what happened in plain sentences; how to print them and which exit code they mean is cli.py's.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+from ingest.build_db import look_into_build, open_build, run_lock
+from ingest.ledger import input_fingerprint, whats_new
+from ingest.problems import UserError
+from ingest.pseudonymise import Key, load_key
+from ingest.site import Site, load_site
+from orchestration.build_record import last_build, made_from
+from orchestration.delivery import Delivery, deliver
+from orchestration.instance import dagster_home
+from orchestration.publish import current_publication, holds
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from orchestration.resources import Report
+
+
+# Everything but what was read (raw) and the record of builds and verdicts (ops).
+MADE_BY_DBT = ("seeds", "staging", "intermediate", "marts", "ledger", "alerts")
+
+
+@dataclass(frozen=True)
+class NightlyResult:
+    """What a run did.
+
+    Attributes:
+        folder: the publication's folder for this as-of date; None if the run failed.
+        is_current: False for a run with an as-of date before the current publication's.
+        reasons: why it failed, one sentence each; empty otherwise.
+        letters: where letters went or lie.
+        notes: what a person should know although it went well.
+    """
+
+    outcome: Literal["published", "nothing_new", "failed"]
+    folder: Path | None = None
+    is_current: bool = True
+    reasons: list[str] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyResult:
+    """Runs the nightly job on a site.
+
+    Args:
+        site_root: the site folder.
+        as_of: valid-time date; None = the site's local date now.
+        report: is told of progress: step, done, to do.
+
+    Raises:
+        UserError: the site, its key or its build database cannot be used, or another run is going on.
+        PublishRefused: `current` cannot be read.
+    """
+    site = load_site(site_root)
+    key = load_key(site.config.site_id, os.environ)
+    today = datetime.now(ZoneInfo(site.config.timezone)).date()
+    with run_lock(site):
+        notes = [key.origin] if key.origin else []
+        if (folder := _already_published(site, key, as_of or today)) is not None:
+            # Letters that a dead mail server kept back go out all the same.
+            delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
+            return NightlyResult("nothing_new", folder, letters=_letters(delivery), notes=[*notes, *delivery.notes])
+        return _execute("nightly", site, as_of or today, report, notes)
+
+
+def rebuild(site_root: Path, report: Report) -> NightlyResult:
+    """Makes every table anew from the raw tables, for the as-of date of the current publication, and publishes it.
+
+    Args:
+        site_root: the site folder.
+        report: is told of progress: step, done, to do.
+
+    Raises:
+        UserError: as `run_nightly`, and if nothing was ever read.
+    """
+    site = load_site(site_root)
+    key = load_key(site.config.site_id, os.environ)
+    if not site.build_db.exists():
+        raise UserError(f"Nothing was read yet for site '{site.config.site_id}': run `doseledger run` first.")
+    with run_lock(site):
+        current = current_publication(site.published_dir)
+        as_of = current.as_of if current else datetime.now(ZoneInfo(site.config.timezone)).date()
+        with open_build(site, key) as con:
+            for schema in MADE_BY_DBT:
+                con.execute(f"drop schema if exists {schema} cascade")
+        return _execute("rebuild", site, as_of, report, [])
+
+
+def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
+    """The current publication's folder if a run would make the same again: told without starting Dagster or dbt."""
+    current = current_publication(site.published_dir)
+    if current is None or not site.build_db.exists() or whats_new(site, key):
+        return None
+    with look_into_build(site, key) as con:
+        fingerprint = made_from(input_fingerprint(con))
+    return current.folder if holds(current, fingerprint, as_of) else None
+
+
+def _execute(
+    name: Literal["nightly", "rebuild"], site: Site, as_of: date, report: Report, notes: list[str]
+) -> NightlyResult:
+    import dagster as dg
+
+    from orchestration.definitions import build_definitions
+
+    job = build_definitions(site.root, report).resolve_job_def(name)
+    with dg.DagsterInstance.from_config(str(dagster_home(site.root))) as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            run_config={
+                "ops": {
+                    "dbt_models": {"config": {"as_of": as_of.isoformat()}},
+                    "publication": {"config": {"even_if_same": name == "rebuild"}},
+                },
+                # A person reads the result; the log with tracebacks is in Dagster's own records.
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+        )
+    if not result.success:
+        return NightlyResult("failed", reasons=_reasons(result, site), notes=notes)
+    published = _metadata(result, "publication")
+    told = _metadata(result, "letters")
+    return NightlyResult(
+        outcome="published" if published["is_new"] else "nothing_new",
+        folder=Path(published["folder"]),
+        is_current=published["is_current"],
+        letters=told["letters"],
+        notes=[*notes, *told["notes"]],
+    )
+
+
+def _metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    (materialization,) = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in materialization.metadata.items()}
+
+
+def _reasons(result: dg.ExecuteInProcessResult, site: Site) -> list[str]:
+    """One sentence for each step that failed; of the gate, its own sentences."""
+    reasons: list[str] = []
+    for event in result.get_step_failure_events():
+        if event.step_key == "gate" and (blocked := _blocked_by(site)):
+            reasons += blocked
+            continue
+        failure = event.step_failure_data
+        if failure.user_failure_data and failure.user_failure_data.description:
+            reasons += failure.user_failure_data.description.splitlines()
+        elif failure.error:
+            cause = failure.error.cause or failure.error
+            reasons.append(f"{event.step_key} failed unexpectedly: {cause.message.strip()} (details: `doseledger ui`)")
+    return reasons
+
+
+def _blocked_by(site: Site) -> list[str]:
+    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+        build = last_build(con, site.build_db.stem)
+    return build.blocked_by if build else []
+
+
+def _letters(delivery: Delivery) -> list[str]:
+    return [letter.sent_to for letter in delivery.sent]

@@ -1,0 +1,153 @@
+"""How a prepared letter leaves: to a mail server by SMTP, or as a file into the outbox.
+
+Only transport lives here. Which letters leave, and what becomes of those that do not, is decided in delivery.py.
+"""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import SMTP
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from orchestration.sent_ledger import PreparedLetter
+
+# Each step of the talk with a mail server may take so long; a server that checks for viruses answers late.
+TIMEOUT_S = 60.0
+
+
+class MailServerError(Exception):
+    """The mail server cannot be used now; one sentence for a person, without credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A mail server, as ``smtp://host:port`` or ``smtps://user:password@host:port`` names it."""
+
+    host: str
+    port: int
+    is_tls: bool
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def relay_of(url: str, variable: str) -> Relay:
+    """Read the address of the mail server.
+
+    Args:
+        url: ``smtp://host:port`` or ``smtps://user:password@host:port``; user and password may be percent-encoded.
+        variable: name of the environment variable that holds it, for the error.
+
+    Raises:
+        MailServerError: not such an address; the message never repeats it, for it may hold a password.
+    """
+    form = f"{variable} must be smtp://host:port or smtps://user:password@host:port"
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise MailServerError(f"{form}; host or port cannot be read.") from None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not port or parts.path.strip("/"):
+        raise MailServerError(f"{form}; something else stands there.")
+    user, password = _credentials(parts)
+    if parts.scheme == "smtp" and (user or password):
+        raise MailServerError(f"{form}; a password goes over smtps only.")
+    if (user is None) != (password is None):
+        raise MailServerError(f"{form}; user and password belong together.")
+    if not (user or "").isascii() or not (password or "").isascii():
+        raise MailServerError(f"{form}; user and password may have ASCII characters only.")
+    return Relay(parts.hostname, port, parts.scheme == "smtps", user, password)
+
+
+def send_by_smtp(relay: Relay, letters: Sequence[PreparedLetter]) -> Iterator[tuple[PreparedLetter, str | None]]:
+    """Send letters over one connection, in order.
+
+    Yields:
+        Each letter as soon as its fate is known: with None when the server took it (250), else with the refusal.
+
+    Raises:
+        MailServerError: the server cannot be reached or broke off; the fate of the letters not yielded is unknown.
+    """
+    try:
+        server = _connect(relay)
+        try:
+            for letter in letters:
+                yield letter, _send(server, letter)
+        finally:
+            # Every letter has its answer by now: a server that dies before it says goodbye changes nothing.
+            with suppress(OSError):
+                server.quit()
+    except OSError as error:
+        raise MailServerError(f"The mail server {relay} does not take letters now: {_cause(error)}.") from None
+
+
+def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
+    """Write a letter as ``<date>_digest_<id>.eml`` (mode 0600), whole or not at all; the same letter has one name.
+
+    Raises:
+        OSError: the outbox cannot be written.
+    """
+    outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+    token = letter.message_id.strip("<>").partition("@")[0][:16]
+    target = outbox / f"{letter.prepared_on.isoformat()}_digest_{token}.eml"
+    partial = target.with_suffix(".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(letter.content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)
+    return target
+
+
+def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
+    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+    return user, password
+
+
+def _connect(relay: Relay) -> smtplib.SMTP:
+    # Without a name of its own smtplib asks the DNS for one, and a closed network may never answer.
+    name = socket.gethostname()
+    if not relay.is_tls:
+        return smtplib.SMTP(relay.host, relay.port, name, TIMEOUT_S)
+    context = ssl.create_default_context()
+    server = smtplib.SMTP_SSL(relay.host, relay.port, name, timeout=TIMEOUT_S, context=context)
+    if relay.user is not None and relay.password is not None:
+        server.login(relay.user, relay.password)
+    return server
+
+
+def _send(server: smtplib.SMTP, letter: PreparedLetter) -> str | None:
+    """Send one letter; return the refusal if the server does not want this one."""
+    message = message_from_bytes(letter.content, policy=SMTP)
+    try:
+        server.send_message(message, to_addrs=[letter.recipient])
+    except smtplib.SMTPRecipientsRefused as refusal:
+        code, text = refusal.recipients[letter.recipient]
+        return _answer(code, text)
+    except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refusal:
+        return _answer(refusal.smtp_code, refusal.smtp_error)
+    except smtplib.SMTPNotSupportedError as refusal:
+        return str(refusal)
+    return None
+
+
+def _answer(code: int, text: bytes | str) -> str:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return " ".join(f"{code} {words}".split())
+
+
+def _cause(error: OSError) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"it answers {error.smtp_code}"  # its text is left out: after a login it may repeat what was sent
+    return error.strerror or str(error) or type(error).__name__

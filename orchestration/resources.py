@@ -1,0 +1,53 @@
+"""What the assets are handed: the site that they work on, and where they tell their progress.
+
+Only access to these lives here; what is done with them is in assets.py.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from ingest.build_db import open_build
+from ingest.problems import UserError
+from ingest.pseudonymise import Key, load_key
+from ingest.site import Site, load_site
+
+# step, done, to do
+Report = Callable[[str, int, int], None]
+
+
+def silent(_step: str, _done: int, _total: int) -> None:
+    """Tells nobody: Dagster's own log is enough."""
+
+
+class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The site folder. It is read anew at each step: what is known now is used."""
+
+    root: str
+
+    def load(self) -> Site:
+        """Reads the site folder; raises SiteError."""
+        return load_site(Path(self.root))
+
+    def key(self, site: Site) -> Key:
+        """The site's pseudonymisation key; raises KeyRefused."""
+        return load_key(site.config.site_id, os.environ)
+
+    @contextmanager
+    def build(self, site: Site) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The build database, for writing; raises BuildUnavailable or WrongKey."""
+        with open_build(site, self.key(site)) as con:
+            yield con
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """What a person at the site must mend fails the step with its own sentence and no traceback."""
+    try:
+        yield
+    except UserError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None

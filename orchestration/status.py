@@ -1,0 +1,94 @@
+"""What stands at a site: the last publication, the verdict on the last build, and what is in quarantine and why.
+
+Only reading and saying live here; nothing is written and no lock is held longer than a look.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from ingest.build_db import look_into_build
+from ingest.pseudonymise import load_key
+from ingest.site import Site, load_site
+from orchestration.build_record import last_build
+from orchestration.publish import current_publication
+
+
+def print_status(root: Path, out: Console) -> None:
+    """Prints the status of a site.
+
+    Raises:
+        SiteError, KeyRefused, WrongKey, BuildUnavailable: said in one sentence by the command line.
+    """
+    site = load_site(root)
+    out.print(f"[bold]{escape(site.config.name)}[/] ({site.config.site_id}), {site.root}")
+    _print_publication(site, out)
+    if not site.build_db.exists():
+        out.print("Nothing was built yet: run `doseledger run` first.")
+        return
+    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+        _print_verdict(con, site.build_db.stem, out)
+        out.print(_files(con))
+        _print_refused(con, out)
+
+
+def _print_publication(site: Site, out: Console) -> None:
+    current = current_publication(site.published_dir)
+    if current is None:
+        out.print("Published: nothing yet")
+        return
+    out.print(f"Published: {current.run_id}, as of {current.as_of}, in {current.folder}")
+
+
+def _print_verdict(con: duckdb.DuckDBPyConnection, database: str, out: Console) -> None:
+    build = last_build(con, database)
+    if build is None:
+        out.print("Last build: none")
+        return
+    if not build.blocked_by:
+        out.print(f"Last build: as of {build.as_of}; {build.checks_passed} checks passed, none blocks")
+        return
+    out.print(f"[red]Last build: as of {build.as_of}; not to be published:[/]")
+    for reason in build.blocked_by:
+        out.print(f"  [red]✗[/] {escape(reason)}")
+
+
+def _files(con: duckdb.DuckDBPyConnection) -> RenderableType:
+    table = Table(title="Files seen", title_justify="left")
+    for name in ("kind", "status when read", "files", "rows loaded", "rows rejected"):
+        table.add_column(name, justify="right" if name in ("files", "rows loaded", "rows rejected") else "left")
+    for kind, state, files, loaded, rejected in con.execute(_FILES).fetchall():
+        table.add_row(kind, state, f"{files:,}", f"{loaded:,}", f"{rejected:,}")
+    return table
+
+
+def _print_refused(con: duckdb.DuckDBPyConnection, out: Console) -> None:
+    quarantined = con.execute(_QUARANTINED).fetchall()
+    if quarantined:
+        out.print("In quarantine:")
+    for path, reason in quarantined:
+        out.print(f"  {escape(path)}: {escape(reason or '')}")
+    findings = con.execute(_FINDINGS).fetchall()
+    if findings:
+        out.print("Refused or odd in what was loaded:")
+    for path, line, code, message in findings:
+        place = f"{path} line {line}" if line else path
+        out.print(f"  {escape(place)} ({code}): {escape(message)}")
+
+
+_FILES = """
+    select kind, status, count(*), sum(rows_loaded)::bigint, sum(rows_rejected)::bigint
+    from raw.file
+    group by kind, status
+    order by kind, count(*) desc, status
+"""
+
+_QUARANTINED = "select path, reason from raw.file where status = 'quarantined' order by load_seq desc limit 50"
+
+_FINDINGS = "select path, line, code, message from raw.finding order by path, line limit 50"

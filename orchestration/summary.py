@@ -1,0 +1,77 @@
+"""What a run says at its end, in words and figures that a medical physicist understands; from the published file only.
+
+Only the wording for a terminal lives here. The figures come from digest.py, the letters' wording is in wording.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from orchestration.digest import Balance, Publication
+
+
+def figures(publication: Publication) -> RenderableType:
+    """Procedures, operators, dose linked, findings by rule, checks: one line each."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("Procedures", f"{publication.procedures} in {publication.rooms} rooms, {_span(publication)}")
+    table.add_row("Operators", f"{publication.operators} with a row in at least one procedure")
+    table.add_row("Staff dose linked", _linked(publication.staff))
+    table.add_row("C-arm dose linked", _linked(publication.c_arm))
+    table.add_row("Open alerts", _alerts(publication))
+    table.add_row("Checks passed", f"{publication.checks_passed}, none failed that blocks")
+    if publication.quarantined:
+        table.add_row("Not loaded", f"{len(publication.quarantined)} files in quarantine; 'doseledger status' says why")
+    return table
+
+
+def places(run: Path, letters: list[str]) -> RenderableType:
+    """Where the results are."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("Warehouse", str(run / "warehouse.duckdb"))
+    table.add_row("Letters", "\n".join(letters) if letters else "none: nothing new to tell")
+    return table
+
+
+def next_steps(program: str, site: Path, run: Path) -> RenderableType:
+    """The next three commands to try."""
+    python = str(Path(program).with_name("python"))
+    query = (
+        "select operator_id, procedure_id, hp10_usv from marts.fct_operator_procedure order by hp10_usv desc limit 9"
+    )
+    return Group(
+        "\nNext:",
+        f"  {program} status --site {site}",
+        f"  {program} ui --site {site}",
+        f'  {python} -c "import duckdb; print(duckdb.connect({str(run / "warehouse.duckdb")!r}, read_only=True)'
+        f'.sql({query!r}))"',
+    )
+
+
+def _span(publication: Publication) -> str:
+    if publication.first_date is None:
+        return f"as of {publication.as_of}"
+    return f"{publication.first_date} to {publication.last_date}, as of {publication.as_of}"
+
+
+def _linked(balance: Balance) -> str:
+    share = balance.linked_share
+    if share is None:
+        return "no electronic badge dose registered"
+    return (
+        f"{share:.1%} of {balance.registered_usv:,.1f} µSv registered Hp(10); "
+        f"{balance.apportioned_usv:,.1f} µSv apportioned, {balance.unlinked_usv:,.1f} µSv unlinked with a reason"
+    )
+
+
+def _alerts(publication: Publication) -> str:
+    by_rule = Counter(finding.rule for finding in publication.findings)
+    listed = ", ".join(f"{rule} {count}" for rule, count in by_rule.most_common())
+    return f"{len(publication.findings)}" + (f": {listed}" if listed else "")

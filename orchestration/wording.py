@@ -1,0 +1,92 @@
+"""The words, numbers and dates of one language: what a letter says comes from translations/<language>.yaml.
+
+Only wording lives here. What is told, and how a letter looks, is said in letters.py and its templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_DOWN, Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import format_decimal
+
+LANGUAGES = ("en", "fr", "es")
+NO_BREAK_SPACE = "\u00a0"
+SIGNIFICANT_DIGITS = 3
+_FOLDER = Path(__file__).parent / "translations"
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One language: its texts as nested tables, and how it writes numbers and dates."""
+
+    locale: Locale
+    texts: Mapping[str, Any]
+
+    def knows(self, key: str) -> bool:
+        """Tell whether there is a text of this dotted key."""
+        try:
+            self._entry(key)
+        except KeyError:
+            return False
+        return True
+
+    def say(self, key: str, **values: object) -> str:
+        """Return the text of a dotted key with its ``{placeholders}`` filled.
+
+        A text that depends on a number is a table of plural forms; the number is the value named ``count``.
+
+        Raises:
+            KeyError: no such key, or a placeholder without a value.
+        """
+        entry = self._entry(key)
+        if isinstance(entry, str):
+            return entry.format(**values)
+        count = cast(int, values["count"])
+        form = entry.get(self.locale.plural_form(count), entry["other"])
+        return form.format(**{**values, "count": self.number(count)})
+
+    def number(self, value: Decimal | float, digits: int = SIGNIFICANT_DIGITS) -> str:
+        """Write a number with at least ``digits`` significant digits; whole numbers are never rounded."""
+        exact = value if isinstance(value, Decimal) else Decimal(str(value))
+        if not exact.is_finite():
+            raise ValueError(f"{value} cannot be written in a letter.")
+        decimals = max(0, digits - 1 - exact.adjusted()) if exact else 0
+        return format_decimal(round(exact, decimals), "#,##0." + "#" * decimals, self.locale)
+
+    def percent(self, share: Decimal) -> str:
+        """Write a share (0 to 1) in percent, rounded down: 99.96 % of the dose is not all of it."""
+        tenths = (share * 100).quantize(Decimal("0.1"), ROUND_DOWN)
+        return format_decimal(tenths, "#,##0.0", self.locale) + NO_BREAK_SPACE + "%"
+
+    def day(self, day: date) -> str:
+        """Write a date in full words, e.g. 2 March 2026."""
+        return format_date(day, "long", self.locale)
+
+    def _entry(self, key: str) -> str | Mapping[str, str]:
+        entry: Any = self.texts
+        for part in key.split("."):
+            entry = entry[part]
+        return cast("str | Mapping[str, str]", entry)
+
+
+@cache
+def wording(language: str) -> Wording:
+    """Return the wording of ``en``, ``fr`` or ``es``.
+
+    Raises:
+        ValueError: another language.
+    """
+    if language not in LANGUAGES:
+        raise ValueError(f"Letters are written in {', '.join(LANGUAGES)}, not in {language!r}.")
+    texts = yaml.safe_load((_FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
+    # British dates in English letters: 2 March 2026 reads the same everywhere.
+    return Wording(Locale("en", "GB") if language == "en" else Locale(language), texts)

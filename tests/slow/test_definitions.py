@@ -1,0 +1,140 @@
+"""What Dagster sees: it loads without a network and without a site, and shows every published table with its words."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from small_site import KEY, RATES, make_site, write
+
+from expectations.contract import RULES, TABLES
+from expectations.suites import SUITES
+from ingest.build_db import open_build
+from ingest.pseudonymise import load_key
+from ingest.raw_load import load_dosimeters, load_reference
+from ingest.site import load_site
+from orchestration import dbt_build
+from orchestration.automation import inbox_sensor
+from orchestration.definitions import build_definitions, defs
+from orchestration.resources import SiteResource
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def without_site() -> dg.Definitions:
+    return build_definitions(None)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def refuse(*_: object) -> None:
+        raise AssertionError("loading the definitions must not touch the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+
+
+def specs_of(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {".".join(spec.key.path): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+@pytest.mark.usefixtures("no_network")
+def test_loads_as_the_server_loads_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Nothing but site.yaml is there: nothing else can be read.
+    write(tmp_path, "site.yaml", "site_id: alone\nname: Alone\ntimezone: America/Montevideo\n")
+    monkeypatch.setenv("DOSELEDGER_SITE", str(tmp_path))
+    definitions = defs()
+    assert isinstance(definitions, dg.Definitions)
+    dg.Definitions.validate_loadable(definitions)
+    (schedule,) = definitions.schedules or []
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 3 * * *", "America/Montevideo")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert [sensor.name for sensor in definitions.sensors or []] == ["inbox"]
+    policy = specs_of(definitions)["publication"].freshness_policy
+    assert "America/Montevideo" in str(policy)
+
+
+def test_without_a_site_nothing_is_started(without_site: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(without_site)
+    (schedule,) = without_site.schedules or []
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    assert schedule.execution_timezone == "UTC"
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert not without_site.sensors
+
+
+def test_every_published_table_is_an_asset_with_words_and_columns(without_site: dg.Definitions) -> None:
+    specs = specs_of(without_site)
+    for name, table in TABLES.items():
+        spec = specs[name]
+        assert spec.description, name
+        assert {"dbt", "duckdb"} <= spec.kinds, name
+        assert spec.group_name == name.split(".")[0]
+        columns = spec.metadata["dagster/column_schema"].columns
+        assert set(table.columns) <= {column.name for column in columns}, name
+        assert all(column.description for column in columns), name
+    assert {f"alerts.{rule}" for rule in RULES} <= specs.keys()
+
+
+def test_the_line_hangs_together(without_site: dg.Definitions) -> None:
+    specs = specs_of(without_site)
+    dbt_assets = {name for name, spec in specs.items() if "dbt" in spec.kinds}
+    raw = {name for name in specs if name.startswith("raw.")}
+    assert raw == {"raw.reference_files", "raw.dose_reports", "raw.dosimeter_exports"}
+    above = {name: {".".join(dep.asset_key.path) for dep in spec.deps} for name, spec in specs.items()}
+    assert above["gate"] == dbt_assets
+    assert above["publication"] == {"gate"}
+    assert above["letters"] == {"publication"}
+    assert raw <= set().union(*(above[name] for name in dbt_assets))
+    assert set(specs) == dbt_assets | raw | {"gate", "publication", "letters"}
+    for name in raw | {"gate", "publication", "letters"}:
+        assert specs[name].description, name
+        assert specs[name].owners, name
+
+
+def test_one_writer_and_blocking_checks(without_site: dg.Definitions) -> None:
+    assets = list(without_site.resolve_asset_graph().assets_defs)
+    suites = {spec.name: spec for asset in assets for spec in asset.check_specs if spec.key.asset_key.path == ["gate"]}
+    assert set(suites) == set(SUITES)
+    assert all(spec.blocking for spec in suites.values())
+    executable = [asset for asset in assets if asset.is_executable]
+    assert len(executable) == 7
+    assert {asset.op.pool for asset in executable} == {"duckdb_write"}
+
+
+def test_the_sensor_asks_once_for_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
+    root = make_site(tmp_path / "site")
+
+    def look() -> dg.RunRequest | dg.SkipReason:
+        answer = inbox_sensor(site=SiteResource(root=str(root)))
+        assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+        return answer
+
+    reference = look()  # the reference files were never read
+    assert isinstance(reference, dg.RunRequest)
+    write(root, f"{RATES}/a.csv", "Badge;Time;Rate;Hub\n")
+    file = look()
+    assert isinstance(file, dg.RunRequest)
+    assert file.run_key != reference.run_key  # Dagster starts one run for each key
+    site = load_site(root)
+    with open_build(site, load_key("small", KEY)) as con:
+        load_reference(con, site)
+        load_dosimeters(con, site, load_key("small", KEY))
+    assert isinstance(look(), dg.SkipReason)
+    (root / "site.yaml").write_text("site_id: [\n")
+    refused = look()
+    assert isinstance(refused, dg.SkipReason)
+    assert "site.yaml" in str(refused.skip_message)
+
+
+def test_the_manifest_is_parsed_only_when_a_file_is_newer(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = dbt_build.ensure_manifest()
+    monkeypatch.setattr(dbt_build, "_invoke", lambda *_: pytest.fail("parsed again"))
+    assert dbt_build.ensure_manifest() == manifest

@@ -1,0 +1,565 @@
+"""Delivery: each finding told once to each reader, over second runs, dead servers, crashes and refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import sqlite3
+import ssl
+import stat
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from ingest.site import SiteConfig
+from orchestration.delivery import Delivery, deliver
+from orchestration.digest import read_publication
+from orchestration.post import MailServerError, relay_of
+
+pytestmark = pytest.mark.slow
+
+AS_OF = date(2026, 3, 2)
+TODAY = date(2026, 3, 3)
+SMTP_URL = "DOSELEDGER_SMTP_URL"
+MPE = "mpe@hospital.example"
+
+
+# ------------------------------------------------------------------------------------------------ a site and its files
+
+
+def site_with(*medical_physics: str) -> SiteConfig:
+    """A site whose findings go to these addresses."""
+    mail = {"from": "doseledger@hospital.example", "medical_physics": list(medical_physics)}
+    return SiteConfig.model_validate({"site_id": "hcx", "name": "Hospital Clínico", "mail": mail})
+
+
+# The columns of the output contract that letters read.
+DDL = """
+    create schema marts; create schema ledger; create schema alerts;
+    create table marts.fct_procedure (
+        procedure_id varchar, room_id varchar, procedure_type varchar, procedure_date date);
+    create table marts.fct_operator_procedure (procedure_id varchar, operator_id varchar);
+    create table marts.dim_dosimeter (
+        dosimeter_serial varchar, worn_at varchar, operator_id varchar, room_id varchar,
+        valid_from date, valid_to date);
+    create table ledger.dose_balance (
+        source_id varchar, dosimeter_serial varchar, measured_date date, quantity varchar,
+        ingested_usv decimal(18, 9), linked_event_usv decimal(18, 9), linked_window_usv decimal(18, 9),
+        linked_session_usv decimal(18, 9), linked_vendor_usv decimal(18, 9), apportioned_usv decimal(18, 9),
+        unlinked_usv decimal(18, 9), covered_by_samples_usv decimal(18, 9), imbalance_usv decimal(18, 9));
+    create table ledger.unlinked_dose (
+        source_id varchar, dosimeter_serial varchar, hp10_usv decimal(18, 9), reason varchar);
+    create table ledger.file (path varchar, load_seq bigint, status varchar, reason varchar);
+    create table ledger.publication (run_id varchar, published_at timestamptz, as_of date, checks_passed bigint);
+    create table alerts.alert (
+        alert_id varchar, rule varchar, severity varchar, operator_id varchar, procedure_id varchar, room_id varchar,
+        occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
+        message varchar, audience varchar, state varchar);
+"""
+CONTENT = """
+    insert into marts.fct_procedure values
+        ('p1', 'CATH1', 'angioplasty', '2026-03-01'), ('p2', 'CATH2', 'ablation', '2026-02-27'),
+        ('p3', 'unknown', 'ablation', '2026-02-28');
+    insert into marts.fct_operator_procedure values ('p1', 'CD01'), ('p1', 'CN03'), ('p2', 'CD01');
+    insert into marts.dim_dosimeter values
+        ('S1', 'over_apron_collar', 'CD01', null, '2026-01-01', null),
+        ('R1', 'c_arm', null, 'CATH1', '2026-01-01', '2026-02-28'),  -- from March somebody wears it
+        ('R1', 'over_apron_chest', 'CN03', null, '2026-03-01', null);
+    insert into ledger.dose_balance values
+        ('rates', 'S1', '2026-03-01', 'hp10', 10.000000003, 4, 2, 1, 0.5, 1, 1.500000003, 0, 0),
+        ('rates', 'S1', '2026-03-01', 'hp007', 99, 99, 0, 0, 0, 0, 0, 0, 0),
+        ('hours', 'S1', '2026-03-01', 'hp10', 12, 0, 0, 0, 0, 0, 2, 10, 0),  -- 10 of it is in the samples above
+        ('rates', 'R1', '2026-02-28', 'hp10', 300, 300, 0, 0, 0, 0, 0, 0, 0),
+        ('rates', 'R1', '2026-03-01', 'hp10', 5, 5, 0, 0, 0, 0, 0, 0, 0),
+        ('film', 'F1', '2026-02-28', 'hp10', 700, 0, 0, 0, 0, 0, 700, 0, 0);
+    insert into ledger.unlinked_dose values
+        ('rates', 'S1', 1.500000003, 'no_procedure'), ('hours', 'S1', 2, 'residual'),
+        ('film', 'F1', 700, 'passive_period'), ('film', 'F1', null, 'below_detection');
+    insert into ledger.file values
+        ('inbox/dose_reports/a.dcm', 1, 'loaded', null), ('inbox/dose_reports/b', 2, 'quarantined', 'No DICOM file.');
+    insert into ledger.publication values
+        ('run1', '2026-03-02 02:00:00+00', '2026-03-01', 90), ('run2', '2026-03-03 02:00:00+00', '2026-03-02', 91);
+"""
+ALERT = {
+    "rule": "absolute_dose",
+    "severity": "notice",
+    "operator_id": "CD01",
+    "procedure_id": "p1",
+    "room_id": None,
+    "occurred_on": date(2026, 3, 1),
+    "quantity": "hp10_usv",
+    "value": 120.5,
+    "threshold": 100.0,
+    "unit": "uSv",
+    "n_reference": None,
+    "message": "hp10 above 100 uSv",
+    "audience": "operator",
+    "state": "open",
+}
+
+
+def publish(folder: Path, **alerts: dict[str, Any]) -> Path:
+    """Write a published warehouse with these alerts (id -> what differs from ALERT)."""
+    folder.mkdir(parents=True)
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
+        connection.execute(DDL + CONTENT)
+        for alert_id, differs in alerts.items():
+            row = {"alert_id": alert_id, **ALERT, **differs}
+            marks = ", ".join("?" * len(row))
+            connection.execute(f"insert into alerts.alert ({', '.join(row)}) values ({marks})", list(row.values()))
+    return folder
+
+
+@pytest.fixture
+def run1(tmp_path: Path) -> Path:
+    return publish(
+        tmp_path / "published" / "run1",
+        first={},
+        urgent={"severity": "urgent", "rule": "patient_dose", "audience": "medical_physics"},
+    )
+
+
+@pytest.fixture
+def run2(tmp_path: Path) -> Path:
+    """The next day: one finding more."""
+    return publish(
+        tmp_path / "published" / "run2",
+        first={},
+        urgent={"severity": "urgent", "rule": "patient_dose", "audience": "medical_physics"},
+        second={"operator_id": "RD02"},
+    )
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def run(published: Path, data_dir: Path, url: str | None = None, site: SiteConfig | None = None) -> Delivery:
+    return deliver(published, site or site_with(MPE), data_dir, {} if url is None else {SMTP_URL: url}, TODAY)
+
+
+def read_letter(content: bytes) -> EmailMessage:
+    letter = message_from_bytes(content, policy=SMTP_POLICY)
+    assert isinstance(letter, EmailMessage)
+    return letter
+
+
+def plain(letter: EmailMessage) -> str:
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def outbox(data_dir: Path) -> list[EmailMessage]:
+    return [read_letter(path.read_bytes()) for path in sorted((data_dir / "outbox").glob("*"))]
+
+
+def states(data_dir: Path) -> list[tuple[str, str, bool]]:
+    """Recipient, state and whether the content is still kept, of all letters."""
+    with sqlite3.connect(data_dir / "delivery" / "sent.sqlite") as connection:
+        return connection.execute(
+            "select recipient, state, content is not null from letter order by recipient, rowid"
+        ).fetchall()
+
+
+# ----------------------------------------------------------------------------------------------------------- the outbox
+
+
+def test_figures_are_those_of_the_published_file(run1: Path) -> None:
+    publication = read_publication(run1 / "warehouse.duckdb")
+    assert (publication.run_id, publication.as_of, publication.checks_passed) == ("run2", AS_OF, 91)
+    assert (publication.procedures, publication.operators, publication.rooms) == (3, 2, 2)
+    # Staff: the samples, the hours' remainder, the former C-arm badge from the day when it was worn; nothing passive.
+    assert publication.staff.linked_usv == Decimal("12.5")
+    assert publication.staff.apportioned_usv == 1
+    assert publication.staff.unlinked_usv == Decimal("3.500000003")
+    assert publication.staff.registered_usv == Decimal("17.000000003")
+    assert publication.c_arm.registered_usv == publication.c_arm.linked_usv == 300
+    assert [(row.reason, row.unlinked_usv) for row in publication.unlinked] == [
+        ("residual", 2),
+        ("no_procedure", Decimal("1.500000003")),
+    ]
+    assert [(file.path, file.reason) for file in publication.quarantined] == [
+        ("inbox/dose_reports/b", "No DICOM file.")
+    ]
+
+
+def test_without_a_mail_server_one_letter_is_in_the_outbox(run1: Path, data_dir: Path) -> None:
+    delivery = run(run1, data_dir)
+    (letter,) = outbox(data_dir)
+    text = plain(letter)
+    assert letter["To"] == MPE
+    assert letter["Subject"] == "Hospital Clínico: 2 new findings, data up to 2 March 2026"
+    assert (delivery.findings_told, delivery.older_told, delivery.waiting) == (2, 0, 0)
+    assert delivery.recipients == (MPE,)
+    assert [Path(sent.sent_to).parent for sent in delivery.sent] == [data_dir / "outbox"]
+    assert text.index("[urgent] High patient dose") < text.index("[notice] High operator dose in one procedure")
+    assert "Room CATH1" in text  # the room of the procedure, when the finding names none
+
+
+def test_letters_and_their_ledger_are_for_their_owner_only(run1: Path, data_dir: Path) -> None:
+    mask = os.umask(0)
+    try:
+        run(run1, data_dir)
+    finally:
+        os.umask(mask)
+    files = [*(data_dir / "outbox").iterdir(), data_dir / "delivery" / "sent.sqlite"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600, 0o600]
+    assert [stat.S_IMODE(path.parent.stat().st_mode) for path in files] == [0o700, 0o700]
+
+
+def test_a_second_run_on_the_same_data_sends_nothing(run1: Path, data_dir: Path) -> None:
+    run(run1, data_dir)
+    again = run(run1, data_dir)
+    assert again.sent == ()
+    assert again.findings_told == 0
+    assert len(outbox(data_dir)) == 1
+
+
+def test_the_same_news_has_the_same_message_id_even_if_the_ledger_was_lost(run1: Path, data_dir: Path) -> None:
+    (first,) = run(run1, data_dir).sent
+    (data_dir / "delivery" / "sent.sqlite").unlink()
+    (second,) = run(run1, data_dir).sent
+    assert (second.message_id, second.sent_to) == (first.message_id, first.sent_to)
+
+
+def test_the_next_letter_tells_only_what_is_new(run1: Path, run2: Path, data_dir: Path) -> None:
+    run(run1, data_dir)
+    assert run(run2, data_dir).findings_told == 1
+    texts = [plain(letter) for letter in outbox(data_dir)]
+    assert sorted(("Finding second" in text, "Finding first" in text) for text in texts) == [
+        (False, True),
+        (True, False),
+    ]
+
+
+def test_no_finding_no_letter(tmp_path: Path, data_dir: Path) -> None:
+    delivery = run(publish(tmp_path / "quiet"), data_dir)
+    assert (delivery.sent, delivery.findings_told, delivery.waiting) == ((), 0, 0)
+    assert not (data_dir / "outbox").exists()
+
+
+def test_restricted_and_answered_findings_are_in_no_letter_and_no_note(tmp_path: Path, data_dir: Path) -> None:
+    published = publish(
+        tmp_path / "run",
+        first={},
+        secret={"audience": "restricted", "rule": "pregnancy", "operator_id": "XX99"},
+        answered={"state": "closed", "operator_id": "YY98"},
+        seen={"state": "acknowledged", "operator_id": "YY97"},
+    )
+    delivery = run(published, data_dir)
+    (letter,) = outbox(data_dir)
+    everything = letter.as_string() + plain(letter) + " ".join(delivery.notes)
+    assert "CD01" in everything
+    assert not any(word in everything for word in ("XX99", "pregnancy", "YY98", "YY97"))
+    assert delivery.findings_told == 1
+
+
+def test_the_note_on_restricted_findings_does_not_tell_whether_there_are_any(
+    tmp_path: Path, run1: Path, data_dir: Path
+) -> None:
+    secret = publish(tmp_path / "secret", secret={"audience": "restricted", "rule": "pregnancy"})
+    notes = run(secret, data_dir).notes
+    assert notes == run(run1, data_dir).notes
+    assert any("mail.restricted is empty" in note for note in notes)
+
+
+def test_old_findings_are_one_count_and_are_told_once(tmp_path: Path, data_dir: Path) -> None:
+    old = {"occurred_on": AS_OF - timedelta(days=32), "operator_id": "OLD1"}
+    published = publish(tmp_path / "run", old1=old, old2=old, first={})
+    delivery = run(published, data_dir)
+    text = plain(outbox(data_dir)[0])
+    assert (delivery.findings_told, delivery.older_told) == (1, 2)
+    assert "2 findings that are older than 31 days" in text
+    assert "OLD1" not in text
+    assert run(published, data_dir).sent == ()
+
+
+def test_nobody_to_write_to_is_a_note_and_nothing_is_lost(run1: Path, data_dir: Path) -> None:
+    delivery = run(run1, data_dir, site=site_with())
+    assert any("mail.medical_physics is empty" in note for note in delivery.notes)
+    assert delivery.sent == ()
+    assert run(run1, data_dir).findings_told == 2
+
+
+def test_each_reader_has_a_letter_and_a_new_reader_gets_what_is_open(run1: Path, run2: Path, data_dir: Path) -> None:
+    run(run1, data_dir)
+    both = site_with(MPE, "second@hospital.example", MPE)
+    delivery = run(run2, data_dir, site=both)
+    assert delivery.recipients == (MPE, "second@hospital.example")
+    to_second = next(plain(letter) for letter in outbox(data_dir) if letter["To"] == "second@hospital.example")
+    assert all(f"Finding {name}" in to_second for name in ("first", "second", "urgent"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.hospital.example:25",
+        "http://mail.hospital.example:25",
+        "smtp://mail.hospital.example",
+        "smtp://mail.hospital.example:many",
+        "smtp://user:secret@mail.hospital.example:25",
+        "smtps://user@mail.hospital.example:465",
+        "smtps://user:s\u00e9cret@mail.hospital.example:465",
+        "smtps://user:secret@mail.hospital.example:465/path",
+        "smtps://[::1:secret@x",
+    ],
+)
+def test_a_wrong_server_address_is_one_sentence_without_the_password(url: str, run1: Path, data_dir: Path) -> None:
+    with pytest.raises(MailServerError) as error:
+        relay_of(url, SMTP_URL)
+    assert str(error.value).startswith(f"{SMTP_URL} must be smtp://host:port")
+    assert "cret" not in str(error.value)
+    delivery = run(run1, data_dir, url)
+    assert delivery.waiting == 1
+    assert any(SMTP_URL in note for note in delivery.notes)
+    assert "cret" not in " ".join(delivery.notes)
+
+
+def test_a_server_address_is_read_whole() -> None:
+    relay = relay_of("smtps://dose%40hospital:p%3Aw@mail.hospital.example:465", SMTP_URL)
+    assert (relay.host, relay.port, relay.is_tls) == ("mail.hospital.example", 465, True)
+    assert (relay.user, relay.password) == ("dose@hospital", "p:w")
+    assert "p:w" not in f"{relay} {relay!r}"
+
+
+# ------------------------------------------------------------------------------------------------------- a mail server
+
+
+@dataclass
+class Server:
+    """A mail server on loopback; ``answer`` may refuse, wait or break off, before or after it has the letter."""
+
+    taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
+    refused_recipients: frozenset[str] = frozenset()
+    answer: Callable[[SMTP], str | None] = lambda _: None
+    keeps_before_answer: bool = True
+    url: str = ""
+    got_data: threading.Event = field(default_factory=threading.Event)
+
+    async def handle_RCPT(  # noqa: N802, D102
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address in self.refused_recipients:
+            return "550 5.1.1 No such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802, D102
+        content = envelope.content
+        assert isinstance(content, bytes)
+        if self.keeps_before_answer:
+            self.taken += [(recipient, read_letter(content)) for recipient in envelope.rcpt_tos]
+        self.got_data.set()
+        await asyncio.sleep(0)
+        return self.answer(server) or "250 OK"
+
+    def ids(self) -> list[str]:
+        """Message-IDs of all letters taken, in order."""
+        return [str(letter["Message-ID"]) for _, letter in self.taken]
+
+
+class FreePortController(Controller):
+    """A server on port 0: the port that the system gave is known only once it listens."""
+
+    def _trigger_server(self) -> None:
+        assert self.server is not None
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Callable[..., Server]:
+    """Start a mail server on a free port; it ends with the test."""
+
+    def started(server: Server, scheme: str = "smtp", **options: Any) -> Server:
+        controller = FreePortController(server, hostname="127.0.0.1", port=0, **options)
+        controller.start()
+        request.addfinalizer(controller.stop)
+        server.url = f"{scheme}://127.0.0.1:{controller.port}"
+        return server
+
+    return started
+
+
+Start = Callable[..., Server]
+
+
+def breaks_off(server: SMTP) -> None:
+    assert server.transport is not None
+    server.transport.abort()
+
+
+def test_a_letter_goes_to_the_server_once(start: Start, run1: Path, run2: Path, data_dir: Path) -> None:
+    server = start(Server())
+    delivery = run(run1, data_dir, server.url)
+    assert [sent.sent_to for sent in delivery.sent] == [server.url.removeprefix("smtp://")]
+    assert run(run1, data_dir, server.url).sent == ()
+    ((recipient, letter),) = server.taken
+    assert recipient == letter["To"] == MPE
+    assert letter["Message-ID"] == delivery.sent[0].message_id
+    assert "High patient dose" in plain(letter)
+    assert states(data_dir) == [(MPE, "sent", False)]
+    run(run2, data_dir, server.url)
+    assert len(set(server.ids())) == len(server.ids()) == 2
+
+
+def test_a_dead_server_keeps_the_letter_for_the_next_run(start: Start, run1: Path, run2: Path, data_dir: Path) -> None:
+    delivery = run(run1, data_dir, "smtp://127.0.0.1:9")
+    assert (delivery.sent, delivery.waiting) == ((), 1)
+    assert any("127.0.0.1:9 does not take letters now" in note for note in delivery.notes)
+    assert states(data_dir) == [(MPE, "prepared", True)]
+    server = start(Server())
+    assert len(run(run2, data_dir, server.url).sent) == 2
+    first, second = (plain(letter) for _, letter in server.taken)
+    assert "Finding first" in first
+    assert "Finding first" not in second
+    assert "Finding second" in second
+
+
+def test_what_waited_leaves_also_when_nothing_is_new(start: Start, run1: Path, data_dir: Path) -> None:
+    run(run1, data_dir, "smtp://127.0.0.1:9")
+    server = start(Server())
+    delivery = run(run1, data_dir, server.url)
+    assert (len(delivery.sent), delivery.findings_told, len(server.taken)) == (1, 0, 1)
+
+
+def test_a_refused_letter_waits_and_the_others_leave(start: Start, run1: Path, data_dir: Path) -> None:
+    site = site_with("gone@hospital.example", MPE)
+    server = start(Server(refused_recipients=frozenset({"gone@hospital.example"})))
+    delivery = run(run1, data_dir, server.url, site)
+    assert delivery.recipients == (MPE,)
+    assert any("gone@hospital.example: 550 5.1.1 No such user" in note for note in delivery.notes)
+    assert states(data_dir) == [("gone@hospital.example", "prepared", True), (MPE, "sent", False)]
+    # The address was a mistake: its letter is not sent to it any more, and the right one gets everything.
+    server.refused_recipients = frozenset()
+    right = site_with("right@hospital.example", MPE)
+    delivery = run(run1, data_dir, server.url, right)
+    assert delivery.recipients == ("right@hospital.example",)
+    assert any("gone@hospital.example wait" in note for note in delivery.notes)
+
+
+def test_a_letter_refused_after_data_is_sent_again_with_the_same_id(start: Start, run1: Path, data_dir: Path) -> None:
+    server = start(Server(answer=lambda _: "451 4.3.0 Try later"))
+    delivery = run(run1, data_dir, server.url)
+    assert delivery.waiting == 1
+    assert any("451 4.3.0 Try later" in note for note in delivery.notes)
+    server.answer = lambda _: None
+    assert run(run1, data_dir, server.url).waiting == 0
+    assert server.ids() == [server.ids()[0]] * 2
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["after it has the letter", "before it has the letter"])
+def test_after_an_unknown_outcome_the_same_letter_goes_again(
+    keeps: bool, start: Start, run1: Path, run2: Path, data_dir: Path
+) -> None:
+    server = start(Server(answer=breaks_off, keeps_before_answer=keeps))
+    delivery = run(run1, data_dir, server.url)
+    assert (delivery.sent, delivery.waiting) == ((), 1)
+    server.answer, server.keeps_before_answer = lambda _: None, True
+    run(run2, data_dir, server.url)
+    ids = server.ids()
+    assert len(ids) == (3 if keeps else 2)
+    assert len(set(ids)) == 2
+
+
+def test_a_silent_server_is_left_after_the_timeout(
+    start: Start, run1: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.post.TIMEOUT_S", 0.5)
+    awake = threading.Event()
+
+    def sleeps(_server: SMTP) -> None:
+        awake.wait(10)
+
+    server = start(Server(answer=sleeps))
+    delivery = run(run1, data_dir, server.url)
+    awake.set()
+    assert delivery.waiting == 1
+    assert any("timed out" in note for note in delivery.notes)
+
+
+def deliver_in_child(published: Path, data_dir: Path, url: str) -> None:
+    run(published, data_dir, url)
+
+
+def test_a_process_killed_while_it_sends_loses_nothing(start: Start, run1: Path, data_dir: Path) -> None:
+    awake = threading.Event()
+
+    def sleeps(_server: SMTP) -> None:
+        awake.wait(60)
+
+    server = start(Server(answer=sleeps))
+    child = multiprocessing.get_context("spawn").Process(target=deliver_in_child, args=(run1, data_dir, server.url))
+    child.start()
+    assert server.got_data.wait(60)
+    child.kill()
+    child.join(30)
+    awake.set()
+    assert states(data_dir) == [(MPE, "prepared", True)]
+    again = start(Server())
+    assert len(run(run1, data_dir, again.url).sent) == 1
+    assert again.ids() == server.ids()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A certificate for 127.0.0.1, made now; skipped where openssl is missing."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    try:
+        subprocess.run(
+            [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+            check=True,
+            capture_output=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("the program openssl, which makes the test certificate, is not installed")
+    yield key, certificate
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_smtps_needs_a_trusted_certificate_and_the_right_password(
+    certificate: tuple[Path, Path], start: Start, run1: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, public = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public, key)
+
+    def authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+        is_right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"dose", b"s3cr:t")
+        return AuthResult(success=is_right, handled=False)
+
+    server = start(
+        Server(),
+        "smtps",
+        ssl_context=context,
+        authenticator=authenticate,
+        auth_required=True,
+        auth_require_tls=False,  # the whole connection is TLS, which aiosmtpd does not see from inside
+    )
+    right, wrong = (server.url.replace("//", f"//dose:{password}@") for password in ("s3cr%3At", "wr0ng"))
+    untrusted = run(run1, data_dir, right)
+    assert any("certificate verify failed" in note.lower() for note in untrusted.notes)
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    refused = run(run1, data_dir, wrong)
+    assert any("535" in note for note in refused.notes)
+    assert not any(secret in note for secret in ("s3cr", "wr0ng") for note in (*untrusted.notes, *refused.notes))
+    assert server.taken == []
+    assert len(run(run1, data_dir, right).sent) == 1
+    assert len(server.taken) == 1

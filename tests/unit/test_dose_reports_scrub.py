@@ -1,0 +1,99 @@
+"""Names, IDs and birth dates leave every text; ordinary words stay."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+import sr_builder as sr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.dose_reports import read_dose_report, scrub
+from ingest.records import Patient
+
+
+def patient(*names: str, patient_id: str | None = None, birth_date: date | None = None) -> Patient:
+    return Patient(patient_id, None, names, birth_date)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "free"),
+    [
+        ("Quinferez^Iñigo", "PCI QUINFEREZ, Inigo", "PCI ***, ***"),
+        ("Quinferez^Iñigo", "inbox/quinferez_iñigo/1.dcm", "inbox/***_***/1.dcm"),
+        ("Quinferez^Iñigo", "QuinferezInigo", "***"),
+        ("Quinferez^Iñigo", "xQuinferezx", "x***x"),
+        ("Quinferez^In\u0303igo", "In\u0303igo!", "***!"),
+        ("Ruiz^Ana", "Analysis of Ana Ruiz", "Analysis of *** ***"),
+        ("Ruiz^Ana", "Angiography, manual", "Angiography, manual"),
+        ("Ruiz^Ana", "ana1 1ruiz", "***1 1***"),
+        ("de la Cruz^Al", "de la aorta, Al, CRUZ", "de la aorta, Al, ***"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "PCI 山田太郎 やまだ yamada", "PCI *** *** ***"),
+        ("김^철수", "철수 angio", "*** angio"),
+        ("آدم", "X آدم", "X ***"),
+        ("Groß", "GROSS und Groß", "*** und ***"),
+        ("AĿA", "AĿA angio", "*** angio"),
+        ("नेहा", "X नेहा", "X ***"),
+        ("^^^^", "text", "text"),
+    ],
+)
+def test_names(name: str, text: str, free: str) -> None:
+    assert scrub(text, patient(name)) == free
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "text", "free"),
+    [
+        ("HX0000001Q", "path/hx0000001q.dcm", "path/***.dcm"),
+        ("HX0000001Q", "aHX0000001Qb", "a***b"),
+        (" 12 ", "12 A12 1200 (12)", "*** A12 1200 (***)"),
+        ("1.2+", "x 1.2+ 1x2+", "x *** 1x2+"),
+        ("", "text", "text"),
+        (None, "text", "text"),
+    ],
+)
+def test_ids(patient_id: str | None, text: str, free: str) -> None:
+    assert scrub(text, patient(patient_id=patient_id)) == free
+
+
+@pytest.mark.parametrize("written", ["19700305", "1970-03-05", "05.03.1970", "05/03/1970", "03/05/1970"])
+def test_birth_dates(written: str) -> None:
+    assert scrub(f"born {written}.", patient(birth_date=date(1970, 3, 5))) == "born ***."
+
+
+@given(
+    st.text(
+        alphabet=st.characters(categories=["Lu", "Ll"], include_characters="áñüçß", max_codepoint=0x24F),
+        min_size=3,
+        max_size=12,
+    ),
+    st.text(max_size=20),
+    st.text(max_size=20),
+)
+def test_a_name_between_words_never_survives(name: str, before: str, after: str) -> None:
+    free = scrub(f"{before} {name} {after}", patient(name))
+    assert name.casefold() not in free.casefold().split()
+
+
+@given(st.text(max_size=60), st.text(max_size=30), st.text(max_size=20))
+def test_no_text_crashes_it(text: str, name: str, patient_id: str) -> None:
+    scrub(text, patient(name, patient_id=patient_id, birth_date=date(1, 1, 1)))
+
+
+def test_no_free_text_of_a_report_keeps_its_patient() -> None:
+    data = sr.report(
+        sr.text("121017", "room of QUINFEREZ"),
+        sr.event(sr.text("125203", "iñigo 7.5 b/s"), sr.num("122130", "1", "Quinferez"), started="HX0000001Q"),
+        StudyDescription="PCI Quinferez Inigo HX0000001Q",
+        AccessionNumber="HX0000001Q",
+        StationName="Quinferez",
+        ProtocolName="19700305",
+        RequestedProcedureDescription="Iñigo",
+    )
+    report = read_dose_report(sr.as_file(data))
+    everything = repr(report).replace(repr(report.patient), "").casefold()
+    for phi in ("quinferez", "iñigo", "inigo", "hx0000001q", "19700305"):
+        assert phi not in everything, phi
+    assert report.patient.names == ("Quinferez^Iñigo",)
+    assert report.study_description == "PCI *** *** ***"

@@ -1,0 +1,182 @@
+"""A report that is not whole is refused; damage and hostile input end in a refusal or a finding, never in a crash."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import pytest
+import sr_builder as sr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.dose_reports import dicom_file, read_dose_report
+from ingest.dose_reports.structure import MAX_DEPTH, BrokenStructureError, Syntax, check_structure
+from ingest.records import DoseReport, Refused
+
+EVERY_WAY = {
+    (syntax, undefined): sr.as_file(sr.ordinary_report(), syntax, undefined_lengths=undefined)
+    for syntax in (sr.IMPLICIT, sr.EXPLICIT, sr.DEFLATED, sr.BIG_ENDIAN)
+    for undefined in (False, True)
+}
+
+
+def refusal(data: bytes) -> Refused:
+    with pytest.raises(Refused) as refused:
+        read_dose_report(data)
+    return refused.value
+
+
+def outcome(data: bytes) -> DoseReport | Refused:
+    try:
+        return read_dose_report(data)
+    except Refused as refused:
+        return refused
+
+
+@pytest.mark.parametrize("data", EVERY_WAY.values(), ids=map(str, EVERY_WAY))
+def test_every_encoding_reads_the_same(data: bytes) -> None:
+    assert read_dose_report(data) == read_dose_report(EVERY_WAY[sr.EXPLICIT, False])
+
+
+@pytest.mark.parametrize("way", EVERY_WAY, ids=str)
+def test_a_report_cut_off_anywhere_is_refused(way: tuple[str, bool]) -> None:
+    data = EVERY_WAY[way]
+    for length in range(132, len(data) - 1, 17):
+        assert refusal(data[:length]).status == "quarantined", length
+    if way[0] != sr.DEFLATED:  # a deflated data set may be padded to an even length
+        assert refusal(data[:-1]).status == "quarantined"
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"\x00" * 132, b"%PDF-1.7", b"\x00" * 128 + b"DICN"])
+def test_what_is_no_dicom_file_is_not_dose(data: bytes) -> None:
+    assert refusal(data).status == "not_dose"
+    assert "not a DICOM file" in refusal(data).reason
+
+
+def test_bytes_left_over_are_refused() -> None:
+    assert refusal(EVERY_WAY[sr.EXPLICIT, False] + b"\x00" * 6).status == "quarantined"
+
+
+def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
+    size = len(value) if length is None else length
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, size) + value
+
+
+def item(value: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+
+
+def test_a_length_of_four_gigabytes_is_refused() -> None:
+    for value_representation in (b"UN", b"OB", b"UT", b"SQ"):
+        with pytest.raises(BrokenStructureError):
+            check_structure(element(0x0040A730, value_representation, b"", 0xFFFFFFFE), Syntax(False, True))
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, 1000, 20_000])
+def test_deep_nesting_is_refused(depth: int) -> None:
+    nested = struct.pack("<HH2sHI", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
+    head = EVERY_WAY[sr.EXPLICIT, False][: EVERY_WAY[sr.EXPLICIT, False].index(b"\x40\x00\x30\xa7SQ")]
+    assert "levels deep" in refusal(head + nested * depth).reason
+
+
+def test_nesting_as_deep_as_allowed_is_read() -> None:
+    branch = sr.text("121106", "leaf")
+    for _ in range(MAX_DEPTH // 2 - 3):
+        branch = sr.content("CONTAINER", "113706", branch)
+    for undefined in (False, True):
+        assert read_dose_report(sr.as_file(sr.report(branch), undefined_lengths=undefined)).events
+
+
+def test_a_tag_that_stands_twice_is_refused() -> None:
+    twice = element(0x00080005, b"UT", b"ab") * 2
+    with pytest.raises(BrokenStructureError, match=r"\(0008,0005\)"):
+        check_structure(twice, Syntax(False, True))
+
+
+def test_an_item_longer_than_its_sequence_is_refused() -> None:
+    longer = item(b"")[:4] + struct.pack("<I", 40)
+    with pytest.raises(BrokenStructureError, match="longer"):
+        check_structure(element(0x0040A730, b"SQ", longer) + b"\x00" * 60, Syntax(False, True))
+
+
+def test_a_known_sequence_under_another_representation_is_refused() -> None:
+    with pytest.raises(BrokenStructureError, match="value representation"):
+        check_structure(element(0x0040A730, b"UN", item(b"")), Syntax(False, True))
+
+
+def test_a_deflated_bomb_is_refused_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom_file, "MAX_INFLATED_BYTES", 1_000_000)
+    plain = EVERY_WAY[sr.DEFLATED, False]
+    at = 132
+    while plain[at : at + 2] == b"\x02\x00":
+        head = dicom_file.read_element(plain, at, len(plain), Syntax(False, True))
+        at = head.start + head.length
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = deflater.compress(b"\x00" * 50_000_000) + deflater.flush()
+    assert "grows beyond" in refusal(plain[:at] + bomb).reason
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "status", "named"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.2", "not_dose", "CT Image Storage"),
+        ("1.2.840.10008.5.1.4.1.1.88.68", "not_dose", "Radiopharmaceutical Radiation Dose SR Storage"),
+        ("1.2.840.10008.5.1.4.1.1.88.73", "not_dose", "Patient Radiation Dose SR Storage"),
+        ("1.2.840.10008.5.1.4.1.1.88.11", "not_dose", "Basic Text SR Storage"),
+        ("1.2.840.10008.5.1.4.1.1.7", "not_dose", "Secondary Capture Image Storage"),
+        ("1.2.840.10008.5.1.4.1.1.88.76", "quarantined", "Enhanced X-Ray Radiation Dose SR Storage"),
+        ("1.2.3.4.99", "not_dose", "1.2.3.4.99"),
+    ],
+)
+def test_other_classes_are_named(sop_class: str, status: str, named: str) -> None:
+    refused = refusal(sr.as_file(sr.ordinary_report(SOPClassUID=sop_class)))
+    assert refused.status == status
+    assert named in refused.reason
+
+
+def test_an_image_need_not_be_readable_to_be_named() -> None:
+    image = sr.as_file(sr.ordinary_report(SOPClassUID="1.2.840.10008.5.1.4.1.1.2"))
+    assert refusal(image[:-3]).status == "not_dose"
+
+
+@pytest.mark.parametrize("sop_class", sorted(dicom_file.GENERAL_SRS))
+def test_a_general_report_is_read_by_its_title(sop_class: str) -> None:
+    assert read_dose_report(sr.as_file(sr.ordinary_report(SOPClassUID=sop_class))).events
+    other = refusal(sr.as_file(sr.ordinary_report(SOPClassUID=sop_class, title=("126000", "DCM"))))
+    assert other.status == "not_dose"
+
+
+def test_private_and_untitled_dose_reports_are_quarantined_by_name() -> None:
+    private = sr.ordinary_report(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22", title=("C-10", "99SMS_RADSUM"))
+    assert refusal(sr.as_file(private)).status == "quarantined"
+    assert "99SMS_RADSUM" in refusal(sr.as_file(private)).reason
+    assert refusal(sr.as_file(sr.ordinary_report(title=("1", "99X")))).status == "quarantined"
+
+
+def test_what_is_needed_and_missing_is_said() -> None:
+    assert "SOP Instance UID" in refusal(sr.as_file(sr.ordinary_report(SOPInstanceUID="../../etc"))).reason
+    assert (
+        "transfer syntax"
+        in refusal(
+            sr.as_file(sr.ordinary_report()).replace(b"1.2.840.10008.1.2.1\x00", b"1.2.840.10008.1.2.7\x00")
+        ).reason
+    )
+    assert "content" in refusal(sr.as_file(sr.report())).reason
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(EVERY_WAY)), st.data())
+def test_no_mutant_crashes(way: tuple[str, bool], draw: st.DataObject) -> None:
+    mutant = bytearray(EVERY_WAY[way])
+    for at in draw.draw(st.lists(st.integers(132, len(mutant) - 1), min_size=1, max_size=6)):
+        mutant[at] = draw.draw(st.integers(0, 255))
+    outcome(bytes(mutant))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=400))
+def test_no_noise_behind_the_mark_crashes(noise: bytes) -> None:
+    assert isinstance(outcome(b"\x00" * 128 + b"DICM" + noise), Refused)
