@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 # What dbt would otherwise ask the network or the terminal.
 QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
+# Unit tests prove the models, not tonight's data: they run in `make test`. Artifacts and a debug log nobody reads.
+LEAN = ("--exclude-resource-type", "unit_test", "--no-write-json", "--log-level-file", "warn")
 # The events that tell how a node ended; dbt fires thirty times as many.
 TOLD = ("MainReportVersion", "LogSeedResult", "LogModelResult", "LogTestResult", "LogHookEndLine")
 
@@ -52,8 +54,8 @@ class DbtBuild:
         # Beside the build database: the parse cache is the site's, and two sites may build at a time.
         target = self.build_db.parent / "dbt"
         arguments = [
-            *("build", *self.selection, "--vars", json.dumps({"as_of": self.as_of.isoformat()})),
-            *("--target-path", str(target), "--log-path", str(target), "--no-write-json"),
+            *("build", *LEAN, *self.selection, "--vars", json.dumps({"as_of": self.as_of.isoformat()})),
+            *("--target-path", str(target), "--log-path", str(target)),
         ]
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         with _environment({"DOSELEDGER_BUILD_DB": str(self.build_db)}), ThreadPoolExecutor(1) as worker:

@@ -79,9 +79,9 @@ def open_dicom(data: bytes) -> DicomFile:
         _refuse_class(_uid(header, MEDIA_CLASS))  # before anything else: images need not be whole nor readable
         body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
         check_structure(body, syntax)
+        dataset = _dataset(body, syntax)
     except BrokenStructureError as broken:
         raise Refused("quarantined", f"the DICOM structure is damaged: {broken}") from broken
-    dataset = read_dataset(BytesIO(body), syntax.is_implicit, syntax.is_little_endian)
     sop_class = _uid(dataset, SOP_CLASS)
     if sop_class is None:
         raise Refused("quarantined", "the object does not say its SOP class (0008,0016)")
@@ -99,7 +99,14 @@ def _split(data: bytes) -> tuple[Dataset, bytes]:
         at = head.start + head.length
     header = data[PREAMBLE_BYTES:at]
     check_structure(header, syntax)
-    return read_dataset(BytesIO(header), is_implicit_VR=False, is_little_endian=True), data[at:]
+    return _dataset(header, syntax), data[at:]
+
+
+def _dataset(content: bytes, syntax: Syntax) -> Dataset:
+    try:
+        return read_dataset(BytesIO(content), syntax.is_implicit, syntax.is_little_endian)
+    except ValueError as error:  # pydicom looks the character set up at once, and a NUL within its name stops it
+        raise BrokenStructureError("a character set name in it cannot be one") from error
 
 
 def _decoded(body: bytes, transfer_syntax: str | None) -> tuple[bytes, Syntax]:

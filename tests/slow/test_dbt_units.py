@@ -5,8 +5,6 @@ What the models make of whole hospitals is compared with their truth elsewhere.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,18 +37,17 @@ class Build:
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     folder = tmp_path_factory.mktemp("dbt_units")
     database = folder / "doseledger.duckdb"
     with duckdb.connect(database) as con:
         con.execute(raw_ddl())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOSELEDGER_BUILD_DB", str(database))
-        patch.chdir(PROJECT)
         built = _dbt(folder, "build", "--resource-type", "seed", "model")
         assert {status for _, status, _ in built} <= {"success"}
         tested = _dbt(folder, "test", "--select", "test_type:unit")
-    yield Build(database, {name: "" if status == "pass" else message for name, status, message in tested})
+    return Build(database, {name: "" if status == "pass" else message for name, status, message in tested})
 
 
 def _dbt(folder: Path, *arguments: str) -> list[tuple[str, str, str]]:
@@ -58,10 +55,11 @@ def _dbt(folder: Path, *arguments: str) -> list[tuple[str, str, str]]:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    where = ("--profiles-dir", str(PROJECT), "--target-path", str(folder / "target"), "--log-path", str(folder))
+    project = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
+    output = ("--target-path", str(folder / "target"), "--log-path", str(folder))
     quiet = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
     try:
-        outcome = dbtRunner().invoke([*quiet, *arguments, *where, "--vars", json.dumps({"as_of": "2024-03-31"})])
+        outcome = dbtRunner().invoke([*quiet, *arguments, *project, *output, "--vars", '{"as_of": "2024-03-31"}'])
     finally:
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     assert outcome.exception is None, outcome.exception

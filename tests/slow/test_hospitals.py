@@ -44,7 +44,7 @@ class Hospital:
             return list(csv.DictReader(file))
 
     def published(self, query: str) -> dict[Any, tuple[Any, ...]]:
-        """Rows of a query by their first columns (all but the values, which come as the last struct)."""
+        """Rows of a query by their first column."""
         return {row[0]: row[1:] for row in self.con.execute(query).fetchall()}
 
 
@@ -101,7 +101,8 @@ def test_every_procedure_has_its_class_events_and_totals(hospital: Hospital) -> 
 
 def test_every_event_is_in_the_study_that_owns_it(hospital: Hospital) -> None:
     found = hospital.published(
-        "select irradiation_event_uid, study_instance_uid, plane, event_type, duration_s, kap_gy_cm2 "
+        "select irradiation_event_uid, study_instance_uid, plane, event_type, duration_s, "
+        "fct_irradiation_event.kap_gy_cm2 "
         "from marts.fct_irradiation_event join marts.fct_procedure using (procedure_id)"
     )
     present = {row["study_instance_uid"] for row in hospital.rows("procedure") if row["expected_present"] == "1"}
@@ -132,6 +133,25 @@ def test_every_microsievert_is_read_exactly_and_disposed_of_once(hospital: Hospi
         ingested, covered, imbalance = found[key]
         assert (ingested, covered) == (Decimal(true["ingested_usv"]), Decimal(true["covered_by_samples_usv"])), key
         assert imbalance == 0
+
+
+def test_every_room_and_day_has_its_clock(hospital: Hospital) -> None:
+    found = {
+        row[:2]: row[2:]
+        for row in hospital.con.execute(
+            "select room_id, offset_date::varchar, offset_s, method from ledger.clock_offset"
+        ).fetchall()
+    }
+    procedures = {
+        (row["room_id"], row["procedure_date"]) for row in hospital.rows("procedure") if row["expected_present"] == "1"
+    }
+    assert found.keys() == procedures
+    misses = sorted(
+        abs(found[key][0] - float(true["offset_s"]))
+        for true in hospital.rows("clock")
+        if true["reference_badge_alive"] == "1" and (key := (true["room_id"], true["offset_date"])) in found
+    )
+    assert misses[int(0.95 * len(misses))] <= 2.0
 
 
 def test_every_file_has_the_status_that_it_deserves(hospital: Hospital) -> None:

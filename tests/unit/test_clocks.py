@@ -110,6 +110,12 @@ def test_the_stated_uncertainty_is_honest() -> None:
     assert np.mean(np.array(pulls) < 1) > 0.68
 
 
+def test_more_events_make_an_offset_surer_down_to_what_they_share() -> None:
+    few, many = (true_beams(np.random.default_rng(2), n_events) for n_events in (6, 60))
+    sure, surer = (found(as_reported(beams), as_sampled(beams, 5.0)).uncertainty_s for beams in (few, many))
+    assert 0.5 < surer < sure < 1.0
+
+
 def test_badges_that_store_little_still_tell_the_time() -> None:
     n_accepted = 0
     for seed in range(30):

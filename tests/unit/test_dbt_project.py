@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-MODELS = {path.stem: path for path in sorted(PROJECT.glob("models/**/*.sql"))}
+MODELS = {path.stem: path for path in sorted(PROJECT.glob("models/**/*.*")) if path.suffix in (".sql", ".py")}
 SEEDS = {path.stem: path for path in sorted(PROJECT.glob("seeds/*.csv"))}
 PROPERTIES = sorted(PROJECT.glob("[ms]*/**/_*.yml"))
 LAYERS = {  # folder: the folders that its models may read from; only staging reads sources
@@ -132,7 +132,8 @@ def test_an_alert_compares_with_the_seed_and_not_with_a_number() -> None:
 
 
 def test_a_model_ends_with_a_plain_select() -> None:
-    last = {name: path.read_text("utf-8").rstrip().splitlines()[-1] for name, path in MODELS.items()}
+    queries = {name: path for name, path in MODELS.items() if path.suffix == ".sql"}
+    last = {name: path.read_text("utf-8").rstrip().splitlines()[-1] for name, path in queries.items()}
     plain = re.compile(r"select \* from \w+|\{\{ alert_view\('\w+'\) \}\}")
     assert {name: line for name, line in last.items() if not plain.fullmatch(line)} == {}
 

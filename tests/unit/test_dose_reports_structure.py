@@ -167,6 +167,11 @@ def test_what_is_needed_and_missing_is_said() -> None:
     assert "content" in refusal(sr.as_file(sr.report())).reason
 
 
+def test_a_nul_within_the_character_set_is_refused() -> None:
+    report = sr.as_file(sr.ordinary_report(SpecificCharacterSet="ISO_IR 192"))
+    assert "character set" in refusal(report.replace(b"ISO_IR 192", b"\x00SO_IR 192"[:10])).reason
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(EVERY_WAY)), st.data())
 def test_no_mutant_crashes(way: tuple[str, bool], draw: st.DataObject) -> None:

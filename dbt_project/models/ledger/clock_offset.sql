@@ -7,11 +7,11 @@ final as (
         room_id,
         offset_date,
         cast(offset_s as double) as offset_s,
-        cast(null as double) as uncertainty_s,
+        cast(uncertainty_s as double) as uncertainty_s,
         offset_method as method,
         cast(n_events as bigint) as n_events,
-        cast(null as double) as correlation,
-        cast(null as double) as peak_ratio,
+        correlation,
+        peak_ratio,
         is_accepted
     from offsets
 )

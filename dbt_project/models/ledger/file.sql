@@ -63,11 +63,11 @@ final as (
         judged.load_seq,
         judged.first_seen_at,
         judged.final_status as status,
-        judged.final_reason || coalesce(others.path, '') as reason,
+        judged.final_reason || coalesce(other_files.path, '') as reason,
         judged.rows_loaded,
         judged.rows_rejected
     from judged
-    left join files as others on judged.other_load_seq = others.load_seq
+    left join files as other_files on judged.other_load_seq = other_files.load_seq
 )
 
 select * from final

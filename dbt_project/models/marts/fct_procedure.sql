@@ -39,7 +39,11 @@ final as (
         cast(procedures.fluoro_time_s as double) as fluoro_time_s,
         cast(c_arm_doses.c_arm_dose_usv as double) as c_arm_dose_usv,
         cast(offsets.offset_s as double) as clock_offset_s,
-        case when offsets.is_accepted then 'high' else 'unknown' end as clock_confidence
+        case
+            when offsets.offset_method in ('cross_correlation', 'declared') then 'high'
+            when offsets.offset_method = 'carried' then 'low'
+            else 'unknown'
+        end as clock_confidence
     from procedures
     left join c_arm_doses on procedures.procedure_id = c_arm_doses.procedure_id
     left join offsets on procedures.room_id = offsets.room_id and procedures.procedure_date = offsets.offset_date

@@ -38,7 +38,8 @@ worn as (
     left join badge_overlaps
         on
             badge_days.dosimeter_serial = badge_overlaps.dosimeter_serial
-            and badge_days.measured_date between badge_overlaps.from_date and badge_overlaps.to_date
+            and badge_days.measured_date >= badge_overlaps.from_date
+            and badge_days.measured_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
     where badge_overlaps.dosimeter_serial is null
     qualify row_number() over (
         partition by badge_days.dosimeter_serial, badge_days.measured_date order by assignments.valid_from_date desc

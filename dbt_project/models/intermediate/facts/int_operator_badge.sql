@@ -43,8 +43,9 @@ methods as (
         dispositions.worn_at,
         dispositions.disposition,
         count(*) as n_records,
+        bool_or(dispositions.layout not in ('hourly_totals', 'counter_log')) as is_sign_of_life,
         {{ dose_sum('dispositions.dose_usv') }} as dose_usv,
-        bool_and(dispositions.is_clock_accepted) as is_clock_accepted,
+        bool_and(dispositions.is_clock_known) as is_clock_known,
         max(
             case
                 when dispositions.layout = 'rate_samples'
@@ -75,7 +76,8 @@ dosed as (
                 'order': -list_position(['event', 'window', 'session', 'vendor'], disposition)
             }
         ) filter (where disposition != 'apportioned') as link_method,
-        bool_and(is_clock_accepted) as is_clock_accepted,
+        bool_and(is_clock_known) as is_clock_known,
+        bool_or(is_sign_of_life) as is_sign_of_life,
         max(peak_rate_usv_per_h) filter (where disposition != 'apportioned') as peak_rate_usv_per_h
     from methods
     group by procedure_id, operator_id, dosimeter_serial
@@ -98,7 +100,8 @@ expected as (
     left join badge_overlaps
         on
             assignments.dosimeter_serial = badge_overlaps.dosimeter_serial
-            and logbook.procedure_date between badge_overlaps.from_date and badge_overlaps.to_date
+            and logbook.procedure_date >= badge_overlaps.from_date
+            and logbook.procedure_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
     where badge_overlaps.dosimeter_serial is null
 ),
 
@@ -112,11 +115,12 @@ final as (
         dosed.linked_usv,
         coalesce(dosed.apportioned_usv, 0) as apportioned_usv,
         dosed.link_method,
-        dosed.is_clock_accepted,
+        dosed.is_clock_known,
         dosed.peak_rate_usv_per_h,
         case
             when coalesce(dosed.linked_usv, 0) + coalesce(dosed.apportioned_usv, 0) > 0 then 'measured'
-            when dosed.procedure_id is not null or presences.procedure_id is not null then 'zero'
+            -- Hourly and counter rows of 0 tell only where int_badge_presence says so.
+            when coalesce(dosed.is_sign_of_life, false) or presences.procedure_id is not null then 'zero'
             else 'missing'
         end as badge_status
     from dosed

@@ -68,8 +68,10 @@ final as (
             when chosen.n_badges > 1 then chosen.all_linked_usv - coalesce(chosen.linked_usv, 0)
         end as other_over_apron_usv,
         chosen.peak_rate_usv_per_h,
-        coalesce(chosen.link_method, 'none') as link_method,
-        case when chosen.is_clock_accepted then 'high' else 'low' end as link_confidence,
+        case
+            when chosen.badge_status != 'missing' then coalesce(chosen.link_method, 'none') else 'none'
+        end as link_method,
+        case when chosen.is_clock_known then 'high' else 'low' end as link_confidence,
         coalesce(chosen.badge_status, 'missing') as badge_status,
         procedures.study_name,
         procedures.site_id,

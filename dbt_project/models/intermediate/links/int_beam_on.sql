@@ -12,6 +12,7 @@ clipped as (
         irradiation_event_uid,
         study_key,
         room_id,
+        plane,
         started_at,
         least(
             started_at + to_microseconds(cast(coalesce(duration_s, 0) * 1000000 as bigint)),
@@ -30,6 +31,8 @@ final as (
         procedure_clocks.procedure_id,
         procedure_clocks.room_id,
         procedure_clocks.clock_basis,
+        clipped.plane,
+        procedure_clocks.uncertainty_s,
         clipped.started_at + to_microseconds(cast(procedure_clocks.shift_s * 1000000 as bigint)) as started_at,
         clipped.ended_at + to_microseconds(cast(procedure_clocks.shift_s * 1000000 as bigint)) as ended_at
     from clipped

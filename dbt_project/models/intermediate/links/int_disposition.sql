@@ -22,7 +22,7 @@ vendor_links as (
 procedure_clocks as (
     select distinct
         procedure_id,
-        is_clock_accepted
+        is_clock_known
     from {{ ref('int_procedure_clock') }}
 ),
 
@@ -103,7 +103,7 @@ final as (
         decided.procedure_id,
         decided.irradiation_event_uid,
         decided.candidates,
-        coalesce(procedure_clocks.is_clock_accepted, false) as is_clock_accepted,
+        coalesce(procedure_clocks.is_clock_known, false) as is_clock_known,
         cast(
             case when doses.token is null then coalesce(decided.part_usv, doses.dose_usv) end as {{ dose_type() }}
         ) as dose_usv

@@ -23,7 +23,9 @@ final as (
         case when bases.clock_basis = 'room' then coalesce(offsets.offset_s, 0) else 0 end as shift_s,
         procedures.started_at + to_microseconds(cast(shift_s * 1000000 as bigint)) as started_at,
         procedures.ended_at + to_microseconds(cast(shift_s * 1000000 as bigint)) as ended_at,
-        offsets.is_accepted as is_clock_accepted
+        case when bases.clock_basis = 'room' then coalesce(offsets.uncertainty_s, 0) else 0 end as uncertainty_s,
+        offsets.offset_method != 'none' as is_clock_known,
+        offsets.unknown_days
     from procedures
     inner join offsets
         on procedures.room_id = offsets.room_id and procedures.procedure_date = offsets.offset_date

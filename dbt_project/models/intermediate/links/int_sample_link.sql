@@ -39,8 +39,9 @@ placed as (
 beam_days as (
     select
         *,
-        started_at - to_seconds({{ var('event_tolerance_s') }}) as from_at,
-        ended_at + to_seconds({{ var('event_tolerance_s') }}) as to_at,
+        to_microseconds(cast(({{ var('event_tolerance_s') }} + uncertainty_s) * 1000000 as bigint)) as tolerance,
+        started_at - tolerance as from_at,
+        ended_at + tolerance as to_at,
         unnest(
             generate_series(
                 date_trunc('day', started_at - interval 1 hour), ended_at + interval 1 hour, interval 1 day
@@ -70,11 +71,13 @@ room_events as (
         beam_days.room_id,
         arg_max(
             struct_pack(event_uid := beam_days.irradiation_event_uid, procedure_id := beam_days.procedure_id),
-            -- Longest overlap; of equal ones the event that began first, then by name: the same answer every time.
+            -- Longest overlap; of equal ones the event that began first, then plane A: when both planes are on, a badge
+            -- cannot tell them apart, and the answer must be the same every time.
             row(
                 least(epoch_us(placed.ended_at), epoch_us(beam_days.ended_at))
                 - greatest(epoch_us(placed.started_at), epoch_us(beam_days.started_at)),
                 -epoch_us(beam_days.started_at),
+                beam_days.plane != 'B',
                 beam_days.irradiation_event_uid
             )
         ) as best
@@ -156,7 +159,9 @@ windows as (
         count(distinct window_days.procedure_id) as n_procedures,
         min(window_days.procedure_id) as procedure_id,
         min(window_days.room_id) as room_id,
-        string_agg(distinct window_days.procedure_id, ' ' order by window_days.procedure_id) as candidates
+        string_agg(distinct window_days.procedure_id, ' ' order by window_days.procedure_id) as candidates,
+        -- Without a clock for so long a window may well be another procedure's (contract, linking rule 6).
+        bool_or(window_days.unknown_days >= {{ var('clock_unknown_days') }}) as is_clock_unknown
     from placed
     inner join window_days
         on
@@ -174,20 +179,20 @@ final as (
         samples.dose_key,
         case
             when event_rooms.n_rooms = 1 or settled.dose_key is not null then 'event'
-            when event_rooms.n_rooms is null and windows.n_procedures = 1 then 'window'
+            when event_rooms.n_rooms is null and windows.n_procedures = 1 and not windows.is_clock_unknown then 'window'
             else 'unlinked'
         end as disposition,
         case
             when event_rooms.n_rooms = 1 or settled.dose_key is not null then null
             when event_rooms.n_rooms > 1 then 'ambiguous_room'
-            when windows.n_procedures = 1 then null
+            when windows.n_procedures = 1 then case when windows.is_clock_unknown then 'clock_unknown' end
             when windows.n_procedures > 1 then 'ambiguous_procedure'
             else 'no_procedure'
         end as reason,
         case
             when event_rooms.n_rooms = 1 then event_rooms.choices[1].procedure_id
             when settled.dose_key is not null then settled.choice.procedure_id
-            when windows.n_procedures = 1 then windows.procedure_id
+            when windows.n_procedures = 1 and not windows.is_clock_unknown then windows.procedure_id
         end as procedure_id,
         case
             when event_rooms.n_rooms = 1 then event_rooms.choices[1].event_uid
@@ -196,7 +201,7 @@ final as (
         case
             when event_rooms.n_rooms > 1
                 then list_aggregate(list_transform(event_rooms.choices, lambda o: o.procedure_id), 'string_agg', ' ')
-            when windows.n_procedures > 1 then windows.candidates
+            when windows.n_procedures > 1 or windows.is_clock_unknown then windows.candidates
         end as candidates
     from samples
     left join event_rooms on samples.dose_key = event_rooms.dose_key

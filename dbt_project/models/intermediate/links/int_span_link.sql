@@ -85,23 +85,31 @@ persons_procedures as (
     where operator_id is not null
 ),
 
-overlapping as (
+-- A procedure reaches as far around its events as for samples.
+margin as (
+    select to_seconds({{ var('window_margin_s') }}) as length
+),
+
+reachable as (
     select
         open_spans.*,
         procedure_clocks.procedure_id,
         procedure_clocks.room_id,
-        greatest(open_spans.started_at, procedure_clocks.started_at) as shared_from_at,
-        least(open_spans.ended_at, procedure_clocks.ended_at) as shared_to_at,
+        greatest(open_spans.started_at, procedure_clocks.started_at - margin.length) as shared_from_at,
+        least(open_spans.ended_at, procedure_clocks.ended_at + margin.length) as shared_to_at,
+        open_spans.started_at < procedure_clocks.ended_at
+        and open_spans.ended_at > procedure_clocks.started_at as is_overlap,
         logbook.operator_id is not null as is_in_logbook,
         procedure_clocks.room_id = open_spans.evident_room_id as is_in_evident_room,
         persons_procedures.operator_id is not null as has_linked_samples,
         coalesce(rooms.specialty = operators.specialty, false) as is_in_own_specialty
     from open_spans
+    cross join margin
     inner join procedure_clocks
         on
             open_spans.clock_basis = procedure_clocks.clock_basis
-            and open_spans.started_at < procedure_clocks.ended_at
-            and open_spans.ended_at > procedure_clocks.started_at
+            and open_spans.started_at < procedure_clocks.ended_at + margin.length
+            and open_spans.ended_at > procedure_clocks.started_at - margin.length
     left join logbook
         on procedure_clocks.procedure_id = logbook.procedure_id and open_spans.operator_id = logbook.operator_id
     left join persons_procedures
@@ -123,16 +131,23 @@ judged as (
             when bool_or(has_linked_samples) over of_dose then has_linked_samples
             else is_in_own_specialty
         end as is_candidate
-    from overlapping
+    from reachable
     window of_dose as (partition by dose_key)
+),
+
+-- Of these, one that the record really overlaps comes before one that it only comes near to.
+nearest_evidence as (
+    select *
+    from judged
+    where is_candidate
+    qualify is_overlap or not bool_or(is_overlap) over (partition by dose_key)
 ),
 
 candidates as (
     select
         *,
         count(*) over (partition by dose_key) as n_candidates
-    from judged
-    where is_candidate
+    from nearest_evidence
 ),
 
 -- Weights of several: the C-arm badge's dose in the overlap where every candidate has one, else the KAP.

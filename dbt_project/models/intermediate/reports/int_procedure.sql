@@ -60,7 +60,10 @@ summed as (
         max(total_value) filter (where quantity = 'ka_r') as ka_r_mgy,
         max(total_value) filter (where quantity = 'ka_r' and plane = 'A') as ka_r_plane_a_mgy,
         max(total_value) filter (where quantity = 'ka_r' and plane = 'B') as ka_r_plane_b_mgy,
-        sum(total_value) filter (where quantity = 'fluoro_time') as fluoro_time_s
+        case
+            when bool_and(total_value is not null) filter (where quantity = 'fluoro_time')
+                then sum(total_value) filter (where quantity = 'fluoro_time')
+        end as fluoro_time_s
     from calibrated
     group by all
 ),

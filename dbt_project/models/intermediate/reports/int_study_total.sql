@@ -203,10 +203,40 @@ without_events as (
     ) = 1
 ),
 
+-- A plane whose fluoroscopy time nobody knows makes the sum over planes unknown: it must not be passed over.
+unknown_times as (
+    select
+        event_sums.study_key,
+        event_sums.room_id,
+        event_sums.plane,
+        'fluoro_time' as quantity,
+        cast(null as decimal(28, 12)) as total_value,
+        'events' as total_source,
+        cast(null as decimal(28, 12)) as event_sum_value
+    from event_sums
+    left join accumulated
+        on
+            event_sums.study_key = accumulated.study_key
+            and event_sums.room_id = accumulated.room_id
+            and event_sums.plane = accumulated.plane
+            and accumulated.quantity = 'fluoro_time'
+    left join without_events
+        on
+            event_sums.study_key = without_events.study_key
+            and event_sums.room_id = without_events.room_id
+            and without_events.quantity = 'fluoro_time'
+    where
+        event_sums.fluoro_time is null
+        and accumulated.study_key is null
+        and without_events.study_key is null
+),
+
 final as (
     select * from with_events
     union all
     select * from without_events
+    union all
+    select * from unknown_times
 )
 
 select * from final
