@@ -69,7 +69,7 @@ def init(
     with _told_plainly():
         written = create_site(folder)
     out.print(f"[green]✓[/] {len(written)} files in {folder}; fill in site.yaml and reference/, then:")
-    out.print(f"  doseledger check --site {folder}")
+    out.print(f"  {_program()} check --site {folder}")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -79,7 +79,7 @@ def check(site: SiteOption) -> None:
         problems = check_site(site)
     if problems:
         _list_problems(problems)
-        err.print(f"{len(problems)} problems; nothing was loaded.")
+        err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
     out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
 

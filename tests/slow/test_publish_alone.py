@@ -53,10 +53,8 @@ def materialize_alone(site: Path, asset: str) -> dg.ExecuteInProcessResult:
 
 def test_the_same_again_is_nothing_new(site: Path) -> None:
     before = current_of(site)
-    started = time.monotonic()
     result = run_nightly(site, date(2024, 4, 30), silent)
     assert (result.outcome, result.folder, result.letters) == ("nothing_new", before, [])
-    assert time.monotonic() - started < 5
     assert current_of(site) == before
 
 
