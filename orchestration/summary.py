@@ -26,7 +26,8 @@ def figures(publication: Publication) -> RenderableType:
     table.add_row("Open alerts", _alerts(publication))
     table.add_row("Checks passed", f"{publication.checks_passed}, none failed that blocks")
     if publication.quarantined:
-        table.add_row("Not loaded", f"{len(publication.quarantined)} files in quarantine; 'doseledger status' says why")
+        refused = f"{len(publication.quarantined)} in quarantine; 'doseledger status' says which and why"
+        table.add_row("Files refused", refused)
     return table
 
 
@@ -35,24 +36,32 @@ def places(run: Path, letters: list[str]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("Warehouse", str(run / "warehouse.duckdb"))
-    table.add_row("Letters", "\n".join(letters) if letters else "none: nothing new to tell")
+    table.add_row("Warehouse", str(_near(run) / "warehouse.duckdb"))
+    table.add_row("Letters", "\n".join(map(_place, letters)) or "none: nothing new to tell")
     return table
 
 
 def next_steps(program: str, site: Path, run: Path) -> RenderableType:
     """The next three commands to try."""
     python = str(Path(program).with_name("python"))
-    query = (
-        "select operator_id, procedure_id, hp10_usv from marts.fct_operator_procedure order by hp10_usv desc limit 9"
-    )
+    query = "from marts.fct_operator_procedure order by hp10_usv desc nulls last limit 10"
+    opened = f"duckdb.connect({str(_near(run) / 'warehouse.duckdb')!r}, read_only=True)"
     return Group(
         "\nNext:",
         f"  {program} status --site {site}",
         f"  {program} ui --site {site}",
-        f'  {python} -c "import duckdb; print(duckdb.connect({str(run / "warehouse.duckdb")!r}, read_only=True)'
-        f'.sql({query!r}))"',
+        f'  {python} -c "import duckdb; print({opened}.sql({query!r}))"',
     )
+
+
+def _place(letter: str) -> str:
+    """A file in the outbox, or the mail server that took the letter."""
+    return str(_near(Path(letter))) if Path(letter).is_absolute() else letter
+
+
+def _near(path: Path) -> Path:
+    """As short as it can be typed from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _span(publication: Publication) -> str:

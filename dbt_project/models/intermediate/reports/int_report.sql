@@ -75,7 +75,11 @@ ordered as (
 final as (
     select
         *,
-        version_rank = max(version_rank) over (partition by sop_instance_uid) as is_latest_of_sop,
+        -- Equally late objects of one UID that name different studies are no versions: who owns their events decides.
+        lateness = max(lateness) over (partition by sop_instance_uid)
+        and load_seq = max(load_seq) over (
+            partition by sop_instance_uid, lateness, case when n_events > 0 then study_key end
+        ) as is_latest_of_sop,
         max_by(load_seq, version_rank) over (partition by sop_instance_uid) as winner_load_seq
     from ordered
 )
