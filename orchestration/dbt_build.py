@@ -79,7 +79,7 @@ def ensure_manifest() -> Path:
     MANIFEST.parent.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder,
-        _environment({"DOSELEDGER_BUILD_DB": ":memory:"}),  # named by the profile, not opened
+        _environment({"DOSELEDGER_BUILD_DB": "doseledger.duckdb"}),  # gives tables their name, is not opened
     ):
         result = _invoke(["parse", "--target-path", folder, "--log-path", folder], lambda _: None)
         if not result.success:

@@ -12,6 +12,7 @@ from ingest.site import load_site
 SETTINGS = """\
 # Written by DoseLedger at each start.
 telemetry: {enabled: false}  # a hospital's network is closed
+nux: {enabled: false}  # no invitation to sign up for something outside
 concurrency:
   pools: {default_limit: 1, granularity: op}  # the build database has one writer
 """

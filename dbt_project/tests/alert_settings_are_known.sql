@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'stg_alert_setting'}}}) }}
+
 -- A row is a setting of site.yaml under "alerts" whose rule has no threshold of that name: nothing would come of it.
 with settings as (
     select * from {{ ref('stg_alert_setting') }}
