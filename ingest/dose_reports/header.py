@@ -6,10 +6,13 @@ Dose lies in the content tree (projection.py, ct.py). Nothing is freed from name
 from __future__ import annotations
 
 import re
+import warnings
 from datetime import date, datetime
+from io import BytesIO
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
 
 from ingest.dose_reports import codes
 from ingest.dose_reports.times import join, parse_date, parse_offset, parse_time
@@ -24,6 +27,7 @@ ACCESSION, STUDY_DESCRIPTION, REQUESTED_PROCEDURE, PROTOCOL_NAME = 0x00080050, 0
 PROCEDURE_CODES, REQUESTED_PROCEDURE_CODES = 0x00081032, 0x00321064
 REQUESTS = (0x00400275, 0x0040A370)  # Request Attributes, Referenced Request
 MANUFACTURER, MODEL, SERIAL, STATION, STATION_AE = 0x00080070, 0x00081090, 0x00181000, 0x00081010, 0x00080055
+PATIENT_GROUP = 0x0010
 PATIENT_NAMES = (0x00100010, 0x00101001, 0x00101005)  # name, other names, birth name
 PATIENT_ID, ISSUER, BIRTH_DATE, AGE, SEX = 0x00100020, 0x00100021, 0x00100030, 0x00101010, 0x00100040
 TEMPLATE, TEMPLATE_ID = 0x0040A504, 0x0040DB00
@@ -152,3 +156,19 @@ def _code_value(item: Dataset, reading: Reading) -> str | None:
 
 def _name(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def patient_named_in(data: bytes) -> Patient | None:
+    """The patient of an object that is refused, as far as its first groups can be read: only to free its path of them.
+
+    Args:
+        data: a whole file, of any kind and in any state.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # they quote the value
+            dataset = read_partial(BytesIO(data), stop_when=lambda tag, _vr, _length: tag.group > PATIENT_GROUP)
+            names = [str(dataset[tag].value) for tag in PATIENT_NAMES if tag in dataset]
+            patient_id = str(dataset[PATIENT_ID].value) if PATIENT_ID in dataset else None
+    except Exception:  # noqa: BLE001 - it may be damaged in any way, or be no DICOM at all: then nobody is named
+        return None
+    return Patient(patient_id, None, tuple(filter(None, names)), None)

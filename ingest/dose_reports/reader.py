@@ -12,7 +12,7 @@ from dataclasses import replace
 from ingest.dose_reports import codes, ct, events, header, projection
 from ingest.dose_reports.dicom_file import DicomFile, class_name, open_dicom
 from ingest.dose_reports.findings import Findings
-from ingest.dose_reports.header import Header
+from ingest.dose_reports.header import Header, patient_named_in
 from ingest.dose_reports.scrub import scrub
 from ingest.dose_reports.tree import CONCEPT_NAME, Children, code_of
 from ingest.dose_reports.values import Reading
@@ -33,6 +33,14 @@ def read_dose_report(data: bytes, transfer_ae: str | None = None) -> DoseReport:
         Refused: ``not_dose`` (no DICOM, or an object of another kind, which is named) or ``quarantined`` (damaged,
             or a dose report that cannot be read safely).
     """
+    try:
+        return _read(data, transfer_ae)
+    except Refused as refused:
+        # Its path may hold the patient's name, too.
+        raise Refused(refused.status, refused.reason, patient_named_in(data)) from refused
+
+
+def _read(data: bytes, transfer_ae: str | None) -> DoseReport:
     file = open_dicom(data)
     _refuse_other_titles(file)
     reading = Reading(file.decoder, Findings())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.dose_reports import read_dose_report, scrub
-from ingest.records import Patient
+from ingest.records import Patient, Refused
 
 
 def patient(*names: str, patient_id: str | None = None, birth_date: date | None = None) -> Patient:
@@ -97,3 +97,24 @@ def test_no_free_text_of_a_report_keeps_its_patient() -> None:
         assert phi not in everything, phi
     assert report.patient.names == ("Quinferez^Iñigo",)
     assert report.study_description == "PCI *** *** ***"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        sr.as_file(sr.report(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", PatientName="Quinferez^Iñigo", PatientID="HX77")),
+        sr.as_file(sr.ordinary_report(PatientName="Quinferez^Iñigo", PatientID="HX77"))[:-40],
+    ],
+    ids=["image", "cut off"],
+)
+def test_the_path_of_a_refused_object_is_freed_too(file: bytes) -> None:
+    with pytest.raises(Refused) as refusal:
+        read_dose_report(file)
+    assert refusal.value.patient
+    assert scrub("inbox/Quinferez_HX77/1.dcm", refusal.value.patient) == "inbox/***_***/1.dcm"
+
+
+def test_a_refused_file_that_is_no_dicom_names_nobody() -> None:
+    with pytest.raises(Refused) as refusal:
+        read_dose_report(b"Quinferez" * 100)
+    assert refusal.value.patient is None
