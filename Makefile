@@ -32,7 +32,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint -q dbt_project/models dbt_project/tests
+	$(BIN)/sqlfluff lint -q --processes 2 dbt_project/models dbt_project/tests
+	DOSELEDGER_BUILD_DB=doseledger.duckdb $(BIN)/dbt --quiet --warn-error parse --no-partial-parse \
+		--project-dir dbt_project --profiles-dir dbt_project
 
 unit: $(READY)
 	$(BIN)/pytest -m "not slow"

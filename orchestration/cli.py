@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = "Exit codes: 0 done; 1 a mistake or a check is in the way, said in words; 2 the command was typed wrongly."
 UNITS = "Units everywhere: Hp(10) in µSv, KAP in Gy·cm², Ka,r in mGy, times in s; dates are the site's local dates."
+EPILOG = f"{UNITS} {EXIT_CODES}"
 
 app = typer.Typer(
     help="Joins the badge dose of interventional staff with the X-ray dose reports of each procedure. "
@@ -61,7 +62,7 @@ def _list_problems(problems: list[Problem]) -> None:
         err.print(f"[red]✗[/] {escape(str(problem))}")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EPILOG)
 def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
 ) -> None:
@@ -72,7 +73,7 @@ def init(
     out.print(f"  {_program()} check --site {folder}")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EPILOG)
 def check(site: SiteOption) -> None:
     """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field."""
     with _told_plainly():
@@ -84,7 +85,7 @@ def check(site: SiteOption) -> None:
     out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
 
 
-@app.command(epilog=f"{UNITS} Exit code 0 only if something was published, or if nothing was new. {EXIT_CODES}")
+@app.command(epilog=f"Exit code 0 only if something was published, or if nothing was new. {EPILOG}")
 def run(
     site: SiteOption,
     as_of: Annotated[
@@ -104,7 +105,7 @@ def run(
     _say(site, result)
 
 
-@app.command(epilog=f"{UNITS} {EXIT_CODES}")
+@app.command(epilog=EPILOG)
 def rebuild(site: SiteOption) -> None:
     """Make every table anew from what was ingested (no file is read), check and publish."""
     from orchestration.nightly import rebuild as rebuild_site
@@ -114,7 +115,7 @@ def rebuild(site: SiteOption) -> None:
     _say(site, result)
 
 
-@app.command(epilog=f"{UNITS} {EXIT_CODES}")
+@app.command(epilog=EPILOG)
 def status(site: SiteOption) -> None:
     """Say what was published last, the verdict on the last build, and what is quarantined and why."""
     from orchestration.status import print_status
@@ -123,7 +124,7 @@ def status(site: SiteOption) -> None:
         print_status(site, out)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EPILOG)
 def demo(
     folder: Annotated[Path, typer.Argument(help="A new folder; the truth goes beside it, with _truth at its name.")],
     preset: Annotated[str, typer.Option(help="Size of the hospital.")] = "small",
@@ -146,7 +147,7 @@ def demo(
     out.print(f"  {_program()} run --site {folder} --as-of {hospital.last_day}")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EPILOG)
 def ui(
     site: SiteOption,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
