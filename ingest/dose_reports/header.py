@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
 
 from ingest.dose_reports import codes
+from ingest.dose_reports.dicom_file import DEFLATED
 from ingest.dose_reports.times import join, parse_date, parse_offset, parse_time
 from ingest.dose_reports.tree import CODE_VALUE, LONG_CODE_VALUE, Children, raw, sequence
 from ingest.dose_reports.values import Reading
@@ -28,6 +29,7 @@ PROCEDURE_CODES, REQUESTED_PROCEDURE_CODES = 0x00081032, 0x00321064
 REQUESTS = (0x00400275, 0x0040A370)  # Request Attributes, Referenced Request
 MANUFACTURER, MODEL, SERIAL, STATION, STATION_AE = 0x00080070, 0x00081090, 0x00181000, 0x00081010, 0x00080055
 PATIENT_GROUP = 0x0010
+META_BYTES = 1024  # the file meta information, which names the transfer syntax, lies within them
 PATIENT_NAMES = (0x00100010, 0x00101001, 0x00101005)  # name, other names, birth name
 PATIENT_ID, ISSUER, BIRTH_DATE, AGE, SEX = 0x00100020, 0x00100021, 0x00100030, 0x00101010, 0x00100040
 TEMPLATE, TEMPLATE_ID = 0x0040A504, 0x0040DB00
@@ -164,6 +166,8 @@ def patient_named_in(data: bytes) -> Patient | None:
     Args:
         data: a whole file, of any kind and in any state.
     """
+    if DEFLATED.encode() in data[:META_BYTES]:
+        return None  # it could grow without bound, and reading it is all that was refused
     try:
         with warnings.catch_warnings(action="ignore"):  # they quote the value
             dataset = read_partial(BytesIO(data), stop_when=lambda tag, _vr, _length: tag.group > PATIENT_GROUP)

@@ -15,6 +15,8 @@ from expectations.gate import Failure, SuiteVerdict, Verdict, judge, record
 from expectations.readme import README, with_risks
 from expectations.suites import SUITES, OffenderCheck, Settings, checks
 
+pytestmark = pytest.mark.slow
+
 # What breaks -> the suite that must say so, and a part of its sentence.
 BREAKS = {
     # structural

@@ -19,6 +19,8 @@ from expectations.gate import Failure, SuiteVerdict, Verdict, record
 from expectations.suites import SUITES
 from orchestration.publish import NothingNew, Publication, PublishRefused, current_publication, publish
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def build(tmp_path: Path) -> Path:

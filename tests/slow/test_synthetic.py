@@ -41,6 +41,8 @@ from ingest.synthetic.report_files import stated_totals
 from ingest.synthetic.site_files import csv_text
 from ingest.synthetic.truth import HEADERS, truth_tables
 
+pytestmark = pytest.mark.slow
+
 MADRID = ZoneInfo("Europe/Madrid")
 KAP_PER_UNIT = {"Gym2": Decimal(10_000), "dGy.cm2": Decimal("0.1")}
 KERMA_PER_UNIT = {"Gy": Decimal(1000), "mGy": Decimal(1)}
