@@ -146,9 +146,13 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             current_dbt_indirect_selection_env=None,
         )
         build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection)
+        finished = 0
         for raw_event in build.events():
             event = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
-            _tell_progress(raw_event, context, report)
+            if total := _nodes_of(raw_event):
+                finished += 1  # dbt's own index is the order of starting
+                context.log.info(raw_event["info"]["msg"])
+                report("tables and tests", finished, total)
             yield from event.to_default_asset_events(nodes, translator, context)
         if build.build_id:
             with told_plainly(), site.build(folder) as con:
@@ -165,12 +169,13 @@ def as_of_date(text: str, site: Site) -> date:
     return date.fromisoformat(text) if text else datetime.now(ZoneInfo(site.config.timezone)).date()
 
 
-def _tell_progress(raw_event: Mapping[str, Any], context: dg.AssetExecutionContext, report: Report) -> None:
+def _nodes_of(raw_event: Mapping[str, Any]) -> int | None:
+    """How many tables and tests dbt builds, if the event tells that one of them has ended; a hook is none."""
     data = raw_event["data"]
-    # A hook counts by itself: it is no table and no test.
-    if {"index", "total", "status"} <= data.keys() and data["node_info"]["resource_type"] != "operation":
-        context.log.info(raw_event["info"]["msg"])
-        report("tables and tests", int(data["index"]), int(data["total"]))
+    total = data.get("total", data.get("num_models"))  # of a table, of a test
+    if total is None or "status" not in data or data["node_info"]["resource_type"] == "operation":
+        return None
+    return int(total)
 
 
 # --- gate, publication, letters ------------------------------------------------------------------------------------
