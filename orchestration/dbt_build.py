@@ -1,6 +1,7 @@
 """dbt in this process: parse the project where needed, build it for one as-of date, hand on its events as they come.
 
-A process of its own would cost some eight seconds a night. What Dagster makes of the events is said in assets.py.
+A process of its own would cost some eight seconds a night, parsing anew because the as-of date is another one some five
+more. What Dagster makes of the events is said in assets.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
+PARSED = MANIFEST.with_name("partial_parse.msgpack")  # the same as dbt's own objects
 # What dbt would otherwise ask the network or the terminal.
 QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
 # Unit tests prove the models, not tonight's data: they run in `make test`. Artifacts and a debug log nobody reads.
@@ -51,15 +53,16 @@ class DbtBuild:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Runs dbt and yields its events in the form of its JSON log."""
-        # Beside the build database: the parse cache is the site's, and two sites may build at a time.
+        # Beside the build database: compiled SQL is the site's, and two sites may build at a time.
         target = self.build_db.parent / "dbt"
+        ensure_manifest()
         arguments = [
             *("build", *LEAN, *self.selection, "--vars", json.dumps({"as_of": self.as_of.isoformat()})),
             *("--target-path", str(target), "--log-path", str(target)),
         ]
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         with _environment({"DOSELEDGER_BUILD_DB": str(self.build_db)}), ThreadPoolExecutor(1) as worker:
-            running = worker.submit(_invoke, arguments, events.put)
+            running = worker.submit(_invoke, arguments, events.put, PARSED)
             running.add_done_callback(lambda _: events.put(None))
             while event := events.get():
                 self.build_id = event["info"]["invocation_id"]
@@ -68,13 +71,13 @@ class DbtBuild:
 
 
 def ensure_manifest() -> Path:
-    """The manifest of the project as its files are now; parses them (seconds) only if one is newer.
+    """The manifest of the project as its files are now, PARSED beside it; parses (seconds) only if a file is newer.
 
     Raises:
         RuntimeError: the project cannot be parsed.
     """
     newest = max(path.stat().st_mtime for path in deciding_files(("dbt_project/*.yml", "dbt_project/[mst]*/**/*")))
-    if MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest:
+    if PARSED.exists() and MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest:
         return MANIFEST
     MANIFEST.parent.mkdir(exist_ok=True)
     with (
@@ -84,14 +87,23 @@ def ensure_manifest() -> Path:
         result = _invoke(["parse", "--target-path", folder, "--log-path", folder], lambda _: None)
         if not result.success:
             raise RuntimeError(f"The dbt project cannot be parsed: {result.exception}")
-        (Path(folder) / MANIFEST.name).replace(MANIFEST)
+        for made in (PARSED, MANIFEST):  # the manifest last: its time says how new both are
+            (Path(folder) / made.name).replace(made)
     return MANIFEST
 
 
-def _invoke(arguments: Sequence[str], on_event: Any) -> dbtRunnerResult:  # noqa: ANN401 - dbt's events have no type
-    """Imported here because dbt takes seconds to import, and a run without anything new needs none of it."""
+def _invoke(
+    arguments: Sequence[str],
+    on_event: Any,  # noqa: ANN401 - dbt's events have no type
+    parsed: Path | None = None,
+) -> dbtRunnerResult:
+    """Imported here because dbt takes seconds to import, and a run without anything new needs none of it.
+
+    With `parsed`, dbt takes its manifest from there: another as-of date would make it parse the whole project again.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
     from dbt_common.events.base_types import EventMsg
     from dbt_common.events.functions import msg_to_dict
 
@@ -99,9 +111,10 @@ def _invoke(arguments: Sequence[str], on_event: Any) -> dbtRunnerResult:  # noqa
         if event.info.name in TOLD:
             on_event(msg_to_dict(event))
 
+    manifest = Manifest.from_msgpack(parsed.read_bytes()) if parsed else None
     project = ("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT))
     try:
-        return dbtRunner(callbacks=[hand_on]).invoke([*QUIET, *arguments, *project])
+        return dbtRunner(manifest, callbacks=[hand_on]).invoke([*QUIET, *arguments, *project])
     finally:
         # Else the database stays open, and locked for others, as long as this process lives.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
