@@ -19,7 +19,7 @@ from ingest.pseudonymise import Key, WrongKey
 from ingest.reference import reference_ddl
 from ingest.site import Site
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PATIENCE_S = 3.0  # the inbox sensor and 'status' look into the database for a moment
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 FileKind = Literal["dose_report", "dosimeter"]
 Plane = Literal["single", "A", "B"]
@@ -60,7 +60,7 @@ class Total:
         plane: acquisition plane of the container (``single`` for CT and where the report says All planes).
         quantity: ``kap``, ``kap_fluoro``, ``kap_acquisition`` (Gy.cm2), ``ka_r``, ``ka_r_fluoro``,
             ``ka_r_acquisition`` (mGy), ``fluoro_time``, ``acquisition_time`` (s), ``dlp`` (mGy.cm),
-            ``agd_left``, ``agd_right`` (mGy).
+            ``agd_left``, ``agd_right``, and ``agd`` of a breast that is not said (mGy).
         value: in the unit above, exact.
     """
 
@@ -69,13 +69,21 @@ class Total:
     value: Decimal
 
 
+class Filter(TypedDict):
+    """One X-ray filter: material (a name of codes.MATERIALS, ``none``, or SCHEME:code) and thickness in mm."""
+
+    material: str | None
+    minimum_mm: Decimal | None
+    maximum_mm: Decimal | None
+
+
 @dataclass(frozen=True, slots=True)
 class IrradiationEvent:
-    """One irradiation event (TID 10003 or 10013). None means that the report does not say it; it is never 0.
+    """One irradiation event (TID 10003, 10013 or 10042). None means that the report does not say it; it is never 0.
 
     Attributes:
         event_no: position in the document, from 1.
-        event_uid: Irradiation Event UID; ``is_uid_made`` tells that it is a hash because the report has none.
+        event_uid: Irradiation Event UID; ``is_uid_made`` tells that it is a hash, for want of an own one.
         started_local: DateTime Started as written, without zone; None if unreadable.
         utc_offset_min: minutes east of UTC, from the value's suffix or (0008,0201); None: the room's zone decides.
         duration_s: Irradiation Duration (113742) only.
@@ -83,7 +91,10 @@ class IrradiationEvent:
         exposure_time_ms: 113824 or retired 113735; evidence only, never a duration.
         kap_gy_cm2, ka_r_mgy: 122130 and 113738 in canonical units, uncorrected.
         dlp_mgy_cm, ctdi_vol_mgy, ctdi_phantom: CT (113838, 113830, 113835 as head_16 or body_32).
+        dlp_alert_value_mgy_cm and the like: CT dose check (TID 10015).
         agd_mgy, laterality: mammography (111631; left or right).
+        has_breast_item: an average glandular dose or compression item is there, whether or not it holds a value.
+        copper_filter_mm: sum over copper filters of the maximum, else minimum thickness; 0 only where none is said.
     """
 
     event_no: int
@@ -98,6 +109,8 @@ class IrradiationEvent:
     duration_s: Decimal | None = None
     number_of_pulses: Decimal | None = None
     pulse_rate_per_s: Decimal | None = None
+    pulse_width_ms: Decimal | None = None
+    fluoro_mode: str | None = None
     exposure_time_ms: Decimal | None = None
     kap_gy_cm2: Decimal | None = None
     ka_r_mgy: Decimal | None = None
@@ -105,16 +118,40 @@ class IrradiationEvent:
     tube_current_ma: Decimal | None = None
     primary_angle_deg: Decimal | None = None
     secondary_angle_deg: Decimal | None = None
+    primary_end_angle_deg: Decimal | None = None
+    secondary_end_angle_deg: Decimal | None = None
+    source_to_isocenter_mm: Decimal | None = None
+    source_to_detector_mm: Decimal | None = None
+    source_to_reference_point_mm: Decimal | None = None
+    reference_point: str | None = None
+    table_longitudinal_mm: Decimal | None = None
+    table_lateral_mm: Decimal | None = None
+    table_height_mm: Decimal | None = None
+    patient_table_relationship: str | None = None
+    patient_orientation: str | None = None
+    patient_orientation_modifier: str | None = None
+    patient_equivalent_thickness_mm: Decimal | None = None
     copper_filter_mm: Decimal | None = None
+    filters: tuple[Filter, ...] = ()
     collimated_field_area_cm2: Decimal | None = None
+    collimated_field_height_mm: Decimal | None = None
+    collimated_field_width_mm: Decimal | None = None
     acquisition_protocol: str | None = None
     target_region: str | None = None
     dlp_mgy_cm: Decimal | None = None
     ctdi_vol_mgy: Decimal | None = None
     ctdi_phantom: str | None = None
+    ct_acquisition_type: str | None = None
+    scanning_length_mm: Decimal | None = None
+    dlp_alert_value_mgy_cm: Decimal | None = None
+    dlp_forward_estimate_mgy_cm: Decimal | None = None
+    ctdi_vol_alert_value_mgy: Decimal | None = None
+    ctdi_vol_forward_estimate_mgy: Decimal | None = None
     agd_mgy: Decimal | None = None
     laterality: str | None = None
-    has_breast_compression: bool = False
+    compression_thickness_mm: Decimal | None = None
+    compression_force_n: Decimal | None = None
+    has_breast_item: bool = False
 
 
 @dataclass(frozen=True, slots=True)

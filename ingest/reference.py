@@ -13,7 +13,7 @@ from decimal import Decimal
 import duckdb
 
 from ingest.cells import CellType, Value, exact
-from ingest.units import DICOM_UNITS
+from ingest.units import DICOM_UNITS, dicom_unit
 
 Row = dict[str, Value]
 RowCheck = Callable[[Row], tuple[str, str] | None]
@@ -137,24 +137,22 @@ def _pattern_is_readable(row: Row) -> tuple[str, str] | None:
 
 
 _DRL_MEASURES = {"kap": "kap", "ka_r": "kerma", "fluoro_time": "time", "ctdi_vol": "kerma", "dlp": "dlp"}
-_UNIT_SPELLING = str.maketrans({"²": "2", "·": ".", "⋅": ".", "µ": "u", "μ": "u"})
 
 
 def _level_has_a_unit(row: Row) -> tuple[str, str] | None:
     measure = _DRL_MEASURES[str(row["quantity"])]
-    if DICOM_UNITS.get(_unit(row), ("",))[0] == measure:
+    kind, _ = dicom_unit(str(row["unit"])) or ("", None)
+    if kind == measure:
         return None
     legal = ", ".join(code for code, (what, _) in DICOM_UNITS.items() if what == measure)
     return "unit", f"{row['unit']!r} is no unit of {row['quantity']}; use one of {legal}"
 
 
-def _unit(row: Row) -> str:
-    return str(row["unit"]).translate(_UNIT_SPELLING)
-
-
 def _level_in_canonical_unit(row: Row) -> Decimal:
     """The reference level in Gy.cm2, mGy, s or mGy.cm."""
-    return exact(Decimal(str(row["value"])) * DICOM_UNITS[_unit(row)][1])
+    unit = dicom_unit(str(row["unit"]))
+    assert unit is not None  # noqa: S101 - _level_has_a_unit has passed
+    return exact(Decimal(str(row["value"])) * unit[1])
 
 
 def _above_zero(column: str) -> RowCheck:

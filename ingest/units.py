@@ -5,26 +5,22 @@ Only units and their exact factors live here; which column carries which quantit
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from functools import lru_cache
 
 # Canonical units: KAP Gy.cm2, air kerma and dose mGy, DLP mGy.cm, time s, badge dose microsievert, rate microsievert/h.
-# Sources: UCUM as used in DICOM PS3.16; spellings seen in real reports are in docs/conformance.md.
+# Source: UCUM as used in DICOM PS3.16. How else a code may be spelled is said by ``dicom_unit`` below.
 DICOM_UNITS: dict[str, tuple[str, Decimal]] = {
     "Gy.m2": ("kap", Decimal(10_000)),
-    "Gym2": ("kap", Decimal(10_000)),
     "mGy.m2": ("kap", Decimal(10)),
     "uGy.m2": ("kap", Decimal("0.01")),
-    "uGym2": ("kap", Decimal("0.01")),
     "Gy.cm2": ("kap", Decimal(1)),
-    "Gycm2": ("kap", Decimal(1)),
     "dGy.cm2": ("kap", Decimal("0.1")),
-    "dGycm2": ("kap", Decimal("0.1")),
     "cGy.cm2": ("kap", Decimal("0.01")),
-    "cGycm2": ("kap", Decimal("0.01")),
     "mGy.cm2": ("kap", Decimal("0.001")),
-    "mGycm2": ("kap", Decimal("0.001")),
     "uGy.cm2": ("kap", Decimal("0.000001")),
-    "uGycm2": ("kap", Decimal("0.000001")),
+    "mGy.mm2": ("kap", Decimal("0.00001")),
     "Gy": ("kerma", Decimal(1000)),
     "dGy": ("kerma", Decimal(100)),
     "cGy": ("kerma", Decimal(10)),
@@ -32,8 +28,8 @@ DICOM_UNITS: dict[str, tuple[str, Decimal]] = {
     "uGy": ("kerma", Decimal("0.001")),
     "Gy.cm": ("dlp", Decimal(1000)),
     "mGy.cm": ("dlp", Decimal(1)),
-    "mGycm": ("dlp", Decimal(1)),
     "uGy.cm": ("dlp", Decimal("0.001")),
+    "mGy.mm": ("dlp", Decimal("0.1")),
     "s": ("time", Decimal(1)),
     "ms": ("time", Decimal("0.001")),
     "us": ("time", Decimal("0.000001")),
@@ -52,19 +48,40 @@ DICOM_UNITS: dict[str, tuple[str, Decimal]] = {
     "m2": ("area", Decimal(10_000)),
     "cm2": ("area", Decimal(1)),
     "mm2": ("area", Decimal("0.01")),
+    "N": ("force", Decimal(1)),
     "1": ("number", Decimal(1)),
-    "{pulses}": ("number", Decimal(1)),
-    "{pulse}": ("number", Decimal(1)),
-    "{frames}": ("number", Decimal(1)),
-    "{events}": ("number", Decimal(1)),
-    "no units": ("number", Decimal(1)),
-    "{pulse}/s": ("frequency", Decimal(1)),
-    "{pulses}/s": ("frequency", Decimal(1)),
-    "pulse/s": ("frequency", Decimal(1)),
     "/s": ("frequency", Decimal(1)),
-    "1/s": ("frequency", Decimal(1)),
-    "Hz": ("frequency", Decimal(1)),
 }
+
+# What devices write in place of the code above. An annotation in braces is no unit in UCUM: "{pulse}/s" is "/s".
+_SPELLINGS = str.maketrans({"\u00b5": "u", "\u03bc": "u", "\u00b2": "2", "\u00b0": "deg"})
+_SEPARATORS = str.maketrans(dict.fromkeys(".*^\u00b7\u22c5 ", ""))
+_ANNOTATION = re.compile(r"\{[^{}]*\}")
+_ALIASES = {"": "1", "nounits": "1", "1/s": "/s", "pulse/s": "/s", "pulses/s": "/s", "frames/s": "/s", "Hz": "/s"}
+_ALIASES |= {"kVp": "kV", "sec": "s", "msec": "ms", "degree": "deg", "degrees": "deg"}
+
+
+def _key(code: str) -> str:
+    """A unit's code without what makes no difference: dots between its parts, annotations, the kind of micro sign."""
+    key = _ANNOTATION.sub("", code.translate(_SPELLINGS).translate(_SEPARATORS))
+    return _ALIASES.get(key, key)
+
+
+_BY_KEY = {_key(code): meaning for code, meaning in DICOM_UNITS.items()}
+
+
+@lru_cache(maxsize=1024)  # a report states the same few units thousands of times
+def dicom_unit(code: str) -> tuple[str, Decimal] | None:
+    """What a unit's code means, also in the spellings of devices: ``Gym2``, ``µGy·m²``, ``{pulses}/s``.
+
+    Args:
+        code: as it stands in the report; case counts, as in UCUM (mGy is no MGy).
+
+    Returns:
+        Kind of quantity and the factor to its canonical unit, or None if the unit is unknown.
+    """
+    return _BY_KEY.get(_key(code)) if code else None
+
 
 # Both micro signs (U+00B5 and U+03BC) are legal. 1 rem = 10 mSv.
 BADGE_UNITS: dict[str, Decimal] = {

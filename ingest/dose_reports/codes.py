@@ -29,8 +29,8 @@ def snomed(srt: str, sct: str) -> Concepts:
 
 
 DOSE_REPORT_TITLE = dcm("113701")
-# Titles of private reports that hold dose but that nobody outside the vendor can read safely: quarantined by name.
-PRIVATE_DOSE_TITLES: Mapping[Code, str] = {("99SMS_RADSUM", "C-10"): "Siemens radiation summary (99SMS_RADSUM)"}
+# Schemes of private reports that hold dose but that nobody outside the vendor can read safely: quarantined by name.
+PRIVATE_DOSE_SCHEMES = frozenset({"99SMS_RADSUM"})  # Siemens radiation summary
 
 # Root
 PROCEDURE_REPORTED = dcm("121058")
@@ -45,11 +45,20 @@ PROJECTION_EVENT = dcm("113706")
 FILTERS = dcm("113771")
 ACCUMULATED_CT = dcm("113811")
 CT_EVENT = dcm("113819")
-CT_EVENT_PARTS = dcm("113822", "113831", "113829")  # acquisition parameters, source parameters, dose
+CT_EVENT_PARTS = dcm("113822", "113831", "113829", "113900")  # acquisition, source, dose, dose check alert
+# TID 10040: accumulated dose data with reference point dosimetry, event summaries, details by time windows
+ACCUMULATED_ENHANCED = dcm("130500")
+ENHANCED_EVENT = dcm("130501")
+ENHANCED_PARTS = dcm("130502")
+ENHANCED_CONTAINERS = (*ACCUMULATED_ENHANCED, *ENHANCED_EVENT)
+IRRADIATION_DETAILS = dcm("130505")
+TECHNIQUE, FILTRATION = dcm("130511"), dcm("130512")
 
 # Items that are no number
 EVENT_UID = dcm("113769", "113853")  # the second is retired
-STARTED = dcm("111526")
+STARTED, ENDED = dcm("111526"), dcm("111527")
+CT_STARTED = dcm("113809")  # of the first event of a CT report
+X_RAY_SOURCE = dcm("113832")
 EVENT_TYPE = dcm("113721")
 PLANE = dcm("113764")
 PROTOCOL = dcm("125203")
@@ -59,6 +68,12 @@ LATERALITY = snomed("G-C171", "272741003")
 FILTER_MATERIAL = dcm("113757")
 FILTER_TYPE = dcm("113772")
 CTDI_PHANTOM = dcm("113835")
+CT_ACQUISITION_TYPE = dcm("113820")
+FLUORO_MODE = dcm("113732")
+REFERENCE_POINT = dcm("113780")
+TABLE_RELATIONSHIP = dcm("113745")
+ORIENTATION, ORIENTATION_MODIFIER = dcm("113743"), dcm("113744")
+BREAST_DOSE = dcm("111631")
 BREAST_COMPRESSION = dcm("111633", "111647", "111648", "111649")  # thickness, force, pressure, contact area
 
 # Coded values
@@ -82,15 +97,62 @@ MODALITIES: Mapping[Code, Modality] = {
     **dict.fromkeys(snomed("P5-40010", "71651007"), "projection"),  # mammography
     **dict.fromkeys(snomed("P5-08000", "77477000"), "ct"),
 }
-TEMPLATES: Mapping[str, Modality] = {"10001": "projection", "10011": "ct"}
+TEMPLATES: Mapping[str, Modality] = {"10001": "projection", "10011": "ct", "10040": "projection"}
 PHANTOMS: Mapping[Code, str] = {("DCM", "113690"): "head_16", ("DCM", "113691"): "body_32"}
+CT_ACQUISITION_TYPES: Mapping[Code, str] = {
+    ("DCM", "113804"): "sequenced",
+    **dict.fromkeys(snomed("P5-08001", "116152004"), "spiral"),
+    ("DCM", "113805"): "constant_angle",  # localizers
+    ("DCM", "113806"): "stationary",
+    ("DCM", "113807"): "free",
+    **dict.fromkeys(snomed("R-FB8F1", "702569007"), "cone_beam"),
+}
+REFERENCE_POINTS: Mapping[Code, str] = {  # PS3.16 CID 10025
+    ("DCM", "113860"): "15cm_from_isocenter_toward_source",
+    ("DCM", "113861"): "30cm_in_front_of_image_input_surface",
+    ("DCM", "113862"): "1cm_above_tabletop",
+    ("DCM", "113863"): "30cm_above_tabletop",
+    ("DCM", "113864"): "15cm_from_table_centerline",
+    ("DCM", "113865"): "4.2cm_above_breast_support",
+    ("DCM", "113941"): "detector_plane",
+    ("DCM", "113964"): "surface_of_patient",
+    ("DCM", "113965"): "100cm_from_source",
+}
+FLUORO_MODES: Mapping[Code, str] = {("DCM", "113630"): "continuous", ("DCM", "113631"): "pulsed"}
+TABLE_RELATIONSHIPS: Mapping[Code, str] = {
+    **dict.fromkeys(snomed("F-10470", "102540008"), "headfirst"),
+    **dict.fromkeys(snomed("F-10480", "102541007"), "feet_first"),
+}
+ORIENTATIONS: Mapping[Code, str] = {  # PS3.16 CID 19 and its modifiers, CID 20
+    **dict.fromkeys(snomed("F-10450", "102538003"), "recumbent"),
+    **dict.fromkeys(snomed("F-10460", "102539006"), "semi_erect"),
+    **dict.fromkeys(snomed("F-10340", "40199007"), "supine"),
+    **dict.fromkeys(snomed("F-10310", "1240000"), "prone"),
+    **dict.fromkeys(snomed("F-10319", "102536004"), "left_lateral_decubitus"),
+    **dict.fromkeys(snomed("F-10317", "102535000"), "right_lateral_decubitus"),
+    **dict.fromkeys(snomed("F-10320", "10904000"), "standing"),
+    **dict.fromkeys(snomed("F-103A0", "33586001"), "sitting"),
+}
 LATERALITIES: Mapping[Code, Literal["left", "right"]] = {
     **dict.fromkeys(snomed("G-A100", "24028007"), "right"),
     **dict.fromkeys(snomed("T-04020", "73056007"), "right"),
     **dict.fromkeys(snomed("G-A101", "7771000"), "left"),
     **dict.fromkeys(snomed("T-04030", "80248007"), "left"),
 }
-COPPER = frozenset({("SRT", "C-127F9"), ("SRT", "C-12700"), ("SCT", "66925006")})
+MATERIALS: Mapping[Code, str] = {  # of filters. Others keep "SCHEME:code".
+    code: name
+    for name, codes in {
+        "copper": (*snomed("C-12700", "66925006"), ("SRT", "C-127F9")),
+        "aluminium": (*snomed("C-12000", "12503006"), *snomed("C-120F9", "105830007")),
+        "molybdenum": snomed("C-15000", "71128006"),
+        "rhodium": snomed("C-16700", "59801003"),
+        "silver": snomed("C-13700", "41967008"),
+        "tin": snomed("C-13900", "12597001"),
+        "tantalum": snomed("C-15600", "45215009"),
+        "lead": snomed("C-13200", "88488004"),
+    }.items()
+    for code in codes
+}
 NO_FILTER = frozenset(dcm("111609"))
 
 # Body regions that conversion factors and the rule "target region breast" need. Others keep "SCHEME:code".
@@ -167,25 +229,47 @@ PROJECTION_NUMBERS = (
     *_EXPOSURE,
     Quantity("number_of_pulses", dcm("113768"), "number"),
     Quantity("pulse_rate_per_s", dcm("113791"), "frequency"),
+    Quantity("pulse_width_ms", dcm("113793"), "time", factor=Decimal(1000)),
     Quantity("kap_gy_cm2", dcm("122130"), "kap", DOSE_DIGITS),
     Quantity("ka_r_mgy", dcm("113738"), "kerma", DOSE_DIGITS),
     Quantity("primary_angle_deg", dcm("112011"), "angle", is_signed=True),
     Quantity("secondary_angle_deg", dcm("112012"), "angle", is_signed=True),
+    Quantity("primary_end_angle_deg", dcm("113739"), "angle", is_signed=True),
+    Quantity("secondary_end_angle_deg", dcm("113740"), "angle", is_signed=True),
+    Quantity("source_to_isocenter_mm", dcm("113748"), "length"),
+    Quantity("source_to_detector_mm", dcm("113750"), "length"),
+    Quantity("source_to_reference_point_mm", dcm("113737"), "length"),
+    Quantity("table_longitudinal_mm", dcm("113751"), "length", is_signed=True),
+    Quantity("table_lateral_mm", dcm("113752"), "length", is_signed=True),
+    Quantity("table_height_mm", dcm("113753"), "length", is_signed=True),
     Quantity("collimated_field_area_cm2", dcm("113790"), "area"),
+    Quantity("collimated_field_height_mm", dcm("113788"), "length"),
+    Quantity("collimated_field_width_mm", dcm("113789"), "length"),
+    Quantity("patient_equivalent_thickness_mm", dcm("111638"), "length"),
     Quantity("agd_mgy", dcm("111631"), "kerma", DOSE_DIGITS),
+    Quantity("compression_thickness_mm", dcm("111633"), "length"),
+    Quantity("compression_force_n", dcm("111647"), "force"),
 )
 CT_NUMBERS = (
     *_EXPOSURE,
     Quantity("dlp_mgy_cm", dcm("113838"), "dlp", DOSE_DIGITS),
     Quantity("ctdi_vol_mgy", dcm("113830"), "kerma", DOSE_DIGITS),
+    Quantity("scanning_length_mm", dcm("113825"), "length"),
+    # Dose check (TID 10015): what the scanner warns above, and what it foresaw
+    Quantity("dlp_alert_value_mgy_cm", dcm("113903"), "dlp"),
+    Quantity("ctdi_vol_alert_value_mgy", dcm("113904"), "kerma"),
+    Quantity("dlp_forward_estimate_mgy_cm", dcm("113905"), "dlp"),
+    Quantity("ctdi_vol_forward_estimate_mgy", dcm("113906"), "kerma"),
 )
-COPPER_THICKNESS = Quantity("copper_filter_mm", dcm("113773", "113758"), "length")  # maximum, else minimum
+FILTER_MINIMUM = Quantity("minimum_mm", dcm("113758", "130509"), "length")
+FILTER_MAXIMUM = Quantity("maximum_mm", dcm("113773", "130509"), "length")  # 130509: the one thickness of TID 10046
 
 KNOWN_DCM_VALUES = frozenset(
     code[1]
     for concepts in (
         *(q.concepts for q in (*PROJECTION_TOTALS, BREAST_TOTAL, *CT_TOTALS, *PROJECTION_NUMBERS, *CT_NUMBERS)),
         *(ACCUMULATED_PROJECTION, PROJECTION_EVENT, ACCUMULATED_CT, CT_EVENT, CT_EVENT_PARTS, EVENT_UID, STARTED),
+        *(ACCUMULATED_ENHANCED, ENHANCED_EVENT, IRRADIATION_DETAILS),
     )
     for code in concepts
 )

@@ -5,6 +5,8 @@ Projection X-ray lies in projection.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ingest.dose_reports import codes, events
 from ingest.dose_reports.tree import Children, Item
 from ingest.dose_reports.values import Reading
@@ -23,16 +25,27 @@ def read_totals(root: Children, reading: Reading) -> tuple[Total, ...]:
 
 
 def read_events(root: Children, header_offset_min: int | None, reading: Reading) -> list[IrradiationEvent]:
-    """The CT acquisitions in document order, numbered from 1."""
-    containers = root.find(codes.CT_EVENT)
-    return [_event(no, item, header_offset_min, reading) for no, item in enumerate(containers, start=1)]
+    """The CT acquisitions in document order, numbered from 1.
+
+    A CT report states the start of its first irradiation (113809); an acquisition need not state its own.
+    """
+    found = [_event(no, item, header_offset_min, reading) for no, item in enumerate(root.find(codes.CT_EVENT), start=1)]
+    if found and found[0].started_raw is None:
+        start = events.read_start(root, header_offset_min, reading, codes.CT_STARTED)
+        found[0] = replace(
+            found[0],
+            started_raw=start.raw,
+            started_local=start.local,
+            utc_offset_min=start.utc_offset_min,
+            time_rule=start.rule,
+        )
+    return found
 
 
 def _event(no: int, item: Item, header_offset_min: int | None, reading: Reading) -> IrradiationEvent:
     children = item.children.flattened(codes.CT_EVENT_PARTS)
     events.note_unknown_schemes(children, reading)
     start = events.read_start(children, header_offset_min, reading)
-    numbers = {quantity.column: reading.number(children, quantity) for quantity in codes.CT_NUMBERS}
     return IrradiationEvent(
         event_no=no,
         event_uid=events.read_uid(children, reading),
@@ -43,13 +56,9 @@ def _event(no: int, item: Item, header_offset_min: int | None, reading: Reading)
         started_local=start.local,
         utc_offset_min=start.utc_offset_min,
         time_rule=start.rule,
-        duration_s=numbers["duration_s"],
-        exposure_time_ms=numbers["exposure_time_ms"],
-        kvp=numbers["kvp"],
-        tube_current_ma=numbers["tube_current_ma"],
         acquisition_protocol=reading.text(children, codes.PROTOCOL),
-        target_region=events.read_region(children),
-        dlp_mgy_cm=numbers["dlp_mgy_cm"],
-        ctdi_vol_mgy=numbers["ctdi_vol_mgy"],
+        target_region=events.read_name(children, codes.TARGET_REGION, codes.REGIONS),
         ctdi_phantom=reading.coded(children, codes.CTDI_PHANTOM, codes.PHANTOMS),
+        ct_acquisition_type=events.read_name(children, codes.CT_ACQUISITION_TYPE, codes.CT_ACQUISITION_TYPES),
+        **events.read_numbers(children, codes.CT_NUMBERS, reading),
     )

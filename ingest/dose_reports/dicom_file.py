@@ -32,8 +32,9 @@ SYNTAXES = {
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 XRAY_DOSE_SR = "1.2.840.10008.5.1.4.1.1.88.67"
-GENERAL_SRS = frozenset({"1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.88.33"})  # a dose report by title
 ENHANCED_XRAY_DOSE_SR = "1.2.840.10008.5.1.4.1.1.88.76"
+DOSE_SRS = frozenset({XRAY_DOSE_SR, ENHANCED_XRAY_DOSE_SR})
+GENERAL_SRS = frozenset(f"1.2.840.10008.5.1.4.1.1.88.{n}" for n in (22, 33, 34, 35))  # a dose report by title
 
 MEDIA_CLASS, MEDIA_SYNTAX, SENDER_AE = 0x00020002, 0x00020010, 0x00020016
 SOP_CLASS, CHARACTER_SET = 0x00080016, 0x00080005
@@ -59,7 +60,7 @@ class DicomFile:
     @property
     def is_dose_class(self) -> bool:
         """Its class alone says that it is an X-ray dose report."""
-        return self.sop_class_uid == XRAY_DOSE_SR
+        return self.sop_class_uid in DOSE_SRS
 
 
 def open_dicom(data: bytes) -> DicomFile:
@@ -133,10 +134,8 @@ def _inflated(body: bytes) -> bytes:
 
 
 def _refuse_class(sop_class: str | None) -> None:
-    if sop_class is None or sop_class == XRAY_DOSE_SR or sop_class in GENERAL_SRS:
+    if sop_class is None or sop_class in DOSE_SRS or sop_class in GENERAL_SRS:
         return
-    if sop_class == ENHANCED_XRAY_DOSE_SR:
-        raise Refused("quarantined", f"this kind of dose report is not read yet: {class_name(sop_class)}")
     raise Refused("not_dose", f"no X-ray dose report but: {class_name(sop_class)}")
 
 

@@ -1,18 +1,20 @@
-"""What events of projection and CT share: identity, start, region, and the check of concept schemes.
+"""What events of all kinds of report share: identity, start, numbers, coded names, and the check of concept schemes.
 
-What is special to projection or CT lies in their modules.
+What is special to projection, CT or enhanced reports lies in their modules.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from ingest.dose_reports.codes import EVENT_UID, KNOWN_DCM_VALUES, REGIONS, STARTED, TARGET_REGION
+from ingest.dose_reports.codes import EVENT_UID, KNOWN_DCM_VALUES, STARTED, Concepts, Quantity
 from ingest.dose_reports.times import parse_date_time, parse_offset
-from ingest.dose_reports.tree import Children
+from ingest.dose_reports.tree import Children, Code
 from ingest.dose_reports.values import Reading
 from ingest.records import IrradiationEvent, TimeRule
 
@@ -27,32 +29,43 @@ class Start:
     rule: TimeRule
 
 
-def read_start(children: Children, header_offset_min: int | None, reading: Reading) -> Start:
+def read_start(
+    children: Children, header_offset_min: int | None, reading: Reading, concepts: Concepts = STARTED
+) -> Start:
     """When an event started; the offset is the value's own suffix, else the header's, else left to the room's zone."""
     rule: TimeRule = "zone" if header_offset_min is None else "header_offset"
-    written = reading.text(children, STARTED)
+    field = f"{concepts[0][1]} {concepts[0][0]}"
+    written = reading.text(children, concepts)
     parsed = None if written is None else parse_date_time(written)
     if parsed is None:
         if written is not None:
-            reading.findings.add("unreadable_time", "DateTime Started (111526 DCM) is no date and time", "111526 DCM")
+            reading.findings.add("unreadable_time", f"{field} is no date and time", field)
         return Start(written, None, header_offset_min, rule)
     local, suffix = parsed
     if suffix is None:
         return Start(written, local, header_offset_min, rule)
     offset = parse_offset(suffix)
     if offset is None:
-        reading.findings.add("unreadable_offset", "DateTime Started has an impossible UTC offset", "111526 DCM")
+        reading.findings.add("unreadable_offset", f"{field} has an impossible UTC offset", field)
         return Start(written, local, header_offset_min, rule)
     return Start(written, local, offset, "suffix")
 
 
-def read_region(children: Children) -> str | None:
-    """The target region: a name of codes.REGIONS, else ``SCHEME:code``; None if there is none or more than one."""
-    codes = {code for item in children.find(TARGET_REGION) if (code := item.code) is not None}
+def read_numbers(children: Children, quantities: Iterable[Quantity], reading: Reading) -> dict[str, Any]:
+    """Each quantity by its column: a Decimal, or None where it is not stated for certain."""
+    return {quantity.column: reading.number(children, quantity) for quantity in quantities}
+
+
+def read_name(children: Children, concepts: Concepts, names: Mapping[Code, str]) -> str | None:
+    """What a coded item says, where nothing is decided by it: its name in the table, else ``SCHEME:code``.
+
+    None if there is none or more than one.
+    """
+    codes = {code for item in children.find(concepts) if (code := item.code) is not None}
     if len(codes) != 1:
         return None
     code = codes.pop()
-    return REGIONS.get(code, f"{code[0]}:{code[1]}")
+    return names.get(code, f"{code[0]}:{code[1]}")
 
 
 def read_uid(children: Children, reading: Reading) -> str:
@@ -60,23 +73,40 @@ def read_uid(children: Children, reading: Reading) -> str:
     return reading.uid(children, EVENT_UID) or ""
 
 
-def with_uids(events: Iterable[IrradiationEvent], device_serial: str | None) -> tuple[IrradiationEvent, ...]:
-    """Give each event without UID a made one: a hash of what tells it from others, the same in every later report.
+def with_uids(
+    events: Iterable[IrradiationEvent], device_serial: str | None, study: str, reading: Reading
+) -> tuple[IrradiationEvent, ...]:
+    """Give each event a UID that no other irradiation has, the same in every later report of it.
 
-    Events of one report that cannot be told apart get a number, so that no dose is lost.
+    An event without UID gets a hash of what tells it from others. Several of one report that share a UID though plane
+    or start differ (both planes of a biplane exposure) are several irradiations: the first keeps the UID.
+
+    Args:
+        events: of one report, in document order.
+        device_serial: of the device, or None.
+        study: what names the study: a device repeats its protocols, so events without a start are told apart by it.
+        reading: where a shared UID is noted.
     """
-    made: dict[str, int] = {}
+    made: Counter[str] = Counter()
+    keepers: dict[str, tuple[object, ...]] = {}
     result = []
     for event in events:
-        if event.event_uid:
-            result.append(event)
-            continue
-        facts = (device_serial, event.started_raw, event.plane, event.kap_gy_cm2, event.dlp_mgy_cm, event.kvp)
-        digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
-        made[digest] = made.get(digest, 0) + 1
-        uid = f"made-{digest}-{made[digest]}"
-        result.append(replace(event, event_uid=uid, is_uid_made=True))
+        where_and_when = (event.plane, event.started_raw)
+        if not event.event_uid:
+            scope = (device_serial,) if event.started_raw else (device_serial, study)
+            digest = _digest(*scope, *where_and_when, event.kap_gy_cm2, event.dlp_mgy_cm, event.kvp)
+            made[digest] += 1  # those that cannot be told apart get a number, so that no dose is lost
+            event = replace(event, event_uid=f"made-{digest}-{made[digest]}", is_uid_made=True)
+        elif keepers.setdefault(event.event_uid, where_and_when) != where_and_when:
+            reading.findings.add("shared_uid", "irradiation events share one UID and are told apart by plane and start")
+            uid = f"made-{_digest(event.event_uid, *where_and_when)}-1"
+            event = replace(event, event_uid=uid, is_uid_made=True)
+        result.append(event)
     return tuple(result)
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 def note_unknown_schemes(children: Children, reading: Reading) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from ingest.dose_reports import codes, events
 from ingest.dose_reports.tree import Children, Code, Item
 from ingest.dose_reports.values import Reading
-from ingest.records import IrradiationEvent, Plane, Total
+from ingest.records import Filter, IrradiationEvent, Plane, Total
 
 StatedPlane = Literal["single", "A", "B", "all"]
 _PLANES: dict[Code, StatedPlane] = {**codes.PLANES, codes.ALL_PLANES: "all"}
@@ -28,18 +28,20 @@ class Stated(NamedTuple):
 
 def read_totals(root: Children, reading: Reading) -> tuple[Total, ...]:
     """The totals that the report states, once per plane and quantity (units: ``records.Total``)."""
-    containers = root.find(codes.ACCUMULATED_PROJECTION)
-    return _settled([stated for container in containers for stated in _stated(container.children, reading)], reading)
+    stated = []
+    for container in root.find(codes.ACCUMULATED_PROJECTION):
+        plane = reading.coded(container.children, codes.PLANE, _PLANES) or "single"
+        stated += stated_totals(container.children, plane, codes.PROJECTION_TOTALS, reading)
+    return settled(stated, reading)
 
 
-def _stated(children: Children, reading: Reading) -> list[Stated]:
+def stated_totals(
+    children: Children, plane: StatedPlane, quantities: Iterable[codes.Quantity], reading: Reading
+) -> list[Stated]:
+    """What one accumulated container states, breast dose included."""
     events.note_unknown_schemes(children, reading)
-    plane = reading.coded(children, codes.PLANE, _PLANES) or "single"
-    totals = [
-        Stated(plane, quantity.column, value)
-        for quantity in codes.PROJECTION_TOTALS
-        if (value := reading.number(children, quantity)) is not None
-    ]
+    numbers = events.read_numbers(children, quantities, reading)
+    totals = [Stated(plane, quantity, value) for quantity, value in numbers.items() if value is not None]
     return totals + _breast_totals(children, plane, reading)
 
 
@@ -53,10 +55,11 @@ def _breast_totals(children: Children, plane: StatedPlane, reading: Reading) -> 
             totals.append(Stated(plane, f"agd_{side}", value))
         elif value is not None:
             reading.findings.add("unknown_side", "111637 DCM does not say which breast", "111637 DCM")
+            totals.append(Stated(plane, "agd", value))
     return totals
 
 
-def _settled(stated: list[Stated], reading: Reading) -> tuple[Total, ...]:
+def settled(stated: list[Stated], reading: Reading) -> tuple[Total, ...]:
     """One value per plane and quantity: contradicting ones are left out, and a sum over planes beside its planes."""
     per_plane = {(s.plane, s.quantity) for s in stated}
     totals = []
@@ -82,7 +85,8 @@ def _event(no: int, item: Item, header_offset_min: int | None, reading: Reading)
     children = item.children
     events.note_unknown_schemes(children, reading)
     start = events.read_start(children, header_offset_min, reading)
-    numbers = {quantity.column: reading.number(children, quantity) for quantity in codes.PROJECTION_NUMBERS}
+    filters = read_filters(children.find(codes.FILTERS), reading)
+    orientation = [children, *(item.children for item in children.find(codes.ORIENTATION))]
     return IrradiationEvent(
         event_no=no,
         event_uid=events.read_uid(children, reading),
@@ -93,23 +97,21 @@ def _event(no: int, item: Item, header_offset_min: int | None, reading: Reading)
         started_local=start.local,
         utc_offset_min=start.utc_offset_min,
         time_rule=start.rule,
-        duration_s=numbers["duration_s"],
-        number_of_pulses=numbers["number_of_pulses"],
-        pulse_rate_per_s=numbers["pulse_rate_per_s"],
-        exposure_time_ms=numbers["exposure_time_ms"],
-        kap_gy_cm2=numbers["kap_gy_cm2"],
-        ka_r_mgy=numbers["ka_r_mgy"],
-        kvp=numbers["kvp"],
-        tube_current_ma=numbers["tube_current_ma"],
-        primary_angle_deg=numbers["primary_angle_deg"],
-        secondary_angle_deg=numbers["secondary_angle_deg"],
-        copper_filter_mm=_copper(children.find(codes.FILTERS), reading),
-        collimated_field_area_cm2=numbers["collimated_field_area_cm2"],
+        copper_filter_mm=copper_mm(filters),
+        filters=filters,
+        fluoro_mode=events.read_name(children, codes.FLUORO_MODE, codes.FLUORO_MODES),
+        reference_point=events.read_name(children, codes.REFERENCE_POINT, codes.REFERENCE_POINTS),
+        patient_table_relationship=events.read_name(children, codes.TABLE_RELATIONSHIP, codes.TABLE_RELATIONSHIPS),
+        patient_orientation=events.read_name(children, codes.ORIENTATION, codes.ORIENTATIONS),
+        patient_orientation_modifier=next(
+            filter(None, (events.read_name(at, codes.ORIENTATION_MODIFIER, codes.ORIENTATIONS) for at in orientation)),
+            None,
+        ),
         acquisition_protocol=reading.text(children, codes.PROTOCOL),
-        target_region=events.read_region(children),
-        agd_mgy=numbers["agd_mgy"],
-        laterality=_breast_side(children, reading),
-        has_breast_compression=bool(children.find(codes.BREAST_COMPRESSION)),
+        target_region=events.read_name(children, codes.TARGET_REGION, codes.REGIONS),
+        laterality=breast_side(children, reading),
+        has_breast_item=bool(children.find((*codes.BREAST_COMPRESSION, *codes.BREAST_DOSE))),
+        **events.read_numbers(children, codes.PROJECTION_NUMBERS, reading),
     )
 
 
@@ -118,25 +120,33 @@ def _event_plane(children: Children, reading: Reading) -> Plane:
     return "single" if plane == "all" else plane
 
 
-def _breast_side(children: Children, reading: Reading) -> str | None:
+def breast_side(children: Children, reading: Reading) -> str | None:
     """Left or right, said by the event itself or below its anatomy or target region."""
     places = [children, *(item.children for item in children.find((*codes.ANATOMY, *codes.TARGET_REGION)))]
     sides = {reading.coded(place, codes.LATERALITY, codes.LATERALITIES) for place in places} - {None}
     return sides.pop() if len(sides) == 1 else None
 
 
-def _copper(filters: Iterable[Item], reading: Reading) -> Decimal | None:
+def read_filters(containers: Iterable[Item], reading: Reading) -> tuple[Filter, ...]:
+    """The filters in the beam in document order; one that the report says is not there is ``none`` with 0 mm."""
+    return tuple(_filter(container.children, reading) for container in containers)
+
+
+def _filter(children: Children, reading: Reading) -> Filter:
+    if {item.code for item in children.find(codes.FILTER_TYPE)} & codes.NO_FILTER:
+        return Filter(material="none", minimum_mm=Decimal(0), maximum_mm=Decimal(0))
+    return Filter(
+        material=events.read_name(children, codes.FILTER_MATERIAL, codes.MATERIALS),
+        minimum_mm=reading.number(children, codes.FILTER_MINIMUM),
+        maximum_mm=reading.number(children, codes.FILTER_MAXIMUM),
+    )
+
+
+def copper_mm(filters: Iterable[Filter]) -> Decimal | None:
     """Copper in the beam (mm): the sum over copper filters, 0 where the report says that there is no filter.
 
     Filters of other materials alone say nothing about copper.
     """
-    thicknesses: list[Decimal | None] = []
-    for container in filters:
-        material = {item.code for item in container.children.find(codes.FILTER_MATERIAL)}
-        kind = {item.code for item in container.children.find(codes.FILTER_TYPE)}
-        if material & codes.COPPER:
-            thicknesses.append(reading.number(container.children, codes.COPPER_THICKNESS))
-        elif kind & codes.NO_FILTER:
-            thicknesses.append(Decimal(0))
-    known = [t for t in thicknesses if t is not None]
-    return sum(known, Decimal(0)) if known and len(known) == len(thicknesses) else None
+    copper = [f for f in filters if f["material"] in {"copper", "none"}]
+    known = [t for f in copper if (t := f["minimum_mm"] if f["maximum_mm"] is None else f["maximum_mm"]) is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(copper) else None

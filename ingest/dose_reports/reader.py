@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ingest.dose_reports import codes, ct, events, header, projection
+from ingest.dose_reports import codes, ct, enhanced, events, header, projection
 from ingest.dose_reports.dicom_file import DicomFile, class_name, open_dicom
 from ingest.dose_reports.findings import Findings
 from ingest.dose_reports.header import Header, patient_named_in
 from ingest.dose_reports.scrub import scrub
-from ingest.dose_reports.tree import CONCEPT_NAME, Children, code_of
+from ingest.dose_reports.tree import CODE_MEANING, CONCEPT_NAME, Children, Code, code_of, raw, sequence
 from ingest.dose_reports.values import Reading
 from ingest.records import DoseReport, IrradiationEvent, Modality, Refused
 
@@ -59,12 +59,18 @@ def _refuse_other_titles(file: DicomFile) -> None:
     title = code_of(file.data, CONCEPT_NAME)
     if title in codes.DOSE_REPORT_TITLE:
         return
-    private = None if title is None else codes.PRIVATE_DOSE_TITLES.get(title)
-    if private is not None:
-        raise Refused("quarantined", f"a private dose report that is not read: {private}")
+    if title is not None and _is_private_dose(title, file):
+        raise Refused("quarantined", f"a private dose report that is not read: its title is {title[1]} {title[0]}")
     if file.is_dose_class:
         raise Refused("quarantined", "an X-ray dose report whose title is not 113701 DCM")
     raise Refused("not_dose", f"no X-ray dose report but: {class_name(file.sop_class_uid)} with another title")
+
+
+def _is_private_dose(title: Code, file: DicomFile) -> bool:
+    """A vendor's own kind of dose report: its scheme is known for that, or a private title speaks of dose."""
+    scheme, _ = title
+    meaning = b" ".join(raw(item, CODE_MEANING) for item in sequence(file.data, CONCEPT_NAME))
+    return scheme in codes.PRIVATE_DOSE_SCHEMES or (scheme.startswith("99") and b"dose" in meaning.lower())
 
 
 def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae: str | None) -> DoseReport:
@@ -80,12 +86,14 @@ def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae:
     patient = attributes.patient(root)
     study_date = attributes.day(header.STUDY_DATE)
     serial, serial_sr = attributes.text(header.SERIAL), reading.text(root, codes.DEVICE_SERIAL)
-    part = ct if modality == "ct" else projection
+    part = enhanced if root.find(codes.ENHANCED_CONTAINERS) else ct if modality == "ct" else projection
+    study_uid = attributes.uid(header.STUDY_UID)
+    found = part.read_events(root, offset, reading)
     return DoseReport(
         patient=patient,
         sop_instance_uid=sop_instance_uid,
         sop_class_uid=file.sop_class_uid,
-        study_instance_uid=attributes.uid(header.STUDY_UID),
+        study_instance_uid=study_uid,
         series_instance_uid=attributes.uid(header.SERIES_UID),
         accession_number=attributes.accession_number(),
         modality=modality,
@@ -109,7 +117,7 @@ def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae:
         is_scope_event=reading.coded(root, codes.SCOPE, codes.SCOPES) == "irradiation event",
         charset_rule="",  # known when all text is read
         totals=part.read_totals(root, reading),
-        events=events.with_uids(part.read_events(root, offset, reading), serial or serial_sr),
+        events=events.with_uids(found, serial or serial_sr, study_uid or sop_instance_uid, reading),
     )
 
 
@@ -117,10 +125,13 @@ def _modality(root: Children, template_id: str | None, reading: Reading) -> Moda
     """What the report measures: by its containers, else its template, else the procedure that it says it reports."""
     has_ct = bool(root.find((*codes.ACCUMULATED_CT, *codes.CT_EVENT)))
     has_projection = bool(root.find((*codes.ACCUMULATED_PROJECTION, *codes.PROJECTION_EVENT)))
-    if has_ct and has_projection:
-        raise Refused("quarantined", "one report with both CT and projection X-ray dose")
+    has_enhanced = bool(root.find(codes.ENHANCED_CONTAINERS))
+    if has_ct + has_projection + has_enhanced > 1:
+        raise Refused("quarantined", "one report with dose containers of several templates: CT, projection, enhanced")
     if has_ct or has_projection:
         return "ct" if has_ct else "projection"
+    if has_enhanced:
+        return reading.coded(root, codes.PROCEDURE_REPORTED, codes.MODALITIES) or "projection"
     stated = codes.TEMPLATES.get(template_id or "") or reading.coded(root, codes.PROCEDURE_REPORTED, codes.MODALITIES)
     if stated is None:
         raise Refused("quarantined", "a dose report with neither dose containers nor a known template or procedure")

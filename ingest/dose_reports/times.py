@@ -10,8 +10,11 @@ from datetime import date, datetime, timedelta
 
 _DATE = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)")  # with points: ACR-NEMA
 _TIME = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?")
-_DATE_TIME = re.compile(r"(\d{8})(\d{4}(?:\d\d(?:\.\d+)?)?)([+-]\d{4})?")
-_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d\d?):?(\d\d)", re.IGNORECASE)
+# DT of PS3.5, also with the separators of ISO 8601; a date alone, or with an offset behind it, says no time of day.
+_DATE_TIME = re.compile(
+    r"(\d{8}|\d{4}-\d\d-\d\d)[T ]?(\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?) ?(Z|(?:UTC|GMT)?[+-][\d:]{1,5})?"
+)
+_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d\d?)(?::?(\d\d))?", re.IGNORECASE)
 _ZERO_OFFSETS = frozenset({"Z", "UTC", "GMT"})
 _EARLIEST_OFFSET, _LATEST_OFFSET = -12 * 60, 14 * 60  # PS3.5: DT
 
@@ -38,7 +41,7 @@ def parse_time(text: str) -> timedelta | None:
 
 
 def parse_date_time(text: str) -> tuple[datetime, str | None] | None:
-    """A DT value that says at least the minute: local time without zone, and its UTC suffix if it has one."""
+    """A DT value that says at least the minute: local time without zone, and its UTC suffix as written, if any."""
     matched = _DATE_TIME.fullmatch(text.strip())
     if not matched:
         return None
@@ -52,12 +55,12 @@ def join(day: date | None, time: timedelta | None) -> datetime | None:
 
 
 def parse_offset(text: str) -> int | None:
-    """Minutes east of UTC: ``-0400``, ``+01:00``, ``UTC-04:00`` (GE), ``Z``; None if it is none of these."""
-    text = text.strip()
+    """Minutes east of UTC: ``-0400``, ``+01:00``, ``UTC-04:00`` (GE), ``-4``, ``Z``; None if it is none of these."""
+    text = text.strip().replace("\u2212", "-")
     if text.upper() in _ZERO_OFFSETS:
         return 0
     matched = _OFFSET.fullmatch(text)
-    if not matched or int(matched[3]) > 59:
+    if not matched or int(matched[3] or 0) > 59:
         return None
-    minutes = (int(matched[2]) * 60 + int(matched[3])) * (-1 if matched[1] == "-" else 1)
+    minutes = (int(matched[2]) * 60 + int(matched[3] or 0)) * (-1 if matched[1] == "-" else 1)
     return minutes if _EARLIEST_OFFSET <= minutes <= _LATEST_OFFSET else None

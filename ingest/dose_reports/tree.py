@@ -17,6 +17,7 @@ from pydicom.values import convert_SQ
 CONTENT, CONCEPT_NAME, CONCEPT_CODE = 0x0040A730, 0x0040A043, 0x0040A168
 VALUE_TYPE = 0x0040A040
 CODE_VALUE, LONG_CODE_VALUE, URN_CODE_VALUE, SCHEME = 0x00080100, 0x00080119, 0x00080120, 0x00080102
+CODE_MEANING = 0x00080104
 # Where an item's plain value lies. The value type is not asked: GE writes UIDs as TEXT.
 PLAIN_VALUES = (0x0040A160, 0x0040A124, 0x0040A120, 0x0040A123)  # text, UID, date and time, person name
 

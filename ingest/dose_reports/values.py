@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TypeVar
 
+from pydicom.dataset import Dataset
+
 from ingest.dose_reports.codes import UNIT_SCHEMES, Concepts, Quantity
 from ingest.dose_reports.findings import Findings
 from ingest.dose_reports.text import Decoder
-from ingest.dose_reports.tree import Children, Code, Item, code_of, raw, sequence
-from ingest.units import DICOM_UNITS
+from ingest.dose_reports.tree import CODE_VALUE, Children, Code, Item, code_of, raw, sequence
+from ingest.units import dicom_unit
 
 MEASURED, NUMBER, UNIT = 0x0040A300, 0x0040A30A, 0x004008EA
 # The raw columns are DECIMAL(28,12) and DECIMAL(18,6): twelve digits before the point fit both with room to spare.
@@ -23,6 +25,8 @@ LARGEST = Decimal(10) ** 11
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")  # DS of PS3.5
 _LEGAL_UID = re.compile(r"[0-9.]{1,64}")
+
+_NOT_ASCII = "\ufffd"  # what tree.py leaves of a letter that no code of the standard has
 
 T = TypeVar("T")
 
@@ -82,28 +86,37 @@ class Reading:
     def _measured(self, item: Item, quantity: Quantity) -> Decimal | None:
         """The value of one NUM item; None if it is empty, or, with a finding, if it cannot be read for certain."""
         concept = _name(item.concept)
-        for measured in sequence(item.data, MEASURED):
-            stated = raw(measured, NUMBER).decode("ascii", "replace").strip("\x00 ")
-            if not stated:
-                continue
-            factor = self._factor(code_of(measured, UNIT), quantity.kind, concept)
-            value = self._decimal(stated, concept)
-            if factor is None or value is None:
-                return None
-            return self._fitting(_EXACT.multiply(value, _EXACT.multiply(factor, quantity.factor)), quantity, concept)
-        return None
+        stated = [
+            (text, measured)
+            for measured in sequence(item.data, MEASURED)
+            if (text := raw(measured, NUMBER).decode("ascii", "replace").strip("\x00 "))
+        ]
+        if not stated:
+            return None
+        if len(stated) > 1:  # the standard allows one
+            self.findings.add("several_values", f"{concept} is multi-valued", concept)
+            return None
+        [(text, measured)] = stated
+        factor = self._factor(measured, quantity.kind, concept)
+        value = self._decimal(text, concept)
+        if factor is None or value is None:
+            return None
+        return self._fitting(_EXACT.multiply(value, _EXACT.multiply(factor, quantity.factor)), quantity, concept)
 
-    def _factor(self, unit: Code | None, kind: str, concept: str) -> Decimal | None:
-        """What a value in this unit is multiplied with to be in the canonical unit of its kind."""
-        if unit is None:
+    def _factor(self, measured: Dataset, kind: str, concept: str) -> Decimal | None:
+        """What a value in its unit is multiplied with to be in the canonical unit of its kind."""
+        code = code_of(measured, UNIT)
+        if code is None:
             self.findings.add("unknown_unit", f"{concept} has a value without unit", concept)
             return None
-        scheme, code = unit
-        unit_kind, factor = DICOM_UNITS.get(code, (None, None)) if scheme in UNIT_SCHEMES else (None, None)
-        if unit_kind == kind:
-            return factor
-        problem = "unknown unit" if unit_kind is None else "unit that does not fit,"
-        self.findings.add("unknown_unit", f"{concept} has the {problem} {_name(unit)}", concept)
+        scheme, value = code
+        if _NOT_ASCII in value:  # a micro or degree sign
+            value = self.decoder.text(raw(sequence(measured, UNIT)[0], CODE_VALUE))
+        unit = dicom_unit(value) if scheme in UNIT_SCHEMES else None
+        if unit is not None and unit[0] == kind:
+            return unit[1]
+        problem = "unknown unit" if unit is None else "unit that does not fit,"
+        self.findings.add("unknown_unit", f"{concept} has the {problem} {value} {scheme}", concept)
         return None
 
     def _decimal(self, stated: str, concept: str) -> Decimal | None:

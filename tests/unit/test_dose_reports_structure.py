@@ -127,7 +127,6 @@ def test_a_deflated_bomb_is_refused_in_bounded_memory(monkeypatch: pytest.Monkey
         ("1.2.840.10008.5.1.4.1.1.88.73", "not_dose", "Patient Radiation Dose SR Storage"),
         ("1.2.840.10008.5.1.4.1.1.88.11", "not_dose", "Basic Text SR Storage"),
         ("1.2.840.10008.5.1.4.1.1.7", "not_dose", "Secondary Capture Image Storage"),
-        ("1.2.840.10008.5.1.4.1.1.88.76", "quarantined", "Enhanced X-Ray Radiation Dose SR Storage"),
         ("1.2.3.4.99", "not_dose", "1.2.3.4.99"),
     ],
 )

@@ -268,6 +268,7 @@ def test_breast_dose_needs_its_breast() -> None:
     assert [(t.quantity, t.value) for t in report.totals] == [
         ("agd_left", Decimal("1.3")),
         ("agd_right", Decimal("1.28")),
+        ("agd", Decimal(9)),
     ]
     assert finding_codes(report) == ["unknown_side"]
 
@@ -279,7 +280,7 @@ def test_a_mammography_event() -> None:
         sr.num("111647", "80", "N"),
         sr.coded(sr.code("T-D0005", "SRT"), "T-04000", "SRT", side),
     )
-    assert (event.agd_mgy, event.laterality, event.has_breast_compression) == (Decimal("1.09"), "right", True)
+    assert (event.agd_mgy, event.laterality, event.has_breast_item) == (Decimal("1.09"), "right", True)
 
 
 def test_a_ct_report() -> None:

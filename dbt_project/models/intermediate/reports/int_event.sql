@@ -75,7 +75,7 @@ final as (
         ctdi_phantom,
         agd_mgy,
         laterality,
-        has_breast_compression
+        has_breast_item
     from timed
 )
 

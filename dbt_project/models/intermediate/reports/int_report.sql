@@ -40,9 +40,14 @@ with_room as (
         site.site_timezone,
         coalesce(rooms.device_timezone, site.site_timezone) as device_timezone,
         coalesce(first_events.n_events, 0) as n_events,
-        -- Without a study UID the device and its first event name the study.
+        -- Without a study UID the device and its first event name the study; without events the object stands alone.
         coalesce(
-            reports.study_instance_uid, concat_ws(chr(31), reports.device_serial, first_events.first_event_uid)
+            reports.study_instance_uid,
+            case
+                when first_events.first_event_uid is not null
+                    then concat_ws(chr(31), reports.device_serial, first_events.first_event_uid)
+            end,
+            reports.sop_instance_uid
         ) as study_name,
         coalesce(
             cast(first_events.first_started_local as date), reports.study_date, cast(reports.content_local as date)

@@ -31,8 +31,7 @@ event_signs as (
         count(*) as irradiation_events,
         bool_or(events.event_type = 'ct_acquisition') as has_ct,
         bool_or(
-            events.agd_mgy is not null
-            or events.has_breast_compression
+            events.has_breast_item
             or events.target_region in ('breast', 'breast_left', 'breast_right')
         ) as has_breast,
         bool_or(events.event_type in ('fluoroscopy', 'stepping_acquisition', 'rotational_acquisition'))
@@ -45,7 +44,7 @@ total_signs as (
     select
         of_study.study_key,
         bool_or(stated.quantity = 'dlp' or of_study.template_modality = 'ct') as has_ct,
-        bool_or(stated.quantity in ('agd_left', 'agd_right')) as has_breast,
+        bool_or(stated.quantity like 'agd%') as has_breast,
         bool_or(stated.quantity in ('fluoro_time', 'kap_fluoro') and stated.total_value > 0) as has_guidance
     from of_study
     left join stated on of_study.load_seq = stated.load_seq

@@ -136,8 +136,15 @@ event_sums as (
                 then coalesce(sum(duration_s) filter (where event_type = 'fluoroscopy'), 0)
         end as fluoro_time,
         sum(dlp_mgy_cm) as dlp,
-        sum(agd_mgy) filter (where laterality = 'left') as agd_left,
-        sum(agd_mgy) filter (where laterality = 'right') as agd_right
+        -- Breast dose whose side is not said makes both sides unknown.
+        case
+            when count(*) filter (where agd_mgy is not null and laterality is null) = 0
+                then sum(agd_mgy) filter (where laterality = 'left')
+        end as agd_left,
+        case
+            when count(*) filter (where agd_mgy is not null and laterality is null) = 0
+                then sum(agd_mgy) filter (where laterality = 'right')
+        end as agd_right
     from placed_events
     group by all
 ),
