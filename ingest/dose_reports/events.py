@@ -88,19 +88,24 @@ def with_uids(
         reading: where a shared UID is noted.
     """
     made: Counter[str] = Counter()
-    keepers: dict[str, tuple[object, ...]] = {}
+    keepers: dict[str, IrradiationEvent] = {}
     result = []
     for event in events:
         where_and_when = (event.plane, event.started_raw)
+        keeper = keepers.setdefault(event.event_uid, event)
         if not event.event_uid:
             scope = (device_serial,) if event.started_raw else (device_serial, study)
             digest = _digest(*scope, *where_and_when, event.kap_gy_cm2, event.dlp_mgy_cm, event.kvp)
             made[digest] += 1  # those that cannot be told apart get a number, so that no dose is lost
             event = replace(event, event_uid=f"made-{digest}-{made[digest]}", is_uid_made=True)
-        elif keepers.setdefault(event.event_uid, where_and_when) != where_and_when:
+        elif (keeper.plane, keeper.started_raw) != where_and_when:
             reading.findings.add("shared_uid", "irradiation events share one UID and are told apart by plane and start")
             uid = f"made-{_digest(event.event_uid, *where_and_when)}-1"
             event = replace(event, event_uid=uid, is_uid_made=True)
+        elif replace(event, event_no=keeper.event_no) != keeper:
+            reading.findings.add(
+                "repeated_uid", "an irradiation event stands twice with different values: the first counts"
+            )
         result.append(event)
     return tuple(result)
 

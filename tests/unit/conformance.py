@@ -218,8 +218,8 @@ mGy·cm, times in s. Several reports of one study are put together later, by the
 |---|---|---|---|---|---|
 {files}
 
-Of {n_manifest} values that an independent reading of these files states (counts, totals, sums over events, dates, templates,
-or that there is none) {n_met} are met.
+Of {n_manifest} values that an independent reading of these files states (counts, totals, sums over events, dates,
+templates, or that there is none) {n_met} are met.
 
 ## What the tests of the files' sources assert
 

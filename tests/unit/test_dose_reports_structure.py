@@ -155,6 +155,15 @@ def test_private_and_untitled_dose_reports_are_quarantined_by_name() -> None:
     assert refusal(sr.as_file(sr.ordinary_report(title=("1", "99X")))).status == "quarantined"
 
 
+@pytest.mark.parametrize(("meaning", "status"), [("Patient DOSE Summary", "quarantined"), ("Findings", "not_dose")])
+def test_a_private_title_that_speaks_of_dose_is_not_passed_over(meaning: str, status: str) -> None:
+    private = sr.ordinary_report(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33", title=("7", "99MAKER"))
+    private.ConceptNameCodeSequence[0].CodeMeaning = meaning
+    refused = refusal(sr.as_file(private))
+    assert refused.status == status
+    assert ("7 99MAKER" in refused.reason) == (status == "quarantined")
+
+
 def test_what_is_needed_and_missing_is_said() -> None:
     assert "SOP Instance UID" in refusal(sr.as_file(sr.ordinary_report(SOPInstanceUID="../../etc"))).reason
     assert (

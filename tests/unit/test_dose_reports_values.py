@@ -20,7 +20,7 @@ from ingest.dose_reports import codes, read_dose_report
 from ingest.dose_reports.times import parse_date, parse_date_time, parse_offset
 from ingest.dose_reports.tree import Code
 from ingest.records import DoseReport, IrradiationEvent, Total
-from ingest.units import DICOM_UNITS
+from ingest.units import DICOM_UNITS, dicom_unit
 
 
 def read(*items: Dataset, **attributes: Any) -> DoseReport:
@@ -79,6 +79,20 @@ def test_kap_is_converted_exactly_by_its_unit(stated: str, unit: str, gy_cm2: st
         ("112012", "12", "deg", "secondary_angle_deg", "12"),
         ("113790", "0.041968", "m2", "collimated_field_area_cm2", "419.68"),
         ("113733", "70.5", "kV", "kvp", "70.5"),
+        ("113793", "4.2", "ms", "pulse_width_ms", "4.2"),
+        ("113739", "-90", "deg", "primary_end_angle_deg", "-90"),
+        ("113740", "5", "deg", "secondary_end_angle_deg", "5"),
+        ("113748", "785", "mm", "source_to_isocenter_mm", "785"),
+        ("113750", "1.2", "m", "source_to_detector_mm", "1200"),
+        ("113737", "63.5", "cm", "source_to_reference_point_mm", "635"),
+        ("113751", "-25.9", "mm", "table_longitudinal_mm", "-25.9"),
+        ("113752", "525", "mm", "table_lateral_mm", "525"),
+        ("113753", "151.8", "mm", "table_height_mm", "151.8"),
+        ("113788", "39", "cm", "collimated_field_height_mm", "390"),
+        ("113789", "312.8", "mm", "collimated_field_width_mm", "312.8"),
+        ("111638", "200", "mm", "patient_equivalent_thickness_mm", "200"),
+        ("111633", "53", "mm", "compression_thickness_mm", "53"),
+        ("111647", "80", "N", "compression_force_n", "80"),
         ("113734", "120", "mA", "tube_current_ma", "120"),
         ("113767", "120", "mA", "tube_current_ma", "120"),
         ("111631", "1.09", "mGy", "agd_mgy", "1.09"),
@@ -86,6 +100,44 @@ def test_kap_is_converted_exactly_by_its_unit(stated: str, unit: str, gy_cm2: st
 )
 def test_each_number_reaches_its_column(concept: str, stated: str, unit: str, column: str, expected: str) -> None:
     assert getattr(read_event(sr.num(concept, stated, unit)), column) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("spelt", "standard"),
+    [
+        *[("Gym2", "Gy.m2"), ("Gy*m2", "Gy.m2"), ("Gy\u00b7m\u00b2", "Gy.m2"), ("\u00b5Gy.m2", "uGy.m2")],
+        *[("\u03bcGym\u00b2", "uGy.m2"), ("dGycm2", "dGy.cm2"), ("cGy cm2", "cGy.cm2"), ("mGycm^2", "mGy.cm2")],
+        *[("mGycm", "mGy.cm"), ("\u00b5Gy", "uGy"), ("\u03bcs", "us"), ("sec", "s"), ("msec", "ms"), ("kVp", "kV")],
+        *[("{pulse}/s", "/s"), ("{frames}/s", "/s"), ("pulse/s", "/s"), ("1/s", "/s"), ("Hz", "/s"), ("{pulses}", "1")],
+        *[("no units", "1"), ("\u00b0", "deg"), ("degree", "deg"), ("mm{Cu}", "mm"), ("\u00b5A", "uA")],
+    ],
+)
+def test_units_are_known_in_the_spellings_of_devices(spelt: str, standard: str) -> None:
+    assert dicom_unit(spelt) == DICOM_UNITS[standard]
+
+
+@pytest.mark.parametrize(
+    "unknown", ["", "MGy", "GY", "gy", "Gy/cm2", "m2.m2", "Sv", "rad", "R", "Gy.m3", "%", "S", "{a"]
+)
+def test_units_that_are_something_else_are_unknown(unknown: str) -> None:
+    assert dicom_unit(unknown) is None
+
+
+def test_every_unit_of_the_table_means_itself_and_no_two_are_confused() -> None:
+    assert {code: dicom_unit(code) for code in DICOM_UNITS} == DICOM_UNITS
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 192", "ISO_IR 100"])
+def test_a_micro_sign_in_a_unit_is_read_by_the_character_set(charset: str) -> None:
+    report = read(sr.event(sr.num("113738", "2520", "\u00b5Gy")), SpecificCharacterSet=charset)
+    assert (report.events[0].ka_r_mgy, report.findings) == (Decimal("2.52"), ())
+
+
+def test_a_number_with_two_measured_values_is_none() -> None:
+    item = sr.num("113738", "1", "Gy")
+    item.MeasuredValueSequence.append(sr.num("113738", "2", "Gy").MeasuredValueSequence[0])
+    report = read(sr.event(item))
+    assert (report.events[0].ka_r_mgy, finding_codes(report)) == (None, ["several_values"])
 
 
 def test_exposure_time_is_never_a_duration() -> None:
@@ -224,6 +276,40 @@ def test_copper_is_the_sum_of_copper_filters(scheme: str) -> None:
     assert read_event(sr.content("CONTAINER", "113771", sr.coded("113772", "111609"))).copper_filter_mm == 0
 
 
+def test_filters_keep_material_and_both_thicknesses() -> None:
+    def filter_of(*items: Dataset) -> Dataset:
+        return sr.content("CONTAINER", "113771", *items)
+
+    event = read_event(
+        filter_of(sr.coded("113757", "C-127F9", "SRT"), sr.num("113758", "0.1", "mm"), sr.num("113773", "0.3", "mm")),
+        filter_of(sr.coded("113757", "12503006", "SCT"), sr.num("113758", "1", "mm")),
+        filter_of(sr.coded("113757", "X", "99MINE")),
+    )
+    assert event.filters == (
+        {"material": "copper", "minimum_mm": Decimal("0.1"), "maximum_mm": Decimal("0.3")},
+        {"material": "aluminium", "minimum_mm": 1, "maximum_mm": None},
+        {"material": "99MINE:X", "minimum_mm": None, "maximum_mm": None},
+    )
+    assert event.copper_filter_mm == Decimal("0.3")
+    only_minimum = filter_of(sr.coded("113757", "66925006", "SCT"), sr.num("113758", "0.2", "mm"))
+    assert read_event(only_minimum).copper_filter_mm == Decimal("0.2")
+
+
+def test_how_the_patient_lay_and_the_beam_was_made() -> None:
+    event = read_event(
+        sr.coded("113732", "113631"),
+        sr.coded("113780", "113860"),
+        sr.coded("113745", "F-10470", "SRT"),
+        sr.coded("113743", "102538003", "SCT", sr.coded("113744", "F-10340", "SNM3")),
+    )
+    assert (event.fluoro_mode, event.reference_point) == ("pulsed", "15cm_from_isocenter_toward_source")
+    assert (event.patient_table_relationship, event.patient_orientation, event.patient_orientation_modifier) == (
+        "headfirst",
+        "recumbent",
+        "supine",
+    )
+
+
 # ---- totals and planes
 
 
@@ -234,6 +320,42 @@ def kap(value: str) -> Dataset:
 def test_totals_are_kept_by_plane() -> None:
     report = read(sr.accumulated(kap("1"), plane="113620"), sr.accumulated(kap("2"), plane="113621"))
     assert report.totals == (Total("A", "kap", Decimal(1)), Total("B", "kap", Decimal(2)))
+
+
+def test_a_biplane_report() -> None:
+    """No real one is at hand: two containers, an exposure of both planes at once under one UID, and one of plane B."""
+
+    def exposure(uid: str, plane: str, kind: tuple[str, str], dose: str) -> Dataset:
+        return sr.content(
+            "CONTAINER",
+            "113706",
+            sr.uid("113769", uid),
+            sr.date_time("111526", "20240304080910"),
+            sr.coded("113721", *kind),
+            sr.coded("113764", plane),
+            sr.num("122130", dose, "Gy.m2"),
+            sr.num("113738", "0.01", "Gy"),
+            sr.num("113742", "3", "s"),
+        )
+
+    fluoroscopy, rotation = ("44491008", "SCT"), ("113613", "DCM")
+    report = read(
+        sr.accumulated(sr.num("113722", "1e-4", "Gy.m2"), sr.num("113725", "0.01", "Gy"), plane="113620"),
+        sr.accumulated(sr.num("113722", "3e-4", "Gy.m2"), sr.num("113725", "0.02", "Gy"), plane="113621"),
+        exposure("1.2.1", "113620", fluoroscopy, "1e-4"),
+        exposure("1.2.1", "113621", fluoroscopy, "1e-4"),
+        exposure("1.2.2", "113621", rotation, "2e-4"),
+    )
+    assert {(t.plane, t.quantity, t.value) for t in report.totals} == {
+        *[("A", "kap", 1), ("B", "kap", 3), ("A", "ka_r", 10), ("B", "ka_r", 20)]
+    }
+    assert [(e.plane, e.event_type, e.kap_gy_cm2) for e in report.events] == [
+        ("A", "fluoroscopy", 1),
+        ("B", "fluoroscopy", 1),
+        ("B", "rotational_acquisition", 2),
+    ]
+    assert len({e.event_uid for e in report.events}) == 3
+    assert finding_codes(report) == ["shared_uid"]
 
 
 @pytest.mark.parametrize("plane", [None, "113622", "113890"])
@@ -307,6 +429,51 @@ def test_a_ct_report() -> None:
     assert (event.ctdi_phantom, event.kvp) == ("body_32", 120)
 
 
+def test_an_empty_breast_dose_still_shows_a_breast() -> None:
+    assert read_event(sr.num("111631", None, None)).has_breast_item
+    assert not read_event().has_breast_item
+
+
+def ct_acquisition(*items: Dataset, kind: tuple[str, str] = ("P5-08001", "SRT"), uid: str = "1.2") -> Dataset:
+    return sr.content("CONTAINER", "113819", sr.uid("113769", uid), sr.coded("113820", *kind), *items)
+
+
+def test_a_ct_report_states_the_start_of_its_first_acquisition() -> None:
+    first, second = read(
+        sr.date_time("113809", "20240304080910+0100"),
+        ct_acquisition(kind=("113805", "DCM")),
+        ct_acquisition(uid="1.3"),
+    ).events
+    assert (first.ct_acquisition_type, second.ct_acquisition_type) == ("constant_angle", "spiral")
+    assert (first.started_local, first.utc_offset_min, first.time_rule) == (
+        datetime(2024, 3, 4, 8, 9, 10),
+        60,
+        "suffix",
+    )
+    assert second.started_local is None
+    own = ct_acquisition(sr.date_time("111526", "20240304080915"))
+    assert read(sr.date_time("113809", "20240304080910"), own).events[0].started_local == datetime(2024, 3, 4, 8, 9, 15)
+
+
+def test_ct_dose_check_and_length() -> None:
+    check = sr.content(
+        "CONTAINER",
+        "113900",
+        sr.num("113903", "100", "mGy.cm"),
+        sr.num("113904", "10", "mGy"),
+        sr.num("113905", "251.2", "mGycm"),
+        sr.num("113906", "10.6", "mGy"),
+    )
+    parameters = sr.content("CONTAINER", "113822", sr.num("113825", "38.5", "cm"))
+    event = read(ct_acquisition(parameters, sr.content("CONTAINER", "113829", check))).events[0]
+    assert (event.dlp_alert_value_mgy_cm, event.ctdi_vol_alert_value_mgy) == (100, 10)
+    assert (event.dlp_forward_estimate_mgy_cm, event.ctdi_vol_forward_estimate_mgy) == (
+        Decimal("251.2"),
+        Decimal("10.6"),
+    )
+    assert event.scanning_length_mm == 385
+
+
 # ---- event identity and time
 
 
@@ -329,6 +496,23 @@ def test_a_made_uid_is_stable_and_tells_events_apart() -> None:
     assert made(later) != made(first)
 
 
+def test_events_without_uid_and_start_are_told_apart_by_their_study() -> None:
+    """A scanner repeats its protocols: equal dose of two patients must not become one event."""
+    acquisition = sr.content("CONTAINER", "113819", sr.num("113838", "7.46", "mGy.cm"))
+    one, other = (read(acquisition, StudyInstanceUID=study).events[0].event_uid for study in ("1.2.3.4", "1.2.3.5"))
+    assert one != other
+    assert one == read(acquisition, StudyInstanceUID="1.2.3.4", SOPInstanceUID="1.2.9").events[0].event_uid
+
+
+def test_the_same_event_twice_in_a_report_is_one_event() -> None:
+    report = read(sr.event(), sr.event())
+    assert ({e.event_uid for e in report.events}, report.findings) == ({"1.2.3.1"}, ())
+    corrected = read(sr.event(), sr.event(sr.num("113733", "70", "kV")))
+    assert ({e.event_uid for e in corrected.events}, finding_codes(corrected)) == ({"1.2.3.1"}, ["repeated_uid"])
+    other_start = read(sr.event(), sr.event(started="20240304090000"))
+    assert len({e.event_uid for e in other_start.events}) == 2
+
+
 @pytest.mark.parametrize("illegal", ["../../etc/passwd", "1.2.x", "", "1" * 65])
 def test_an_illegal_event_uid_is_replaced(illegal: str) -> None:
     event = read(sr.content("CONTAINER", "113706", sr.text("113769", illegal))).events[0]
@@ -347,6 +531,13 @@ def test_an_illegal_event_uid_is_replaced(illegal: str) -> None:
         ("202403040809", "+0100", datetime(2024, 3, 4, 8, 9), 60, "header_offset"),
         ("20240304080910+9900", "+0100", datetime(2024, 3, 4, 8, 9, 10), 60, "header_offset"),
         ("20240304080910", "local time", datetime(2024, 3, 4, 8, 9, 10), None, "zone"),
+        ("20240304080910", "-4", datetime(2024, 3, 4, 8, 9, 10), -240, "header_offset"),
+        ("2024-03-04T08:09:10", None, datetime(2024, 3, 4, 8, 9, 10), None, "zone"),
+        ("20240304080910Z", None, datetime(2024, 3, 4, 8, 9, 10), 0, "suffix"),
+        ("20240304080910-04:00", "+0100", datetime(2024, 3, 4, 8, 9, 10), -240, "suffix"),
+        ("20240304080910.5 UTC+1", None, datetime(2024, 3, 4, 8, 9, 10, 500000), 60, "suffix"),
+        ("20240304-0400", None, None, None, "zone"),
+        ("20240304080910+0100 x", None, None, None, "zone"),
         ("2024", None, None, None, "zone"),
         ("20240230080910", None, None, None, "zone"),
         ("20240304250000", None, None, None, "zone"),
@@ -375,6 +566,7 @@ def test_unreadable_times_are_named() -> None:
     ("text", "minutes"),
     [
         *[("-0400", -240), ("+0000", 0), ("+05:30", 330), ("UTC-04:00", -240), ("utc+1:00", 60), ("GMT+0200", 120)],
+        *[("-4", -240), ("+02", 120), ("UTC-4", -240), ("+530", 330), ("\u22125", -300)],
         *[("Z", 0), ("", None), ("+1500", None), ("-1300", None), ("+0060", None), ("CET", None), ("04:00", None)],
     ],
 )

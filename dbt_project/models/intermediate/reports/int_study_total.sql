@@ -53,6 +53,16 @@ shared_events as (
     where n_reports > 1
 ),
 
+biplane_rooms as (
+    select
+        study_key,
+        room_id
+    from events
+    group by all
+    having count(distinct plane) > 1
+),
+
+-- An air kerma stated for both planes together is of no plane: it is not taken (Totals 5).
 stated_by_stayers as (
     select
         staying.study_key,
@@ -63,6 +73,8 @@ stated_by_stayers as (
         sum(stated.total_value) as stated_sum
     from staying
     inner join stated on staying.load_seq = stated.load_seq
+    left join biplane_rooms on staying.study_key = biplane_rooms.study_key and staying.room_id = biplane_rooms.room_id
+    where not (stated.quantity like 'ka_r%' and stated.plane = 'single' and biplane_rooms.study_key is not null)
     group by all
 ),
 
@@ -89,7 +101,7 @@ accumulated as (
 ),
 
 -- Some devices state one container for all planes, or tag the plane only in one of the two places: the events then count
--- for the container's plane, so that nothing is added twice.
+-- for the container's plane, so that nothing is added twice. Air kerma of two planes stays with them.
 container_planes as (
     select
         staying.study_key,
@@ -108,10 +120,24 @@ placed_events as (
             when list_contains(container_planes.planes, events.plane) then events.plane
             when (events.plane = 'single') = list_contains(container_planes.planes, 'single') then events.plane
             else container_planes.planes[1]
-        end as total_plane
+        end as total_plane,
+        case when biplane_rooms.study_key is null then total_plane else events.plane end as air_kerma_plane
     from events
     left join container_planes
         on events.study_key = container_planes.study_key and events.room_id = container_planes.room_id
+    left join biplane_rooms on events.study_key = biplane_rooms.study_key and events.room_id = biplane_rooms.room_id
+),
+
+air_kerma_sums as (
+    select
+        study_key,
+        room_id,
+        air_kerma_plane as plane,
+        'ka_r' as quantity,
+        cast(sum(ka_r_mgy) as decimal(28, 12)) as event_value
+    from placed_events
+    where ka_r_mgy is not null
+    group by all
 ),
 
 event_sums as (
@@ -130,7 +156,6 @@ event_sums as (
                 then sum(reported_kap_gy_cm2) filter (where event_type != 'fluoroscopy')
             when count(reported_kap_gy_cm2) > 0 then 0
         end as kap_acquisition,
-        sum(ka_r_mgy) as ka_r,
         case
             when count(*) filter (where event_type = 'fluoroscopy' and duration_s is null) = 0
                 then coalesce(sum(duration_s) filter (where event_type = 'fluoroscopy'), 0)
@@ -149,7 +174,7 @@ event_sums as (
     group by all
 ),
 
-event_values as (
+other_sums as (
     unpivot (
         select
             study_key,
@@ -158,15 +183,20 @@ event_values as (
             cast(kap as decimal(28, 12)) as kap,
             cast(kap_fluoro as decimal(28, 12)) as kap_fluoro,
             cast(kap_acquisition as decimal(28, 12)) as kap_acquisition,
-            cast(ka_r as decimal(28, 12)) as ka_r,
             cast(fluoro_time as decimal(28, 12)) as fluoro_time,
             cast(dlp as decimal(28, 12)) as dlp,
             cast(agd_left as decimal(28, 12)) as agd_left,
             cast(agd_right as decimal(28, 12)) as agd_right
         from event_sums
     )
-    on kap, kap_fluoro, kap_acquisition, ka_r, fluoro_time, dlp, agd_left, agd_right
+    on kap, kap_fluoro, kap_acquisition, fluoro_time, dlp, agd_left, agd_right
     into name quantity value event_value
+),
+
+event_values as (
+    select * from other_sums
+    union all
+    select * from air_kerma_sums
 ),
 
 with_events as (
