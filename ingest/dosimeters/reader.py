@@ -13,6 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from ingest.dosimeters.description import SourceDescription
+from ingest.dosimeters.last_line import may_be_cut
 from ingest.dosimeters.lines import UNREADABLE, Lines, is_blank, read_lines, split_off, without_footer
 from ingest.dosimeters.rows import Batch, Cells, Places, RowReader
 from ingest.records import Refused, RejectedRow
@@ -101,18 +102,22 @@ class _PieceReader:
     """Reads pieces of an export whose header fits."""
 
     def __init__(self, source: SourceDescription, header: Sequence[str], places: Places) -> None:
-        self._encoding, self._delimiter = source.encoding, source.delimiter
+        self._source = source
         self._width = len(header)
         self._rows = RowReader(source, places)
         self._last_name = next((name for name, indices in places.items() if self._width - 1 in indices), None)
+        self._above: Sequence[Cells] = ()  # the cells of the piece before
 
     def read(self, piece: Lines) -> Batch:
         """The records of a piece."""
         cells = self._cells(piece.texts)
         numbers = range(piece.first, piece.first + len(cells))
         if piece.is_ended and {*map(len, cells)} <= {self._width} and UNREADABLE not in "".join(piece.texts):
-            return self._rows.read(numbers, cells)
-        return self._read_damaged(piece, numbers, cells)
+            batch = self._rows.read(numbers, cells)
+        else:
+            batch = self._read_damaged(piece, numbers, cells)
+        self._above = cells or self._above
+        return batch
 
     def _read_damaged(self, piece: Lines, numbers: Sequence[int], cells: Sequence[Cells]) -> Batch:
         """The records of a piece some of whose lines are blank or damaged as a whole."""
@@ -130,23 +135,23 @@ class _PieceReader:
         return batch
 
     def _damage(self, text: str, cells: Cells, *, is_cut: bool) -> str | None:
-        """What is wrong with a line as a whole.
-
-        A last line without line end may have been cut anywhere, and half a number is a number too. It is read only if
-        that cannot have touched a mapped value: its last column is ignored, or the closing quote is there.
-        """
+        """What is wrong with a line as a whole."""
         if is_blank(text):
             return None
         if UNREADABLE in text:
-            return f"holds bytes that are not {self._encoding}"
+            return f"holds bytes that are not {self._source.encoding}"
         if not cells:
             return "has broken quotes, or a field of more than 131072 characters"
         incomplete = "is an incomplete last line: it " if is_cut else ""
         if len(cells) != self._width:
             return f"{incomplete}has {len(cells)} fields where the header has {self._width}"
-        if is_cut and self._last_name and not text.endswith('"'):
+        if is_cut and self._may_be_cut(text, cells[-1]):
             return f"{incomplete}has no line end, so its {self._last_name} may be cut; export it again"
         return None
+
+    def _may_be_cut(self, text: str, last_cell: str) -> bool:
+        above = [cells[-1] for cells in self._above if len(cells) == self._width]
+        return may_be_cut(self._source, self._last_name, text, last_cell, above)
 
     def _cells(self, texts: list[str]) -> list[Cells]:
         """The cells of each line; none where its quotes are broken."""
@@ -165,4 +170,4 @@ class _PieceReader:
             return []
 
     def _split(self, texts: list[str]) -> list[Cells]:
-        return list(csv.reader(texts, delimiter=self._delimiter, strict=True))
+        return list(csv.reader(texts, delimiter=self._source.delimiter, strict=True))

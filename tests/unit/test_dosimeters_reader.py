@@ -209,6 +209,58 @@ def test_a_last_line_without_end_is_read_only_if_nothing_mapped_can_be_cut(
     assert len(batch.rows) == (0 if reason else 1)
 
 
+@pytest.mark.parametrize(
+    ("above", "last", "is_read"),
+    [
+        ("1.5|0.2|12.0", "3.1", True),
+        ("1.50|0.25|12.05", "3.1", False),
+        ("1.5|2", "3.1", False),
+        ("12|120", "40", False),
+        ("1.2E-03|5.0E-01", "1.2E-03", True),
+        ("1.2E-03|5.0E-01", "1.2E-0", False),
+        ("1.2E-03|5.0E-01", "1.2", False),
+        ("M|-", "M", False),
+        ("1.5|M|2.5|-", "3.1", True),
+        ("M", "3.1", False),
+    ],
+)
+def test_a_last_number_without_line_end_is_read_if_it_ends_as_all_above_it(
+    tmp_path: Path, above: str, last: str, is_read: bool
+) -> None:
+    doses = [*above.split("|"), last]
+    lines = [f"1001;2024-03-04T{hour:02}:00:00Z;{dose}" for hour, dose in enumerate(doses)]
+    batch = read(tmp_path, HEAD + "\n".join(lines), source())
+    assert [row.line for row in batch.rejected] == ([] if is_read else [len(doses) + 1])
+
+
+def test_a_group_of_thousands_is_no_sign_of_a_whole_number(tmp_path: Path) -> None:
+    text = f"{HEAD}1001;2024-03-04T08:00:00Z;1'200\n1001;2024-03-04T09:00:00Z;1'300"
+    assert [line for line, _ in reasons(tmp_path, text, thousands="'")] == [3]
+
+
+@pytest.mark.parametrize(
+    ("last", "is_read"), [("BASE-1", False), ("BASE-12", True), ("BASE", False), ("BASE-3", False), ("LAB", True)]
+)
+def test_a_last_hub_without_line_end_is_read_if_it_is_known_and_begins_no_other(
+    tmp_path: Path, last: str, is_read: bool
+) -> None:
+    columns = {"dosimeter_serial": "badge", "started_at": "at", "hp10": "dose", "hub": "hub"}
+    hubs = {"BASE-1": "A", "BASE-12": "B", "LAB": "C"}
+    text = f"badge;at;dose;hub\n1001;2024-03-04T08:00:00Z;1;BASE-1\n1001;2024-03-04T09:00:00Z;1;{last}"
+    batch = read(tmp_path, text, source(columns=columns, hubs=hubs))
+    assert len(batch.rows) == 1 + is_read
+
+
+@pytest.mark.parametrize(("last", "is_read"), [("2024-03-04 09:15", True), ("2024-03-04 09:1", False)])
+def test_a_last_time_without_line_end_is_read_if_it_is_as_long_as_those_above(
+    tmp_path: Path, last: str, is_read: bool
+) -> None:
+    columns = {"dosimeter_serial": "badge", "started_at": "at", "hp10": "dose", "ended_at": "end"}
+    text = "badge;dose;at;end\n1;1;2024-03-04 08:00;2024-03-04 08:05\n1;1;2024-03-04 09:00;" + last
+    batch = read(tmp_path, text, source("sessions", columns=columns, datetime_format="%Y-%m-%d %H:%M"))
+    assert len(batch.rows) == 1 + is_read
+
+
 def test_mixed_encodings_reject_the_line_and_not_the_file(tmp_path: Path) -> None:
     text = (HEAD + GOOD).encode() + "1001;2024-03-04T08:00:00Z;2µ\n".encode("cp1252") + GOOD.encode()
     assert reasons(tmp_path, text) == [(3, "holds bytes that are not utf-8")]
