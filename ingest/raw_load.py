@@ -45,6 +45,9 @@ from ingest.site import Site
 MAX_DOSE_REPORT_BYTES = 512 * 1024 * 1024  # real ones are below 2 MB; they are read whole into memory
 Connection = duckdb.DuckDBPyConnection
 Progress = Callable[[int, int, str], None]
+Within = Callable[[str, int, int], None]
+MB = 1_000_000
+LARGE_BYTES = 50 * MB  # an export of which people want to see how far its reading is: about ten seconds
 
 
 @dataclass(slots=True)
@@ -169,32 +172,38 @@ def _dose_report_store(con: Connection, site: Site, key: Key) -> _Store:
     return store
 
 
-def _export_store(con: Connection, site: Site) -> _Store:
+def _export_store(con: Connection, site: Site, within: Within | None) -> _Store:
     def store(file: FoundFile, load_seq: int, original: Original | None) -> _Outcome:
         if original is not None:
             return _duplicate(original)
-        source = _source_of(file, site)
+        source = source_of(file.source_id, file.place.name, site)
         rows = rejected = 0
         for batch in read_export(file.place, source):
             _append(con, "dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
             _append(con, "rejected_row", batch.rejected, load_seq=load_seq)
             rows += len(batch.rows)
             rejected += len(batch.rejected)
+            if within and file.size_bytes > LARGE_BYTES:
+                within(file.place.name, batch.bytes_read // MB, file.size_bytes // MB)
         return _Outcome("loaded", rows_loaded=rows, rows_rejected=rejected)
 
     return store
 
 
-def _source_of(file: FoundFile, site: Site) -> SourceDescription:
-    if file.source_id is None:
+def source_of(source_id: str | None, name: str, site: Site) -> SourceDescription:
+    """How an export in the folder of ``source_id`` (None: in no source's folder) with that file name is read.
+
+    Raises:
+        Refused: nothing says how.
+    """
+    if source_id is None:
         raise Refused("quarantined", "lies in no source's folder; move it to inbox/dosimeters/<source_id>/")
-    source = site.sources.get(file.source_id)
+    source = site.sources.get(source_id)
     if source is None:
-        raise Refused("quarantined", f"there is no sources/{file.source_id}.yaml that says how to read it; add one")
-    if not fnmatchcase(file.place.name, source.file_pattern):
+        raise Refused("quarantined", f"there is no sources/{source_id}.yaml that says how to read it; add one")
+    if not fnmatchcase(name, source.file_pattern):
         raise Refused(
-            "quarantined",
-            f"its name does not fit file_pattern '{source.file_pattern}' of sources/{file.source_id}.yaml",
+            "quarantined", f"its name does not fit file_pattern '{source.file_pattern}' of sources/{source_id}.yaml"
         )
     return source
 
@@ -226,13 +235,16 @@ def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress 
     return _load(con, "dose_report", find_dose_reports(site), {}, key, _dose_report_store(con, site, key), progress)
 
 
-def load_dosimeters(con: Connection, site: Site, key: Key, progress: Progress | None = None) -> Summary:
+def load_dosimeters(
+    con: Connection, site: Site, key: Key, progress: Progress | None = None, within: Within | None = None
+) -> Summary:
     """Load what is new among the dosimeter exports; arguments as ``load_dose_reports``.
 
+    ``within`` is called while a large export is read, with its name, the MB read so far and its MB.
     A file that was refused is tried again, in its old place of the load sequence, when the description of its source
     has changed. Files that were loaded are not read again: ``doseledger rebuild`` is for that.
     """
-    found, store = find_dosimeter_exports(site), _export_store(con, site)
+    found, store = find_dosimeter_exports(site), _export_store(con, site, within)
     return _load(con, "dosimeter", found, descriptions_of(site), key, store, progress)
 
 

@@ -24,6 +24,14 @@ _ISO_INSTANT = re.compile(
     r"\d{8}T\d{4}(\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(\d\d)?)?",
     re.ASCII,
 )
+# Spellings that are refused by name: what they mean is a matter of opinion.
+_REFUSED_SPELLINGS = (
+    (re.compile(r"(?:^|[T ])24[:.h]?\d\d", re.ASCII), "says hour 24; let the export write 00:00 of the next day"),
+    (
+        re.compile(r"^\d{5}(?:[.,]\d+)?$", re.ASCII),
+        "is a number as spreadsheets keep dates; let the export write date and time",
+    ),
+)
 _SECONDS = {f"{second:02}": timedelta(seconds=second) for second in range(60)}
 _ZERO = timedelta(0)
 
@@ -178,20 +186,20 @@ def _strptime(datetime_format: str) -> Callable[[str], datetime]:
         try:
             return datetime.strptime(text, datetime_format)  # noqa: DTZ007 - the clock gives the zone
         except ValueError:
-            raise UnreadableTime(f"is not of the form {datetime_format}") from None
+            raise UnreadableTime(_refused_by_name(text) or f"is not of the form {datetime_format}") from None
 
     return parse
 
 
 def _parse_iso(text: str) -> datetime:
     if not _ISO_INSTANT.fullmatch(text):
-        raise UnreadableTime("is not an ISO 8601 date with time")
+        raise UnreadableTime(_refused_by_name(text) or "is not an ISO 8601 date with time")
     return _from_iso(text)
 
 
 def _parse_iso_date(text: str) -> datetime:
     if not (_ISO_DATE.fullmatch(text) or _ISO_INSTANT.fullmatch(text)):
-        raise UnreadableTime("is not an ISO 8601 date")
+        raise UnreadableTime(_refused_by_name(text) or "is not an ISO 8601 date")
     return _from_iso(text)
 
 
@@ -199,4 +207,9 @@ def _from_iso(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise UnreadableTime(f"is not a real date and time ({error})") from None
+        raise UnreadableTime(_refused_by_name(text) or f"is not a real date and time ({error})") from None
+
+
+def _refused_by_name(text: str) -> str | None:
+    """Why a spelling that people know is not read here."""
+    return next((why for spelling, why in _REFUSED_SPELLINGS if spelling.search(text)), None)

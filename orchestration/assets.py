@@ -76,7 +76,11 @@ def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> d
         folder = site.load()
         with site.build(folder) as con:
             summary = load_dosimeters(
-                con, folder, site.key(folder), lambda done, total, _: report("dosimeter exports", done, total)
+                con,
+                folder,
+                site.key(folder),
+                lambda done, total, _: report("dosimeter exports", done, total),
+                within=report,
             )
     return dg.MaterializeResult(metadata=_loaded(summary))
 

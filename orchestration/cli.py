@@ -74,8 +74,17 @@ def init(
 
 
 @app.command(epilog=EPILOG)
-def check(site: SiteOption) -> None:
+def check(
+    site: SiteOption,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Show how this dosimeter export would be read; exit code 1 if it would be quarantined."),
+    ] = None,
+) -> None:
     """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field."""
+    if file is not None:
+        _check_export(site, file)
+        return
     with _told_plainly():
         problems = check_site(site)
     if problems:
@@ -83,6 +92,15 @@ def check(site: SiteOption) -> None:
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
     out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
+
+
+def _check_export(site: Path, file: Path) -> None:
+    from orchestration.export_check import check_export
+
+    with _told_plainly(), _progress() as report:
+        is_readable = check_export(site, file, out, report)
+    if not is_readable:
+        raise typer.Exit(1)
 
 
 @app.command(epilog=f"Exit code 0 only if something was published, or if nothing was new. {EPILOG}")

@@ -23,8 +23,8 @@ LONGEST_NUMBER_CHARS = 40
 _NINTH_DIGIT = Decimal("0.000000001")
 # Enough digits that nothing is rounded before the one rounding: 40 of a cell, the factors, and the quotient by 3600.
 _EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
-# Blanks that French and Swiss exports put between thousands: space, no-break, narrow no-break and thin space.
-_THOUSANDS = {" ": " \u00a0\u202f\u2009", ".": ".", ",": ",", "'": "'"}
+# What French and Swiss exports put between thousands: four blanks (two do not break), two apostrophes.
+_THOUSANDS = {" ": " \u00a0\u202f\u2009", ".": ".", ",": ",", "'": "'\u2019"}
 
 
 class UnreadableDose(ValueError):

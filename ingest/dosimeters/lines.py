@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 
@@ -29,11 +30,13 @@ class Lines:
         first: number of the first one.
         texts: without their line ends.
         is_ended: whether the last one has a line end; only the last line of a file may lack it.
+        bytes_read: of the file so far, for telling progress.
     """
 
     first: int
     texts: list[str]
     is_ended: bool = True
+    bytes_read: int = 0
 
 
 def read_lines(path: Path, encoding: str) -> Iterator[Lines]:
@@ -44,16 +47,17 @@ def read_lines(path: Path, encoding: str) -> Iterator[Lines]:
         OSError: the file cannot be read.
     """
     _check_mark(path, encoding)
-    first, rest = 1, ""
-    with path.open(encoding=encoding, errors="replace") as file:
+    first, rest, bytes_read = 1, "", 0
+    with path.open("rb") as content, TextIOWrapper(content, encoding=encoding, errors="replace") as file:
         while piece := file.read(PIECE_CHARS):
             texts = (rest + piece).split("\n")
             rest = texts.pop()[:LONGEST_LINE_CHARS]
+            bytes_read = content.tell()
             if texts:
-                yield Lines(first, texts)
+                yield Lines(first, texts, bytes_read=bytes_read)
                 first += len(texts)
     if rest:
-        yield Lines(first, [rest], is_ended=False)
+        yield Lines(first, [rest], is_ended=False, bytes_read=bytes_read)
 
 
 def _check_mark(path: Path, encoding: str) -> None:
@@ -75,7 +79,7 @@ def split_off(pieces: Iterator[Lines], count: int) -> tuple[list[str], Iterator[
         wanted = count - len(taken)
         taken += piece.texts[:wanted]
         if len(taken) == count:
-            after = Lines(piece.first + wanted, piece.texts[wanted:], piece.is_ended)
+            after = Lines(piece.first + wanted, piece.texts[wanted:], piece.is_ended, piece.bytes_read)
             return taken, chain([after], pieces) if after.texts else pieces
     return taken, iter(())
 
@@ -100,7 +104,7 @@ def without_footer(pieces: Iterator[Lines], pattern: str | None) -> Iterator[Lin
         while keep > max(0, len(texts) - LONGEST_FOOTER_LINES) and may_end(texts[keep - 1]):
             keep -= 1
         held = texts[keep:]
-        yield Lines(first, texts[:keep], piece.is_ended or bool(held))
+        yield Lines(first, texts[:keep], piece.is_ended or bool(held), piece.bytes_read)
 
 
 def is_blank(text: str) -> bool:

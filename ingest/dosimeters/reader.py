@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.last_line import may_be_cut
 from ingest.dosimeters.lines import UNREADABLE, Lines, is_blank, read_lines, split_off, without_footer
-from ingest.dosimeters.rows import Batch, Cells, Places, RowReader
+from ingest.dosimeters.rows import Batch, Cells, Places, RowReader, mapped_texts
 from ingest.records import Refused, RejectedRow
 
 NO_CELLS = "{}"  # raw of a line whose cells cannot be told apart: showing any could show a person's name
@@ -42,6 +42,24 @@ def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
         batch = reader.read(piece)
         if batch.rows or batch.rejected:
             yield batch
+
+
+def written_cells(path: Path, source: SourceDescription, lines: Collection[int]) -> dict[int, dict[str, str]]:
+    """The mapped cells of some good lines as the file has them, by line and canonical column; reads no further.
+
+    Raises:
+        Refused, OSError: as ``read_export``.
+    """
+    above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
+    places = _places(_header(above[-1], source), source)
+    wanted: dict[int, dict[str, str]] = {}
+    for piece in pieces:
+        for line in sorted(set(lines).intersection(range(piece.first, piece.first + len(piece.texts)))):
+            cells = next(csv.reader([piece.texts[line - piece.first]], delimiter=source.delimiter))
+            wanted[line] = mapped_texts(cells, places)
+        if len(wanted) == len(lines):
+            break
+    return wanted
 
 
 # --- header --------------------------------------------------------------------------------------------------------
@@ -117,6 +135,7 @@ class _PieceReader:
         else:
             batch = self._read_damaged(piece, numbers, cells)
         self._above = cells or self._above
+        batch.bytes_read = piece.bytes_read
         return batch
 
     def _read_damaged(self, piece: Lines, numbers: Sequence[int], cells: Sequence[Cells]) -> Batch:

@@ -45,10 +45,11 @@ _UNREADABLE = (UnreadableDose, UnreadableTime, UnreadableText)
 
 @dataclass(slots=True)
 class Batch:
-    """What some consecutive lines of an export say."""
+    """What some consecutive lines of an export say; ``bytes_read`` of the file up to them, for telling progress."""
 
     rows: list[DoseRow] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
+    bytes_read: int = 0
 
 
 class RowReader:
@@ -101,8 +102,12 @@ class RowReader:
 
     def _rejected(self, line: int, cells: Cells, reason: str) -> RejectedRow:
         """Its raw text holds the mapped columns only: who wears a badge stands in the others."""
-        texts = {name: _joined([cells[index] for index in indices]) for name, indices in self._places.items()}
-        return RejectedRow(line, reason, json.dumps(texts, ensure_ascii=False))
+        return RejectedRow(line, reason, json.dumps(mapped_texts(cells, self._places), ensure_ascii=False))
+
+
+def mapped_texts(cells: Cells, places: Places) -> dict[str, str]:
+    """The mapped cells of a line as the file has them, by canonical column."""
+    return {name: _joined([cells[index] for index in indices]) for name, indices in places.items()}
 
 
 # --- columns -------------------------------------------------------------------------------------------------------

@@ -59,6 +59,22 @@ def test_an_export_is_loaded_exactly(root: Path) -> None:
     ) == [(1, f"{RATES}/a.csv", len(export(36, "0.5", "x")), "dosimeter", "rates", 2, 1)]
 
 
+def test_a_large_export_tells_how_far_its_reading_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.raw_load.LARGE_BYTES", 1000)
+    monkeypatch.setattr("ingest.raw_load.MB", 1)
+    monkeypatch.setattr("ingest.dosimeters.lines.PIECE_CHARS", 500)
+    large = write(root, f"{RATES}/large.csv", export(*range(59)))
+    write(root, f"{RATES}/small.csv", export(1, day=6))
+    told: list[tuple[str, int, int]] = []
+    site = load_site(root)
+    with open_build(site, the_key()) as con:
+        load_dosimeters(con, site, the_key(), within=lambda *said: told.append(said))
+    assert [name for name, _, _ in told] == ["large.csv"] * len(told)
+    assert len(told) > 2
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[-1] == ("large.csv", large.stat().st_size, large.stat().st_size)
+
+
 def test_the_same_input_twice_changes_nothing(root: Path) -> None:
     write(root, f"{RATES}/a.csv", export(1, 2))
     write(root, "inbox/dose_reports/x.txt", "no dose report")

@@ -127,6 +127,21 @@ def test_dates() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "datetime_format", "said"),
+    [
+        ("2024-03-04T24:00:00", "iso8601", "hour 24"),
+        ("04.03.2024 24:00", "%d.%m.%Y %H:%M", "hour 24"),
+        ("45355.375", "iso8601", "spreadsheets"),
+        ("45355,375", "%d.%m.%Y %H:%M", "spreadsheets"),
+        ("04.03.2024", "%d.%m.%Y %H:%M", "not of the form"),
+    ],
+)
+def test_known_spellings_that_say_no_instant_are_refused_by_name(text: str, datetime_format: str, said: str) -> None:
+    with pytest.raises(UnreadableTime, match=said):
+        instant_reader(datetime_format, SUMMER)(text)
+
+
+@pytest.mark.parametrize(
     ("datetime_format", "needs_hour", "said"),
     [
         ("iso8601", True, None),
