@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.problems import Problem, SiteError, UserError
-from ingest.site import check_site
+from ingest.site import check_site, load_site
 from ingest.site_template import create_site
 from orchestration.publish import PublishRefused
 
@@ -92,6 +92,25 @@ def check(
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
     out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
+
+
+@app.command(epilog=EPILOG)
+def trace(
+    site: SiteOption,
+    procedure: Annotated[str | None, typer.Option(help="A procedure_id or Study Instance UID.")] = None,
+    badge: Annotated[str | None, typer.Option(help="A badge's serial; with --date.")] = None,
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The site's local date; with --badge.")
+    ] = None,
+    alert: Annotated[str | None, typer.Option(help="An alert_id, as letters and alerts.alert have it.")] = None,
+) -> None:
+    """Print a dose's way: file and line, versions, unit, times, where it went and by which rule. Writes nothing."""
+    from orchestration.trace import Question, print_trace
+
+    if [procedure, badge, alert].count(None) != 2 or (badge is None) != (date is None):
+        raise typer.BadParameter("give one of --procedure ID, --badge SERIAL with --date DAY, or --alert ID")
+    with _told_plainly():
+        print_trace(load_site(site), Question(procedure, badge, date.date() if date else None, alert), out)
 
 
 def _check_export(site: Path, file: Path) -> None:
