@@ -18,3 +18,24 @@
         fired.rule_version,
         fired.audience
 {%- endmacro %}
+
+{# The columns of a finding about an operator, in order, from a relation "fired": quantity, unit and period differ by row. #}
+{% macro operator_finding(rule) -%}
+    {{ alert_id('fired.site_id', "'" ~ rule ~ "'", step='fired.step', operator='fired.operator_id', study='fired.study_name', period='cast(fired.period_date as varchar)') }} as alert_id,
+        '{{ rule }}' as rule,
+        fired.severity,
+        'operator' as subject_type,
+        fired.operator_id,
+        fired.procedure_id,
+        cast(null as varchar) as patient_key,
+        fired.room_id,
+        fired.occurred_on,
+        fired.quantity,
+        fired.finding_value as value,
+        fired.threshold,
+        fired.unit,
+        fired.n_reference,
+        fired.message,
+        fired.rule_version,
+        fired.audience
+{%- endmacro %}

@@ -27,3 +27,14 @@
 {% macro local_date(instant, zone) -%}
     cast(timezone({{ zone }}, {{ instant }}) as date)
 {%- endmacro %}
+
+{# Share of the n-th of several days in a dose that covers them all, exact: the shares of all days add up to the dose. #}
+{% macro share_of_day(dose, nth_day, days) -%}
+    cast(
+        cast(
+            cast({{ dose }} * 1000000000 as hugeint) * {{ nth_day }} // {{ days }}
+            - cast({{ dose }} * 1000000000 as hugeint) * ({{ nth_day }} - 1) // {{ days }}
+            as decimal(18, 0)
+        ) * cast(0.000000001 as decimal(9, 9)) as decimal(18, 9)
+    )
+{%- endmacro %}

@@ -6,6 +6,16 @@ with findings as (
     select * from {{ ref('alert_dose_to_c_arm') }}
     union all by name
     select * from {{ ref('alert_absolute_dose') }}
+    union all by name
+    select * from {{ ref('alert_dose_limit') }}
+    union all by name
+    select * from {{ ref('alert_persistent') }}
+    union all by name
+    select * from {{ ref('alert_monthly_dose') }}
+    union all by name
+    select * from {{ ref('alert_badge_not_worn') }}
+    union all by name
+    select * from {{ ref('alert_pregnancy') }}
 ),
 
 actions as (

@@ -46,10 +46,11 @@ indicators as (
             procedure_type,
             procedure_date,
             hp10_usv as procedure_dose,
-            hp10_per_kap_usv_per_gy_cm2 as dose_per_kap
+            hp10_per_kap_usv_per_gy_cm2 as dose_per_kap,
+            hp10_usv as badge_not_worn
         from speaking
     )
-    on procedure_dose, dose_per_kap
+    on procedure_dose, dose_per_kap, badge_not_worn
     into name rule value indicator
 ),
 
@@ -68,6 +69,7 @@ final as (
         class_days.procedure_date,
         indicators.rule,
         quantile_cont(indicators.indicator, {{ var('class_quantile') }}) as quartile_value,
+        median(indicators.indicator) as median_value,
         count(*) as n_reference
     from class_days
     inner join indicators
