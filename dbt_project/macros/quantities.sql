@@ -30,11 +30,9 @@
 
 {# Share of the n-th of several days in a dose that covers them all, exact: the shares of all days add up to the dose. #}
 {% macro share_of_day(dose, nth_day, days) -%}
+    {%- set whole = 'cast(cast(' ~ dose ~ ' as decimal(28, 9)) * cast(1000000000 as decimal(10, 0)) as hugeint)' -%}
     cast(
-        cast(
-            cast({{ dose }} * 1000000000 as hugeint) * {{ nth_day }} // {{ days }}
-            - cast({{ dose }} * 1000000000 as hugeint) * ({{ nth_day }} - 1) // {{ days }}
-            as decimal(18, 0)
-        ) * cast(0.000000001 as decimal(9, 9)) as decimal(18, 9)
+        cast({{ whole }} * {{ nth_day }} // {{ days }} - {{ whole }} * ({{ nth_day }} - 1) // {{ days }} as decimal(18, 0))
+        * cast(0.000000001 as decimal(9, 9)) as decimal(18, 9)
     )
 {%- endmacro %}

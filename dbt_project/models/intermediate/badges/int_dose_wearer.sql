@@ -46,7 +46,8 @@ worn as (
     ) = 1
 ),
 
--- A correction holds for records that lie wholly within it; the later line wins.
+-- A correction holds for records that lie wholly within it; the later line wins. A passive result ends at midnight, which
+-- people write as 23:59.
 corrected as (
     select
         doses.dose_key,
@@ -57,8 +58,8 @@ corrected as (
         on
             doses.dosimeter_serial = corrections.dosimeter_serial
             and doses.started_at >= corrections.from_at
-            and coalesce(doses.ended_at, doses.started_at) <= corrections.to_at
-    where doses.layout != 'badge_periods'
+            and coalesce(doses.ended_at, doses.started_at)
+            <= corrections.to_at + case when doses.layout = 'badge_periods' then interval 1 minute else interval 0 minute end
     qualify row_number() over (partition by doses.dose_key order by corrections.line desc) = 1
 ),
 
