@@ -357,6 +357,15 @@ TABLES: tuple[Table, ...] = (
             Column("comment"),
         ),
     ),
+    Table(
+        "advice",  # the site's own words; not in the contract's list, as optional as the rest
+        (
+            Column("advice_code", is_required=True),
+            Column("language", is_required=True, allowed=LANGUAGES),
+            Column("sentence", is_required=True),
+        ),
+        key=("advice_code", "language"),
+    ),
 )
 TABLES_BY_NAME = {table.name: table for table in TABLES}
 PRIVATE_COLUMNS = frozenset(column.name for table in TABLES for column in table.columns if column.is_private)

@@ -16,6 +16,12 @@ with findings as (
     select * from {{ ref('alert_badge_not_worn') }}
     union all by name
     select * from {{ ref('alert_pregnancy') }}
+    union all by name
+    select * from {{ ref('alert_patient_dose') }}
+    union all by name
+    select * from {{ ref('alert_reference_level') }}
+    union all by name
+    select * from {{ ref('alert_data_quality') }}
 ),
 
 actions as (
@@ -29,6 +35,32 @@ states as (
         case when action in ('closed', 'false_alarm') then 'closed' else 'acknowledged' end as state
     from actions
     qualify row_number() over (partition by alert_id order by acted_on_date desc nulls last, line desc) = 1
+),
+
+evidence as (
+    select * from {{ ref('int_alert_evidence') }}
+),
+
+advice_rules as (
+    select * from {{ ref('advice_rule') }}
+),
+
+-- What is known of the operator's procedure, else the quantity judged, leads to the likeliest cause.
+advised as (
+    select
+        findings.alert_id,
+        advice_rules.advice_code
+    from findings
+    left join evidence
+        on findings.procedure_id = evidence.procedure_id and findings.operator_id = evidence.operator_id
+    inner join advice_rules
+        on
+            findings.rule = advice_rules.rule
+            and (
+                advice_rules.evidence is null
+                or advice_rules.evidence = coalesce(evidence.evidence, findings.quantity)
+            )
+    qualify row_number() over (partition by findings.alert_id order by advice_rules.evidence nulls last) = 1
 ),
 
 final as (
@@ -50,8 +82,10 @@ final as (
         findings.message,
         findings.rule_version,
         findings.audience,
-        coalesce(states.state, 'open') as state
+        coalesce(states.state, 'open') as state,
+        advised.advice_code
     from findings
+    left join advised on findings.alert_id = advised.alert_id
     left join states on findings.alert_id = states.alert_id
 )
 

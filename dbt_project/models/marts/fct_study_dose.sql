@@ -1,57 +1,9 @@
 with studies as (
-    select * from {{ ref('int_study') }}
+    select * from {{ ref('int_study_dose') }}
 ),
 
-study_rooms as (
-    select * from {{ ref('int_study_room') }}
-),
-
-totals as (
-    select * from {{ ref('int_study_total') }}
-),
-
-kap_factors as (
-    select * from {{ ref('int_kap_factor') }}
-),
-
-events as (
-    select * from {{ ref('int_event') }}
-),
-
-values_of_study as (
-    select
-        totals.study_key,
-        sum(cast(totals.total_value as decimal(20, 12)) * kap_factors.kap_factor) filter (
-            where totals.quantity = 'kap'
-        ) as kap_gy_cm2,
-        max(totals.total_value) filter (where totals.quantity = 'ka_r') as ka_r_mgy,
-        sum(totals.total_value) filter (where totals.quantity = 'dlp') as dlp_mgy_cm,
-        sum(totals.total_value) filter (where totals.quantity = 'agd_left') as agd_left_mgy,
-        sum(totals.total_value) filter (where totals.quantity = 'agd_right') as agd_right_mgy
-    from totals
-    inner join kap_factors
-        on
-            totals.study_key = kap_factors.study_key
-            and totals.room_id = kap_factors.room_id
-            and totals.plane = kap_factors.plane
-    group by totals.study_key
-),
-
-highest_ctdi as (
-    select
-        study_key,
-        ctdi_vol_mgy,
-        ctdi_phantom
-    from events
-    where ctdi_vol_mgy is not null
-    qualify row_number() over (partition by study_key order by ctdi_vol_mgy desc, irradiation_event_uid asc) = 1
-),
-
--- A study in two rooms is shown in the one where it began.
-first_rooms as (
-    select *
-    from study_rooms
-    qualify row_number() over (partition by study_key order by started_at nulls last, room_id) = 1
+estimates as (
+    select * from {{ ref('int_study_effective_dose') }}
 ),
 
 final as (
@@ -59,25 +11,24 @@ final as (
         studies.study_key,
         studies.study_instance_uid,
         studies.modality,
-        first_rooms.room_id,
+        studies.room_id,
         studies.patient_key,
         studies.patient_age_years,
-        first_rooms.study_date,
+        studies.study_date,
         studies.irradiation_events,
-        cast(values_of_study.kap_gy_cm2 as double) as kap_gy_cm2,
-        cast(values_of_study.ka_r_mgy as double) as ka_r_mgy,
-        cast(values_of_study.dlp_mgy_cm as double) as dlp_mgy_cm,
-        cast(highest_ctdi.ctdi_vol_mgy as double) as ctdi_vol_mgy,
-        highest_ctdi.ctdi_phantom,
-        cast(greatest(values_of_study.agd_left_mgy, values_of_study.agd_right_mgy) as double) as agd_mgy,
-        cast(values_of_study.agd_left_mgy as double) as agd_left_mgy,
-        cast(values_of_study.agd_right_mgy as double) as agd_right_mgy,
-        cast(null as double) as effective_dose_estimate_msv,
-        cast(null as varchar) as effective_dose_method
+        cast(studies.kap_gy_cm2 as double) as kap_gy_cm2,
+        cast(studies.ka_r_mgy as double) as ka_r_mgy,
+        cast(studies.dlp_mgy_cm as double) as dlp_mgy_cm,
+        cast(studies.ctdi_vol_mgy as double) as ctdi_vol_mgy,
+        studies.ctdi_phantom,
+        cast(studies.agd_mgy as double) as agd_mgy,
+        cast(studies.agd_left_mgy as double) as agd_left_mgy,
+        cast(studies.agd_right_mgy as double) as agd_right_mgy,
+        cast(estimates.effective_dose_estimate_msv as double) as effective_dose_estimate_msv,
+        estimates.effective_dose_method,
+        estimates.estimate_gap
     from studies
-    inner join first_rooms on studies.study_key = first_rooms.study_key
-    left join values_of_study on studies.study_key = values_of_study.study_key
-    left join highest_ctdi on studies.study_key = highest_ctdi.study_key
+    inner join estimates on studies.study_key = estimates.study_key
 )
 
 select * from final

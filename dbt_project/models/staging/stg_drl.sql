@@ -7,8 +7,9 @@ renamed as (
         jurisdiction,
         procedure_type,
         quantity,
-        value as drl_value,
-        unit,
+        canonical_value as drl_value,
+        value as stated_value,
+        unit as stated_unit,
         year as drl_year,
         citation
     from source

@@ -1,31 +1,20 @@
--- The thresholds in force: the seed's, changed where site.yaml changes them; rules that it switches off are left out.
-with rules as (
-    select * from {{ ref('alert_rules') }}
-),
-
-settings as (
-    select * from {{ ref('stg_alert_setting') }}
-),
-
-switched_off as (
-    select rule from settings
-    where name = 'enabled' and lower(setting_value) = 'false'
+-- The thresholds of the rules that are switched on.
+with thresholds as (
+    select * from {{ ref('dim_alert_threshold') }}
 ),
 
 final as (
     select
-        rules.rule,
-        rules.name,
-        rules.step,
-        cast(coalesce(try_cast(settings.setting_value as double), rules.value) as double) as threshold_value,
-        rules.unit,
-        rules.severity,
-        rules.audience,
-        cast(rules.rule_version as varchar)
-        || case when settings.setting_value is not null then '+site' else '' end as rule_version
-    from rules
-    left join settings on rules.rule = settings.rule and rules.name = settings.name
-    anti join switched_off on rules.rule = switched_off.rule
+        rule,
+        name,
+        step,
+        threshold_value,
+        unit,
+        severity,
+        audience,
+        rule_version
+    from thresholds
+    where is_enabled
 )
 
 select * from final

@@ -1,0 +1,181 @@
+-- Effective dose of one study, estimated: coefficient k times DLP (CT) or KAP (XA). Each irradiation event gets the
+-- coefficient of its region, age band, phantom and copper filter; one that has none leaves the study without an estimate.
+with studies as (
+    select
+        *,
+        cast(case modality when 'CT' then dlp_mgy_cm when 'XA' then kap_gy_cm2 end as decimal(18, 9)) as total_dose
+    from {{ ref('int_study_dose') }}
+),
+
+events as (
+    select * from {{ ref('int_event') }}
+),
+
+event_kap as (
+    select * from {{ ref('int_event_kap') }}
+),
+
+body_regions as (
+    select * from {{ ref('body_region') }}
+),
+
+coefficients as (
+    select * from {{ ref('effective_dose_coefficient') }}
+),
+
+event_parts as (
+    select
+        studies.study_key,
+        events.irradiation_event_uid as part_key,
+        events.target_region,
+        events.ctdi_phantom as phantom,
+        events.copper_filter_mm,
+        cast(
+            case studies.modality when 'CT' then events.dlp_mgy_cm when 'XA' then event_kap.kap_gy_cm2 end
+            as decimal(18, 9)
+        ) as part_dose
+    from studies
+    inner join events on studies.study_key = events.study_key
+    inner join event_kap on events.irradiation_event_uid = event_kap.irradiation_event_uid
+    where part_dose > 0
+),
+
+-- A report that states a total and no events is one part, of which nothing is known but the study.
+all_parts as (
+    select * from event_parts
+    union all by name
+    select
+        studies.study_key,
+        studies.study_key as part_key,
+        studies.total_dose as part_dose
+    from studies
+    anti join event_parts on studies.study_key = event_parts.study_key
+),
+
+parts as (
+    select
+        *,
+        count(*) over (partition by study_key) as n_parts
+    from all_parts
+),
+
+placed as (
+    select
+        studies.modality,
+        studies.procedure_type,
+        studies.patient_age_years,
+        parts.*,
+        body_regions.region
+    from parts
+    inner join studies on parts.study_key = studies.study_key
+    left join body_regions
+        on
+            studies.modality = body_regions.modality
+            and body_regions.name = case body_regions.basis
+                when 'procedure_type' then studies.procedure_type
+                when 'target_region' then parts.target_region
+                when 'specialty' then studies.procedure_specialty
+            end
+    -- What the acquisition says of CT is nearer than the study's class; a projection's region is often a device default.
+    qualify row_number() over (
+        partition by parts.part_key
+        order by list_position(
+            case studies.modality
+                when 'CT' then ['target_region', 'procedure_type']
+                else ['procedure_type', 'target_region', 'specialty']
+            end,
+            body_regions.basis
+        ) nulls last
+    ) = 1
+),
+
+-- The age must be known: an adult's coefficient on a newborn is wrong by a factor of 15.
+matched as (
+    select
+        placed.study_key,
+        placed.n_parts,
+        placed.part_dose,
+        placed.region,
+        coefficients.copper_from_mm is not null as is_by_copper,
+        cast(coefficients.value as decimal(9, 6)) as factor,
+        coefficients.unit,
+        coefficients.tissue_weights,
+        coefficients.source
+    from placed
+    inner join coefficients
+        on
+            placed.modality = coefficients.modality
+            and placed.region = coefficients.region
+            and placed.patient_age_years >= coefficients.age_from
+            and placed.patient_age_years <= coalesce(coefficients.age_to, placed.patient_age_years)
+            and (coefficients.phantom is null or placed.phantom = coefficients.phantom)
+            and (coefficients.procedure_type is null or placed.procedure_type = coefficients.procedure_type)
+            and (
+                coefficients.copper_from_mm is null
+                or (
+                    placed.copper_filter_mm >= coefficients.copper_from_mm
+                    and placed.copper_filter_mm < coefficients.copper_to_mm
+                )
+            )
+    qualify row_number() over (
+        partition by placed.part_key, is_by_copper order by coefficients.procedure_type nulls last
+    ) = 1
+),
+
+-- By copper filter where every event tells it, else by class or region.
+estimated as (
+    select
+        study_key,
+        is_by_copper,
+        coalesce(sum(factor * part_dose) / nullif(sum(part_dose), 0), max(factor)) as mean_factor,
+        min(factor) = max(factor) as is_one_factor,
+        any_value(unit) as unit,
+        string_agg(distinct region, ' + ' order by region) as regions,
+        string_agg(distinct tissue_weights, ', ' order by tissue_weights) as tissue_weights,
+        string_agg(distinct source, '; ' order by source) as sources
+    from matched
+    group by study_key, is_by_copper, n_parts
+    having count(*) = n_parts
+    qualify row_number() over (partition by study_key order by is_by_copper desc) = 1
+),
+
+known_regions as (
+    select
+        study_key,
+        bool_and(region is not null) as is_region_known
+    from placed
+    group by study_key
+),
+
+final as (
+    select
+        studies.study_key,
+        cast(studies.total_dose * estimated.mean_factor as decimal(18, 9)) as effective_dose_estimate_msv,
+        case
+            when effective_dose_estimate_msv is not null
+                then format(
+                    'k x {}, {} {:.6g} {}: {}{}, tissue weights {}; {}',
+                    case studies.modality when 'CT' then 'DLP' else 'KAP' end,
+                    case when estimated.is_one_factor then 'k =' else 'mean k of the events =' end,
+                    cast(estimated.mean_factor as double),
+                    estimated.unit,
+                    estimated.regions,
+                    case when estimated.is_by_copper then ' by copper filter' else '' end,
+                    estimated.tissue_weights,
+                    estimated.sources
+                )
+        end as effective_dose_method,
+        case
+            when effective_dose_estimate_msv is not null then null
+            when studies.modality not in ('CT', 'XA') then 'modality'
+            when studies.total_dose is null then 'no_dose'
+            when studies.patient_age_years is null then 'age_unknown'
+            when not known_regions.is_region_known then 'region_unknown'
+            else 'no_coefficient'
+        end as estimate_gap
+    from studies
+    left join estimated on studies.study_key = estimated.study_key
+    left join known_regions on studies.study_key = known_regions.study_key
+)
+
+select * from final
