@@ -162,6 +162,28 @@ def status(site: SiteOption) -> None:
 
 
 @app.command(epilog=EPILOG)
+def score(
+    site: SiteOption,
+    truth: Annotated[Path, typer.Option(help="Folder of truth_*.csv; 'doseledger demo' writes it beside the site.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
+) -> None:
+    """Say how right the last publication of a synthetic site is, beside a plain time-window join on the same data.
+
+    Shares of the dose in 1-s samples: on the right (operator, procedure), on a wrong one, unlinked; on the right event.
+    """
+    import json
+    from dataclasses import asdict
+
+    from orchestration.score import score_site, score_table
+
+    with _told_plainly():
+        found = score_site(site, truth)
+    out.print(score_table(found))
+    if json_file:
+        json_file.write_text(json.dumps(asdict(found), default=float, indent=2) + "\n", encoding="utf-8")
+
+
+@app.command(epilog=EPILOG)
 def demo(
     folder: Annotated[Path, typer.Argument(help="A new folder; the truth goes beside it, with _truth at its name.")],
     preset: Annotated[str, typer.Option(help="Size of the hospital.")] = "small",
