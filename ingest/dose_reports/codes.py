@@ -182,6 +182,22 @@ REGIONS: Mapping[Code, str] = {
 # Numbers. UCM is how GE ESP writes UCUM in half of its items.
 UNIT_SCHEMES = frozenset({"UCUM", "UCM"})
 DOSE_DIGITS, OTHER_DIGITS = 12, 6  # decimals of raw.dose_total and raw.irradiation_event
+# By kind, in its canonical unit: what no X-ray device can do in one event or study. Far above the highest doses known
+# (KAP 5000 Gy.cm2, Ka,r 30 Gy), so that a value beyond it can only be a fault.
+IMPOSSIBLE_ABOVE: Mapping[str, Decimal] = {
+    "kap": Decimal(100_000),
+    "kerma": Decimal(1_000_000),
+    "dlp": Decimal(1_000_000),
+    "time": Decimal(86_400),
+    "voltage": Decimal(1_000),
+    "current": Decimal(100_000),
+    "angle": Decimal(720),
+    "length": Decimal(100_000),
+    "area": Decimal(1_000_000),
+    "force": Decimal(100_000),
+    "number": Decimal(10_000_000),
+    "frequency": Decimal(10_000),
+}
 
 
 @dataclass(frozen=True, slots=True)

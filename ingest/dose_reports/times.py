@@ -15,17 +15,19 @@ _DATE_TIME = re.compile(
     r"(\d{8}|\d{4}-\d\d-\d\d)[T ]?(\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?) ?(Z|(?:UTC|GMT)?[+-][\d:]{1,5})?"
 )
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d\d?)(?::?(\d\d))?", re.IGNORECASE)
+FIRST_X_RAYS = 1895
 _ZERO_OFFSETS = frozenset({"Z", "UTC", "GMT"})
 _EARLIEST_OFFSET, _LATEST_OFFSET = -12 * 60, 14 * 60  # PS3.5: DT
 
 
 def parse_date(text: str) -> date | None:
-    """A DA value, or None if it is none."""
+    """A DA value, or None if it is none or before there were X-rays: a clock that never was set."""
     matched = _DATE.fullmatch(text.strip())
     try:
-        return date(*map(int, matched.groups())) if matched else None
+        day = date(*map(int, matched.groups())) if matched else None
     except ValueError:
         return None
+    return day if day and day.year >= FIRST_X_RAYS else None
 
 
 def parse_time(text: str) -> timedelta | None:

@@ -13,15 +13,13 @@ from typing import TypeVar
 
 from pydicom.dataset import Dataset
 
-from ingest.dose_reports.codes import UNIT_SCHEMES, Concepts, Quantity
+from ingest.dose_reports.codes import IMPOSSIBLE_ABOVE, UNIT_SCHEMES, Concepts, Quantity
 from ingest.dose_reports.findings import Findings
 from ingest.dose_reports.text import Decoder
 from ingest.dose_reports.tree import CODE_VALUE, Children, Code, Item, code_of, raw, sequence
 from ingest.units import dicom_unit
 
 MEASURED, NUMBER, UNIT = 0x0040A300, 0x0040A30A, 0x004008EA
-# The raw columns are DECIMAL(28,12) and DECIMAL(18,6): twelve digits before the point fit both with room to spare.
-LARGEST = Decimal(10) ** 11
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")  # DS of PS3.5
 _LEGAL_UID = re.compile(r"[0-9.]{1,64}")
@@ -101,7 +99,7 @@ class Reading:
         value = self._decimal(text, concept)
         if factor is None or value is None:
             return None
-        return self._fitting(_EXACT.multiply(value, _EXACT.multiply(factor, quantity.factor)), quantity, concept)
+        return self._stored(_EXACT.multiply(value, factor), quantity, concept)
 
     def _factor(self, measured: Dataset, kind: str, concept: str) -> Decimal | None:
         """What a value in its unit is multiplied with to be in the canonical unit of its kind."""
@@ -128,12 +126,13 @@ class Reading:
             return None
         return Decimal(stated)
 
-    def _fitting(self, value: Decimal, quantity: Quantity, concept: str) -> Decimal | None:
-        if abs(value) >= LARGEST or (value < 0 and not quantity.is_signed):
-            self.findings.add("out_of_range", f"{concept} has an impossible value", concept)
-            return None
-        stored = value.quantize(Decimal(1).scaleb(-quantity.digits), context=_EXACT)
-        if value and not stored:  # too small for the column: storing 0 would claim a measurement of nothing
+    def _stored(self, value: Decimal, quantity: Quantity, concept: str) -> Decimal | None:
+        """A value in the canonical unit of its kind as its column holds it; None with a finding if it is impossible."""
+        stored = None
+        if abs(value) <= IMPOSSIBLE_ABOVE[quantity.kind] and (value >= 0 or quantity.is_signed):
+            column = _EXACT.multiply(value, quantity.factor)
+            stored = column.quantize(Decimal(1).scaleb(-quantity.digits), context=_EXACT)
+        if stored is None or (value and not stored):  # too small for the column: 0 would claim a measurement of nothing
             self.findings.add("out_of_range", f"{concept} has an impossible value", concept)
             return None
         return stored

@@ -26,7 +26,7 @@ events as (
 values_of_study as (
     select
         totals.study_key,
-        sum(cast(totals.total_value as decimal(20, 12)) * kap_factors.kap_factor) filter (
+        sum(cast(totals.total_value as decimal(26, 12)) * kap_factors.kap_factor) filter (
             where totals.quantity = 'kap'
         ) as kap_gy_cm2,
         max(totals.total_value) filter (where totals.quantity = 'ka_r') as ka_r_mgy,

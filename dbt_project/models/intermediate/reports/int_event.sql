@@ -41,11 +41,15 @@ timed as (
         end as started_at,
         coalesce(
             stated_duration_s,
-            case when pulse_rate_per_s > 0 then number_of_pulses / pulse_rate_per_s end
+            -- More than a day is no irradiation, but a fault of one of the two.
+            case
+                when pulse_rate_per_s > 0 and number_of_pulses <= 86400 * pulse_rate_per_s
+                    then number_of_pulses / pulse_rate_per_s
+            end
         ) as duration_s,
         case
             when stated_duration_s is not null then 'stated'
-            when pulse_rate_per_s > 0 and number_of_pulses is not null then 'pulses'
+            when pulse_rate_per_s > 0 and number_of_pulses <= 86400 * pulse_rate_per_s then 'pulses'
         end as duration_source
     from latest
 ),

@@ -10,7 +10,7 @@ kap_factors as (
 final as (
     select
         events.irradiation_event_uid,
-        cast(events.reported_kap_gy_cm2 as decimal(20, 12)) * kap_factors.kap_factor as kap_gy_cm2
+        cast(events.reported_kap_gy_cm2 as decimal(26, 12)) * kap_factors.kap_factor as kap_gy_cm2
     from events
     inner join kap_factors
         on

@@ -33,8 +33,8 @@ calibrated as (
         totals.total_source,
         kap_factors.is_kap_calibrated,
         case when totals.quantity like 'kap%' then kap_factors.kap_factor else 1 end as factor,
-        cast(totals.total_value as decimal(20, 12)) * factor as total_value,
-        cast(totals.event_sum_value as decimal(20, 12)) * factor as event_sum_value
+        cast(totals.total_value as decimal(26, 12)) * factor as total_value,
+        cast(totals.event_sum_value as decimal(26, 12)) * factor as event_sum_value
     from totals
     inner join kap_factors
         on
