@@ -29,10 +29,8 @@ QUARANTINED_LISTED = 10
 CHART_CID = "dose-by-day@doseledger"
 NOT_KNOWN = "—"
 
-# Rules that watch more than one quantity: which one it was is said by the published message (English).
-RULES_OF_SEVERAL_KINDS = frozenset(
-    {"dose_limit", "monthly_dose", "badge_not_worn", "patient_dose", "reference_level", "data_quality"}
-)
+# Rules of which value and threshold do not tell all: the published message (English) is told too.
+RULES_OF_SEVERAL_KINDS = frozenset({"dose_limit", "patient_dose", "reference_level", "data_quality"})
 
 # How the published units are written in a letter; one that is not here is written as published.
 UNIT_SIGNS = {
@@ -134,7 +132,6 @@ def finding_text(finding: Finding, words: Wording) -> FindingText:
     """Put a finding into words. A rule without words (added by a site) is told by its code and its own message."""
     is_known = words.knows(f"rules.{finding.rule}")
     value, threshold = _value_and_threshold(finding, words)
-    n = NOT_KNOWN if finding.n_reference is None else words.number(finding.n_reference)
     return FindingText(
         alert_id=finding.alert_id,
         procedure_id=finding.procedure_id,
@@ -144,9 +141,16 @@ def finding_text(finding: Finding, words: Wording) -> FindingText:
         where=_where(finding, words),
         value=value,
         threshold=threshold,
-        derivation=words.say(f"rules.{finding.rule}.threshold", n=n) if is_known else "",
+        derivation=_derivation(finding, words) if is_known else "",
         message=finding.message if finding.rule in RULES_OF_SEVERAL_KINDS or not is_known else None,
     )
+
+
+def _derivation(finding: Finding, words: Wording) -> str:
+    """Say what value and threshold are: by quantity where the rule watches several."""
+    by_quantity = f"rules.{finding.rule}.quantities.{finding.quantity}"
+    key = by_quantity if words.knows(by_quantity) else f"rules.{finding.rule}.threshold"
+    return words.say(key, n=NOT_KNOWN if finding.n_reference is None else words.number(finding.n_reference))
 
 
 def _rule_name(rule: str, words: Wording) -> str:

@@ -252,6 +252,24 @@ def test_a_rule_without_words_is_told_by_its_code_and_message() -> None:
     assert text.value == "70\u00a0furlong"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("rule", "quantity"),
+    [
+        *(("dose_limit", quantity) for quantity in ("effective", "effective_dose_equivalent", "lens", "extremity")),
+        *(("monthly_dose", quantity) for quantity in ("hp10", "effective")),
+        *(("badge_not_worn", quantity) for quantity in ("c_arm_dose", "kap", "hp10")),
+    ],
+)
+def test_a_rule_of_several_quantities_says_which_one_it_was(rule: str, quantity: str, language: str) -> None:
+    words = wording(language)
+    of_quantity = finding_text(replace(FINDING, rule=rule, quantity=quantity), words)
+    of_another = finding_text(replace(FINDING, rule=rule, quantity="of a later version"), words)
+    assert of_another.derivation == words.say(f"rules.{rule}.threshold", n=23)
+    assert of_quantity.derivation not in ("", of_another.derivation)
+    assert ("23" in of_quantity.derivation) == (rule == "badge_not_worn" and quantity == "hp10")
+
+
 def test_old_findings_are_counted_and_those_of_day_31_are_listed() -> None:
     def aged(days: int) -> Finding:
         return replace(FINDING, occurred_on=AS_OF - timedelta(days=days))

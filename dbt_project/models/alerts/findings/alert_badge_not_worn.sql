@@ -115,11 +115,11 @@ operator_months as (
         'uSv' as unit,
         expected.n_procedures as n_reference,
         format(
-            'Electronic badge shows {:.1f} µSv in {}; the class medians of {} procedures let expect {:.0f} µSv.',
+            'Electronic badge shows {:.1f} µSv in {}; {:.0f} µSv are expected from the class medians of {} procedures.',
             coalesce(months.hp10_over_apron_usv, 0),
             strftime(expected.month, '%Y-%m'),
-            expected.n_procedures,
-            expected.expected_usv
+            expected.expected_usv,
+            expected.n_procedures
         ) as message
     from expected
     cross join limits
