@@ -150,14 +150,11 @@ class Reckoning:
         if len(assigned) != 1:
             return None, None
         operator = assigned[0]["operator_id"]
+        # The last day of a passive result ends at midnight, which people write as 23:59.
+        grace = timedelta(minutes=1 if record["layout"] == "badge_periods" else 0)
         for row in self._raw_corrections:
-            end = record["ended_at"] or record["started_at"]
-            if (
-                row["dosimeter_serial"] == record["dosimeter_serial"]
-                and record["layout"] != "badge_periods"
-                and row["from_at"] <= record["started_at"]
-                and end <= row["to_at"]
-            ):
+            within = row["from_at"] <= record["started_at"] and record["ended_at"] <= row["to_at"] + grace
+            if row["dosimeter_serial"] == record["dosimeter_serial"] and within:
                 operator = row["operator_id"] if row["kind"] == "worn_by" else None
         return operator, assigned[0]["worn_at"]
 
@@ -511,6 +508,27 @@ class Reckoning:
 
     def _end_of(self, month: date) -> date:
         return min(month.replace(day=monthrange(month.year, month.month)[1]), self.as_of)
+
+
+def differences(published: dict[Key, dict[str, Any]], reckoned: dict[Key, dict[str, Any]]) -> dict[Key, Any]:
+    """What is missing, too much, or not the same; numbers to the ninth decimal of each of some hundred days."""
+
+    def alike(one: Any, other: Any) -> bool:
+        if isinstance(one, float) and other is not None:
+            return abs(one - float(other)) <= 1e-9 * abs(one) + 1e-7
+        return bool(one == other)
+
+    wrong: dict[Key, Any] = {
+        key: {
+            name: (published[key][name], value) for name, value in row.items() if not alike(published[key][name], value)
+        }
+        for key, row in reckoned.items()
+        if key in published
+    }
+    wrong |= {
+        key: "is published only" if key in published else "is missing" for key in published.keys() ^ reckoned.keys()
+    }
+    return {key: value for key, value in wrong.items() if value}
 
 
 def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
