@@ -95,6 +95,25 @@ def check(
 
 
 @app.command(epilog=EPILOG)
+def describe(
+    export: Annotated[Path, typer.Argument(help="An export of the new dosimeter source.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this new file, such as sources/cath_rates.yaml.")
+    ] = None,
+) -> None:
+    """Draft a source description from an export; what the export does not show is left for you, as CONFIRM."""
+    from orchestration.describe import describe_export
+
+    with _told_plainly():
+        text = describe_export(export, output)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    err.print(f"[green]✓[/] {escape(str(output))}: decide every CONFIRM in it, then:")
+    err.print(f"  {_program()} check --site SITE --file {escape(str(export))}")
+
+
+@app.command(epilog=EPILOG)
 def trace(
     site: SiteOption,
     procedure: Annotated[str | None, typer.Option(help="A procedure_id or Study Instance UID.")] = None,

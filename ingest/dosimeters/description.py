@@ -23,6 +23,7 @@ from ingest.units import BADGE_UNITS, RATE_PERIODS_S
 
 Encoding = Literal["utf-8", "utf-8-sig", "cp1252", "iso-8859-1", "utf-16", "cp1251"]
 Misfit = tuple[str, str]  # a key (dotted) and what is wrong with it
+CONFIRM = "CONFIRM"  # in a draft of 'doseledger describe': what a person has to decide
 RATE_UNITS = tuple(f"{unit}/{period}" for unit in BADGE_UNITS for period in RATE_PERIODS_S)
 
 
@@ -120,6 +121,12 @@ def load_description(path: Path) -> SourceDescription:
         document = read_yaml(path.read_bytes(), file)
     except SiteError as error:
         raise DescriptionError(error.problems) from None
+    undecided = [
+        Problem(file, document.line_of(place), ".".join(place), f"still says {CONFIRM}; decide it and write the value")
+        for place in _undecided(document.data)
+    ]
+    if undecided:
+        raise DescriptionError(undecided)
     try:
         return SourceDescription.model_validate(document.data)
     except ValidationError as error:
@@ -128,6 +135,18 @@ def load_description(path: Path) -> SourceDescription:
             raise DescriptionError(problems_of(error, document, {"": SourceDescription})) from None
         problems = [Problem(file, document.line_of(tuple(key.split("."))), key, message) for key, message in misfits]
         raise DescriptionError(problems) from None
+
+
+def _undecided(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where a draft still waits for a person's decision."""
+    if value == CONFIRM:
+        yield place
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _undecided(part, (*place, str(key)))
+    elif isinstance(value, list):
+        for part in value:
+            yield from _undecided(part, place)
 
 
 def _misfits_of(error: ValidationError) -> list[Misfit] | None:

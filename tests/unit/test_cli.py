@@ -12,7 +12,7 @@ from ingest.build_db import run_lock
 from ingest.site import load_site
 from orchestration.cli import app
 
-COMMANDS = ("init", "check", "run", "rebuild", "status", "demo", "ui")
+COMMANDS = ("init", "check", "describe", "trace", "run", "rebuild", "status", "demo", "ui")
 
 
 @pytest.fixture(autouse=True)
