@@ -1,9 +1,10 @@
-"""The nightly line as assets: raw tables, the dbt project, gate, publication, letters.
+"""The nightly line as assets: raw tables, the dbt project, gate, publication, letters, charts.
 
 Each body calls one function of the room that does the work and tells Dagster what came out; nothing is computed here.
 """
 
 # No postponed annotations here: Dagster reads them while it decorates.
+import base64
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,7 @@ from orchestration.resources import Report, SiteResource, told_plainly
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
 MEDICAL_PHYSICS = ["team:medical_physics"]
+LATEST_CHARTS = 3  # a second of drawing and a quarter of a megabyte in Dagster's records each
 
 
 # --- raw -----------------------------------------------------------------------------------------------------------
@@ -294,5 +296,23 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
             "waiting": delivery.waiting,
             "notes": list(delivery.notes),
             "findings_told": delivery.findings_told,
+        }
+    )
+
+
+@dg.asset(deps=["publication"], group_name="publication", kinds={"altair"}, owners=DATA_ENGINEERING, pool=POOL)
+def room_day_charts(site: SiteResource) -> dg.MaterializeResult[None]:
+    """Beam-on, C-arm badge and operators' dose of the latest days of rooms, to look at: were the clocks matched?"""
+    from orchestration.day_chart import latest_room_days, read_room_day, room_day_png
+
+    with told_plainly():
+        folder = site.load()
+        with site.build(folder) as con:
+            room_days = [read_room_day(con, room, day) for room, day in latest_room_days(con, LATEST_CHARTS)]
+    pictures = {f"{shown.day} {shown.room_id}": room_day_png(shown, scale=1.0) for shown in room_days}
+    return dg.MaterializeResult(
+        metadata={
+            name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")
+            for name, png in pictures.items()
         }
     )

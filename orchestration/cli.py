@@ -226,6 +226,24 @@ def demo(
 
 
 @app.command(epilog=EPILOG)
+def chart(
+    site: SiteOption,
+    room: Annotated[str, typer.Option(help="room_id as in reference/rooms.csv.")],
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Local date at the site.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The PNG file to write; default: ROOM_DATE.png here.")
+    ] = None,
+) -> None:
+    """Draw a room's day: beam-on and every badge's dose rate, before and after clock correction, links in colour."""
+    from orchestration.day_chart import write_chart
+
+    file = output or Path(f"{room}_{day:%Y-%m-%d}.png")
+    with _told_plainly():
+        write_chart(site, room, day.date(), file)
+    out.print(f"[green]✓[/] {file}")
+
+
+@app.command(epilog=EPILOG)
 def ui(
     site: SiteOption,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,

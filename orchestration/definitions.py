@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.assets import RAW, dbt_models_from, gate_over, letters, publication
+from orchestration.assets import RAW, dbt_models_from, gate_over, letters, publication, room_day_charts
 from orchestration.automation import NIGHTLY, REBUILD, freshness_of, inbox_sensor, nightly_schedule, site_zone
 from orchestration.dbt_build import ensure_manifest
 from orchestration.resources import Report, SiteResource, silent
@@ -27,7 +27,7 @@ def build_definitions(site_root: Path | None, report: Report = silent) -> dg.Def
     models = dbt_models_from(ensure_manifest())
     assets = dg.map_asset_specs(
         lambda spec: spec.replace_attributes(freshness_policy=freshness_of(spec.key, zone)),
-        [*RAW, models, gate_over(models), publication, letters],
+        [*RAW, models, gate_over(models), publication, letters, room_day_charts],
     )
     return dg.Definitions(
         assets=list(assets),

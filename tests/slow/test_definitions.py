@@ -91,9 +91,10 @@ def test_the_line_hangs_together(without_site: dg.Definitions) -> None:
     assert above["gate"] == dbt_assets
     assert above["publication"] == {"gate"}
     assert above["letters"] == {"publication"}
+    assert above["room_day_charts"] == {"publication"}
     assert raw <= set().union(*(above[name] for name in dbt_assets))
-    assert set(specs) == dbt_assets | raw | {"gate", "publication", "letters"}
-    for name in raw | {"gate", "publication", "letters"}:
+    assert set(specs) == dbt_assets | raw | {"gate", "publication", "letters", "room_day_charts"}
+    for name in raw | {"gate", "publication", "letters", "room_day_charts"}:
         assert specs[name].description, name
         assert specs[name].owners, name
 
@@ -104,7 +105,7 @@ def test_one_writer_and_blocking_checks(without_site: dg.Definitions) -> None:
     assert set(suites) == set(SUITES)
     assert all(spec.blocking for spec in suites.values())
     executable = [asset for asset in assets if asset.is_executable]
-    assert len(executable) == 7
+    assert len(executable) == 8
     assert {asset.op.pool for asset in executable} == {"duckdb_write"}
 
 

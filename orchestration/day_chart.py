@@ -1,0 +1,398 @@
+"""One room and day to look at: beam-on, the C-arm badge and each operator's badge, before and after clock correction.
+
+Only asking the build database and drawing live here; which dose belongs where was decided in dbt. People appear by
+operator_id, patients not at all. Altair takes more than a second to import: importers import this when they draw.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+import altair as alt
+import duckdb
+import vl_convert
+
+from ingest.build_db import look_into_build
+from ingest.problems import UserError
+from ingest.pseudonymise import load_key
+from ingest.site import load_site
+
+# Colours that stay apart for colour-blind readers (Okabe-Ito); procedures that follow each other never share one.
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7a6a00")
+UNLINKED, UNLINKED_COLOUR, UNDECIDED_COLOUR = "unlinked", "#9aa0a6", "#4d5662"
+BEAM_LANE = "Beam on"
+WIDTH_PX, LANE_PX, BEAM_PX, SCALE = 1000, 44, 18, 1.5
+BIN_PX = 2  # the day's panel shows the highest rate of what falls on so many pixels
+LOWEST_USV_PER_H, HIGHEST_USV_PER_H = 1, 100_000  # of the axes: what badges show, and what stands in the beam
+ZOOM_S = 180  # the two panels below show so much, where most events with dose begin
+AXIS_S = 600  # a day begins and ends at full ten minutes
+
+# Times are UTC in the tables and local on the chart. A day's beams by either clock, with the number of their procedure.
+BEAMS = """
+select
+    procedure_clocks.procedure_id,
+    timezone(site.site_timezone, beam_on.started_at) as started_local,
+    timezone(site.site_timezone, beam_on.ended_at) as ended_local
+from intermediate.int_beam_on as beam_on
+inner join intermediate.int_procedure_clock as procedure_clocks
+    on beam_on.procedure_id = procedure_clocks.procedure_id and beam_on.clock_basis = procedure_clocks.clock_basis
+cross join staging.stg_site as site
+where procedure_clocks.room_id = $room and procedure_clocks.procedure_date = $day and beam_on.clock_basis = 'room'
+order by beam_on.started_at, beam_on.event_no
+"""
+# Samples linked to the room's procedures, and unlinked ones of badges that were there as far as anybody knows.
+SAMPLES = """
+with procedures as (
+    select procedure_id from intermediate.int_procedure where room_id = $room and procedure_date = $day
+)
+
+select
+    coalesce(dispositions.operator_id, 'C-arm') as wearer,
+    dispositions.dosimeter_serial,
+    procedures.procedure_id,
+    timezone(site.site_timezone, dispositions.started_at) as started_local,
+    timezone(site.site_timezone, dispositions.ended_at) as ended_local,
+    cast(dispositions.dose_usv as double)
+    / nullif((epoch_us(dispositions.ended_at) - epoch_us(dispositions.started_at)) / 3.6e9, 0) as rate_usv_per_h
+from intermediate.int_disposition as dispositions
+inner join intermediate.int_dose_evidence as evidence on dispositions.dose_key = evidence.dose_key
+cross join staging.stg_site as site
+left join procedures on dispositions.procedure_id = procedures.procedure_id
+where
+    dispositions.layout = 'rate_samples'
+    and dispositions.quantity = 'hp10'
+    and dispositions.dose_usv > 0
+    and dispositions.measured_date between $day - 1 and $day + 1
+    and (
+        procedures.procedure_id is not null
+        or (
+            dispositions.disposition = 'unlinked'
+            and exists (
+                from intermediate.int_sample_room as sample_rooms
+                where
+                    sample_rooms.room_id = $room
+                    and sample_rooms.measured_date = $day
+                    and sample_rooms.dosimeter_serial = dispositions.dosimeter_serial
+                    and sample_rooms.measured_date = dispositions.measured_date
+                    and sample_rooms.evident_room_id is not distinct from evidence.evident_room_id
+            )
+        )
+    )
+order by dispositions.c_arm_room_id is null, wearer, dispositions.dosimeter_serial, dispositions.started_at
+"""
+CLOCK = """
+select cast(offset_s as double), cast(uncertainty_s as double), offset_method, cast(n_events as bigint), correlation
+from intermediate.int_clock_offset where room_id = $room and offset_date = $day
+"""
+# Numbered: two of a kind may begin in one minute.
+NAMES = """
+select
+    procedure_id,
+    row_number() over in_time || ' · ' || strftime(timezone(site.site_timezone, started_at), '%H:%M') || ' '
+    || procedure_type
+from intermediate.int_procedure cross join staging.stg_site as site
+where room_id = $room and procedure_date = $day and started_at is not null
+window in_time as (order by started_at, procedure_id)
+order by started_at, procedure_id
+"""
+NEAREST = """
+select offset_date from intermediate.int_clock_offset where room_id = $room
+order by abs(offset_date - $day), offset_date limit 3
+"""
+ROOMS = "select distinct room_id from intermediate.int_clock_offset order by room_id"
+LATEST = """
+select room_id, offset_date from intermediate.int_clock_offset order by offset_date desc, room_id limit $n
+"""
+
+
+NOTHING_BUILT = "Nothing was built yet: run `doseledger run` first."
+
+
+class NothingToDraw(UserError):
+    """The room had no procedure that day, or no table was built yet."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Something that lasted: beam-on or a badge sample.
+
+    Attributes:
+        lane: what it is drawn in: `BEAM_LANE`, or wearer and badge.
+        procedure: label of the procedure, or `UNLINKED`.
+        start, end: local at the site, by the dosimeters' clock as recorded.
+        rate_usv_per_h: of a sample, µSv/h; 0 for a beam.
+    """
+
+    lane: str
+    procedure: str
+    start: datetime
+    end: datetime
+    rate_usv_per_h: float = 0.0
+
+    def moved(self, by: timedelta) -> Stretch:
+        """The same, later."""
+        return replace(self, start=self.start + by, end=self.end + by)
+
+
+@dataclass(frozen=True)
+class RoomDay:
+    """What was on and what was measured in a room on a day.
+
+    Attributes:
+        room_id, day: which.
+        clock: one sentence on the offset in force, its method and evidence.
+        offset: dosimeter clock minus modality clock; zero where nobody knows it.
+        procedures: label of each procedure, in order of time.
+        beams: moved onto the dosimeters' clock, in order of time.
+        samples: C-arm badge first, then by wearer, badge and time.
+    """
+
+    room_id: str
+    day: date
+    clock: str
+    offset: timedelta
+    procedures: tuple[str, ...]
+    beams: tuple[Stretch, ...]
+    samples: tuple[Stretch, ...]
+
+
+def write_chart(site_root: Path, room_id: str, day: date, file: Path) -> None:
+    """Draw one room and local date of a site into a PNG file.
+
+    Raises:
+        UserError: the site or its build database cannot be used, nothing is to draw, or the file cannot be written.
+    """
+    site = load_site(site_root)
+    if not site.build_db.exists():
+        raise NothingToDraw(NOTHING_BUILT)
+    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+        room_day = read_room_day(con, room_id, day)
+    try:
+        file.write_bytes(room_day_png(room_day))
+    except OSError as error:
+        raise UserError(f"{file} cannot be written ({error.strerror}); name another file with -o.") from None
+
+
+def latest_room_days(con: duckdb.DuckDBPyConnection, n: int) -> list[tuple[str, date]]:
+    """The last rooms and local dates with procedures, newest first."""
+    return [(room, day) for room, day in con.execute(LATEST, {"n": n}).fetchall()]
+
+
+def read_room_day(con: duckdb.DuckDBPyConnection, room_id: str, day: date) -> RoomDay:
+    """Ask the build database for one room and local date.
+
+    Raises:
+        NothingToDraw: the room had no procedure that day, or nothing was built yet.
+    """
+    asked = {"room": room_id, "day": day}
+    try:
+        clock = con.execute(CLOCK, asked).fetchone()
+    except duckdb.CatalogException:
+        raise NothingToDraw(NOTHING_BUILT) from None
+    if clock is None:
+        raise NothingToDraw(_what_there_is(con, room_id, day))
+    labels = dict(con.execute(NAMES, asked).fetchall())
+    return RoomDay(
+        room_id,
+        day,
+        _clock_sentence(*clock),
+        timedelta(seconds=clock[0] or 0),
+        tuple(labels.values()),
+        tuple(
+            Stretch(BEAM_LANE, labels[procedure], start, end)
+            for procedure, start, end in con.execute(BEAMS, asked).fetchall()
+        ),
+        tuple(
+            Stretch(f"{wearer} · {badge}", labels.get(procedure, UNLINKED), start, end, rate)
+            for wearer, badge, procedure, start, end, rate in con.execute(SAMPLES, asked).fetchall()
+        ),
+    )
+
+
+def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
+    """Draw a room's day: the whole day as linked, and a few minutes of it before and after the clocks were matched."""
+    everything = (*room_day.beams, *room_day.samples)
+    first = _floor(min(stretch.start for stretch in everything), AXIS_S)
+    last = _floor(max(stretch.end for stretch in everything), AXIS_S) + timedelta(seconds=AXIS_S)
+    bin_s = max(1, round((last - first).total_seconds() * BIN_PX / WIDTH_PX))
+    day = (*room_day.beams, *_highest(room_day.samples, bin_s))
+    zoom = _busiest(room_day)
+    near = [s for s in room_day.samples if s.start < zoom[1] and s.end > zoom[0]]
+    before = [*(beam.moved(-room_day.offset) for beam in room_day.beams), *near]
+    colours = _colours(room_day.procedures)
+    plain = dict.fromkeys(colours, UNDECIDED_COLOUR)
+    half = (WIDTH_PX - 130) // 2
+    picture = alt.vconcat(
+        _lanes("The day, links by procedure", day, (first, last), WIDTH_PX, colours, legend=True),
+        alt.hconcat(
+            _lanes("Before: clocks as they were", before, zoom, half, plain),
+            _lanes("After: beam moved onto the badges' clock", [*room_day.beams, *near], zoom, half, colours),
+            spacing=40,
+        ).resolve_scale(color="independent"),
+        spacing=30,
+        title=alt.Title(
+            f"{room_day.room_id}, {room_day.day:%A %d %B %Y}",
+            subtitle=[
+                room_day.clock,
+                "Dose rate Hp(10), µSv/h, logarithmic; local time of the site by the badges' clock",
+            ],
+            anchor="start",
+            offset=14,
+        ),
+    ).resolve_scale(color="independent")
+    styled = (
+        picture.configure(background="white", font="Liberation Sans", padding=14)
+        .configure_axis(labelFontSize=11, labelColor="#333", gridColor="#e3e6ea", titleColor="#333")
+        .configure_legend(labelFontSize=12, labelColor="#333", labelLimit=260)
+        .configure_title(fontSize=18, subtitleFontSize=13, subtitleColor="#444", subtitlePadding=6)
+        .configure_view(stroke="#d6dade")
+    )
+    return vl_convert.vegalite_to_png(styled.to_dict(), scale=scale)
+
+
+def _lanes(
+    title: str,
+    stretches: Sequence[Stretch],
+    window: tuple[datetime, datetime],
+    width: int,
+    colours: Mapping[str, str],
+    *,
+    legend: bool = False,
+) -> alt.VConcatChart:
+    """Lanes one below the other on one time axis: beam on top, then each badge, the C-arm's first."""
+    lanes = list(dict.fromkeys([BEAM_LANE, *(stretch.lane for stretch in stretches)]))
+    charts = [
+        _lane(
+            lane,
+            [s for s in stretches if s.lane == lane],
+            window,
+            width,
+            colours,
+            is_last=lane == lanes[-1],
+            legend=legend,
+        )
+        for lane in lanes
+    ]
+    heading = alt.Title(title, anchor="start", fontSize=13, fontWeight="bold", color="#333", offset=6)
+    return alt.vconcat(*charts, spacing=4, title=heading)
+
+
+def _lane(
+    lane: str,
+    stretches: Sequence[Stretch],
+    window: tuple[datetime, datetime],
+    width: int,
+    colours: Mapping[str, str],
+    *,
+    is_last: bool,
+    legend: bool,
+) -> alt.Chart:
+    first, last = window
+    is_beam = lane == BEAM_LANE
+    rows = [
+        {
+            "start": max(stretch.start, first).isoformat(),
+            "end": min(stretch.end, last).isoformat(),
+            "procedure": stretch.procedure,
+            "rate": HIGHEST_USV_PER_H if is_beam else max(stretch.rate_usv_per_h, LOWEST_USV_PER_H),
+        }
+        for stretch in stretches
+        if stretch.start < last and stretch.end > first
+    ]
+    # Dates are drawn as UTC: in the machine's zone they could fall elsewhere.
+    scale = alt.Scale(type="utc", domain=[first.isoformat(), last.isoformat()])
+    time_format = "%H:%M" if last - first > timedelta(hours=1) else "%H:%M:%S"
+    axis = alt.Axis(format=time_format, labels=is_last, ticks=is_last, title=None, tickCount=width // 100)
+    height = alt.Y(
+        "rate:Q",
+        title=lane,
+        stack=None,
+        scale=alt.Scale(type="log", domain=[LOWEST_USV_PER_H, HIGHEST_USV_PER_H], clamp=True),
+        axis=alt.Axis(
+            values=[] if is_beam else [10, 1000, HIGHEST_USV_PER_H],
+            format="~s",
+            titleAngle=0,
+            titleAlign="right",
+            titleX=-38,
+            titleY=BEAM_PX / 2 if is_beam else LANE_PX / 2,
+            titleBaseline="middle",
+            titleFontWeight="normal",
+            titleLimit=200,
+            minExtent=36,
+        ),
+    )
+    return (
+        alt.Chart(alt.InlineData(values=rows), width=width, height=BEAM_PX if is_beam else LANE_PX)
+        .mark_bar(clip=True, minBandSize=1)
+        .encode(
+            x=alt.X("start:T", scale=scale, axis=axis),
+            x2="end:T",
+            y=height,
+            y2=alt.datum(LOWEST_USV_PER_H),
+            color=alt.Color(
+                "procedure:N",
+                title=None,
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+                legend=alt.Legend(orient="top", columns=5, symbolType="square") if legend else None,
+            ),
+        )
+    )
+
+
+def _colours(procedures: Sequence[str]) -> dict[str, str]:
+    """A colour for each procedure, and grey for what is linked to none."""
+    return {name: PALETTE[n % len(PALETTE)] for n, name in enumerate(procedures)} | {UNLINKED: UNLINKED_COLOUR}
+
+
+def _highest(samples: Sequence[Stretch], bin_s: int) -> list[Stretch]:
+    """Of each badge, procedure and bin the sample with the highest rate, as wide as the bin."""
+    best: dict[tuple[str, str, datetime], Stretch] = {}
+    for sample in samples:
+        start = _floor(sample.start, bin_s)
+        key = (sample.lane, sample.procedure, start)
+        if key not in best or best[key].rate_usv_per_h < sample.rate_usv_per_h:
+            best[key] = replace(sample, start=start, end=start + timedelta(seconds=bin_s))
+    return list(best.values())
+
+
+def _busiest(room_day: RoomDay) -> tuple[datetime, datetime]:
+    """The stretch in which most beams with dose begin; without any, the one of the first beam or sample."""
+    with_dose = {_floor(sample.start, ZOOM_S) for sample in room_day.samples if sample.procedure != UNLINKED}
+    begun = Counter(bin_ for beam in room_day.beams if (bin_ := _floor(beam.start, ZOOM_S)) in with_dose)
+    anything = (*room_day.beams, *room_day.samples)
+    start = (
+        max(begun, key=lambda bin_: (begun[bin_], -bin_.timestamp())) if begun else _floor(anything[0].start, ZOOM_S)
+    )
+    return start, start + timedelta(seconds=ZOOM_S)
+
+
+def _floor(moment: datetime, step_s: int) -> datetime:
+    midnight = datetime.combine(moment.date(), time())
+    return midnight + (moment - midnight) // timedelta(seconds=step_s) * timedelta(seconds=step_s)
+
+
+def _clock_sentence(
+    offset_s: float | None, uncertainty_s: float | None, method: str, n_events: int, correlation: float | None
+) -> str:
+    if offset_s is None:
+        return f"Clock unknown: {n_events} irradiation events, not enough evidence; zero is assumed"
+    sure = f" ± {uncertainty_s:.1f} s" if uncertainty_s is not None else ""
+    shown = f", correlation {correlation:.2f}" if correlation is not None else ""
+    return (
+        f"Dosimeter clock minus modality clock: {offset_s:+.1f} s{sure} "
+        f"({method.replace('_', ' ')}, {n_events} irradiation events{shown})"
+    )
+
+
+def _what_there_is(con: duckdb.DuckDBPyConnection, room_id: str, day: date) -> str:
+    nearest = con.execute(NEAREST, {"room": room_id, "day": day}).fetchall()
+    if nearest:
+        days = ", ".join(str(found) for (found,) in nearest)
+        return f"Room {room_id} had no procedure with a time on {day}; the nearest days with one: {days}."
+    rooms = ", ".join(room for (room,) in con.execute(ROOMS).fetchall()) or "none"
+    return f"There is no procedure with a time in a room '{room_id}'; rooms that have some: {rooms}."
