@@ -33,6 +33,8 @@ final as (
             and samples.measured_date = sample_rooms.measured_date
             and samples.operator_id is not distinct from sample_rooms.operator_id
             and samples.evident_room_id is not distinct from sample_rooms.evident_room_id
+            and samples.clock_basis = sample_rooms.clock_basis
+            and epoch_us(samples.ended_at) - epoch_us(samples.started_at) = sample_rooms.length_us
     inner join sources on samples.source_id = sources.source_id
 )
 

@@ -19,8 +19,16 @@ vendor_links as (
     select * from {{ ref('int_vendor_link') }}
 ),
 
-procedure_clocks as (
+events as (
     select distinct
+        event_no,
+        irradiation_event_uid
+    from {{ ref('int_beam_on') }}
+),
+
+procedures as (
+    select distinct
+        procedure_no,
         procedure_id,
         is_clock_known
     from {{ ref('int_procedure_clock') }}
@@ -28,14 +36,16 @@ procedure_clocks as (
 
 decided as (
     select
-        dose_key,
-        disposition,
-        reason,
-        procedure_id,
-        irradiation_event_uid,
+        sample_links.dose_key,
+        sample_links.disposition,
+        sample_links.reason,
+        procedures.procedure_id,
+        events.irradiation_event_uid,
         cast(null as {{ dose_type() }}) as part_usv,
-        candidates
+        sample_links.candidates
     from sample_links
+    left join procedures on sample_links.procedure_no = procedures.procedure_no
+    left join events on sample_links.event_no = events.event_no
     union all by name
     select
         dose_key,
@@ -103,13 +113,13 @@ final as (
         decided.procedure_id,
         decided.irradiation_event_uid,
         decided.candidates,
-        coalesce(procedure_clocks.is_clock_known, false) as is_clock_known,
+        coalesce(procedures.is_clock_known, false) as is_clock_known,
         cast(
             case when doses.token is null then coalesce(decided.part_usv, doses.dose_usv) end as {{ dose_type() }}
         ) as dose_usv
     from decided
     inner join doses on decided.dose_key = doses.dose_key
-    left join procedure_clocks on decided.procedure_id = procedure_clocks.procedure_id
+    left join procedures on decided.procedure_id = procedures.procedure_id
 )
 
 select * from final

@@ -1,12 +1,28 @@
 -- Where each rate sample belongs: beam-on of exactly one allowed room, else the window of exactly one procedure, else a
 -- reason with the candidates (contract, linking rules 1 to 3). Never split, never the nearest room.
-with samples as (
-    select * from {{ ref('int_dose_evidence') }}
+-- Tens of millions of samples meet a room's timeline, cut once wherever something begins or ends to be touched: each finds
+-- its stretch in one look. Times are whole microseconds, ids numbers: both cost a tenth of instants and text here.
+{% set minute_us = 60000000 %}
+with samples as not materialized (
+    select
+        dose_key,
+        dosimeter_serial,
+        operator_id,
+        measured_date,
+        evident_room_id,
+        clock_basis,
+        epoch_us(started_at) as started_us,
+        epoch_us(ended_at) - epoch_us(started_at) as length_us
+    from {{ ref('int_dose_evidence') }}
     where layout = 'rate_samples' and barred_reason is null
 ),
 
 sample_rooms as (
-    select * from {{ ref('int_sample_room') }}
+    select
+        *,
+        max(n_rooms) over (partition by dosimeter_serial) > 1 as is_badge_in_doubt,
+        dense_rank() over (order by room_id, clock_basis, length_us) as timeline_no
+    from {{ ref('int_sample_room') }}
 ),
 
 beam_on as (
@@ -17,16 +33,160 @@ procedure_clocks as (
     select * from {{ ref('int_procedure_clock') }}
 ),
 
--- Both sides carry their UTC days, so that the join compares times within a room and a day only.
-placed as (
+procedures as (
+    select distinct
+        procedure_no,
+        procedure_id
+    from procedure_clocks
+),
+
+timelines as (
+    select distinct
+        timeline_no,
+        room_id,
+        clock_basis,
+        length_us
+    from sample_rooms
+),
+
+-- A sample touches what lasts from a to b if it begins before b and after a less its own length.
+touchable as (
+    select
+        timelines.timeline_no,
+        epoch_us(beam_on.started_at) - cast(({{ var('event_tolerance_s') }} + beam_on.uncertainty_s) * 1000000 as bigint)
+        - timelines.length_us + 1 as from_us,
+        epoch_us(beam_on.ended_at)
+        + cast(({{ var('event_tolerance_s') }} + beam_on.uncertainty_s) * 1000000 as bigint) as to_us,
+        1 as n_events,
+        beam_on.event_no,
+        beam_on.procedure_no as event_procedure_no,
+        struct_pack(
+            started_us := epoch_us(beam_on.started_at),
+            ended_us := epoch_us(beam_on.ended_at),
+            is_plane_b := coalesce(beam_on.plane = 'B', false),
+            event_no := beam_on.event_no,
+            procedure_no := beam_on.procedure_no
+        ) as event,
+        0 as n_windows,
+        0 as window_procedure_no,
+        cast(null as varchar) as window_procedure_id,
+        0 as n_unknown
+    from beam_on
+    inner join timelines on beam_on.room_id = timelines.room_id and beam_on.clock_basis = timelines.clock_basis
+    union all
+    select
+        timelines.timeline_no,
+        epoch_us(procedure_clocks.started_at) - {{ var('window_margin_s') }} * 1000000 - timelines.length_us + 1 as from_us,
+        epoch_us(procedure_clocks.ended_at) + {{ var('window_margin_s') }} * 1000000 as to_us,
+        0 as n_events,
+        0 as event_no,
+        0 as event_procedure_no,
+        null as event,
+        1 as n_windows,
+        procedure_clocks.procedure_no as window_procedure_no,
+        procedure_clocks.procedure_id as window_procedure_id,
+        -- Without a clock for so long a window may well be another procedure's (contract, linking rule 6).
+        cast(procedure_clocks.unknown_days >= {{ var('clock_unknown_days') }} as integer) as n_unknown
+    from procedure_clocks
+    inner join timelines
+        on procedure_clocks.room_id = timelines.room_id and procedure_clocks.clock_basis = timelines.clock_basis
+),
+
+edges as (
+    select
+        timeline_no,
+        unnest([from_us, to_us]) as at_us,
+        unnest([1, -1]) as sign,
+        n_events,
+        event_no,
+        event_procedure_no,
+        n_windows,
+        window_procedure_no,
+        n_unknown
+    from touchable
+),
+
+-- Running sums, also of the numbers: where one event is on, the sum of the numbers of those that are on is its number.
+timeline as (
+    select
+        timeline_no,
+        at_us as from_us,
+        lead(at_us) over room_time as to_us,
+        cast(sum(sign * n_events) over room_time as integer) as n_events,
+        cast(sum(cast(sign * event_no as bigint)) over room_time as bigint) as event_no,
+        cast(sum(cast(sign * event_procedure_no as bigint)) over room_time as bigint) as event_procedure_no,
+        cast(sum(sign * n_windows) over room_time as integer) as n_windows,
+        cast(sum(cast(sign * window_procedure_no as bigint)) over room_time as bigint) as window_procedure_no,
+        sum(sign * n_unknown) over room_time > 0 as is_clock_unknown
+    from edges
+    window room_time as (partition by timeline_no order by at_us)
+),
+
+-- Where several are on, they are listed.
+crowds as (
+    select
+        timeline.timeline_no,
+        timeline.from_us,
+        row_number() over (order by timeline.timeline_no, timeline.from_us) as crowd_no,
+        list(touchable.event) filter (where touchable.event is not null) as events,
+        string_agg(touchable.window_procedure_id, ' ' order by touchable.window_procedure_id) as window_procedures
+    from timeline
+    inner join (
+        select
+            *,
+            unnest(range(from_us // {{ minute_us }}, (to_us - 1) // {{ minute_us }} + 1)) as utc_minute
+        from touchable
+    ) as touchable
+        on
+            timeline.timeline_no = touchable.timeline_no
+            and timeline.from_us // {{ minute_us }} = touchable.utc_minute
+            and timeline.from_us >= touchable.from_us
+            and timeline.from_us < touchable.to_us
+    where
+        (timeline.n_events > 1 or timeline.n_windows > 1) and timeline.to_us > timeline.from_us
+    group by timeline.timeline_no, timeline.from_us
+),
+
+stretches as (
+    select
+        timeline.*,
+        crowds.crowd_no,
+        -- An equi-join on the minute first: the range is compared within it only.
+        unnest(
+            range(timeline.from_us // {{ minute_us }}, (timeline.to_us - 1) // {{ minute_us }} + 1)
+        ) as utc_minute
+    from timeline
+    left join crowds on timeline.timeline_no = crowds.timeline_no and timeline.from_us = crowds.from_us
+    where timeline.to_us > timeline.from_us and (timeline.n_events > 0 or timeline.n_windows > 0)
+),
+
+beams as (
+    select * from stretches
+    where n_events > 0
+),
+
+windows as (
+    select * from stretches
+    where n_events = 0
+),
+
+-- What a sample touches in each room that evidence allows; where it touches nothing, a row without a stretch.
+touched as not materialized (
     select
         samples.dose_key,
         samples.dosimeter_serial,
-        samples.started_at,
-        samples.ended_at,
-        samples.clock_basis,
-        sample_rooms.room_id,
-        date_trunc('day', samples.started_at) as utc_day
+        samples.started_us,
+        samples.length_us,
+        sample_rooms.n_rooms,
+        sample_rooms.is_badge_in_doubt,
+        coalesce(beams.n_events, 0) as n_events,
+        beams.event_no,
+        beams.event_procedure_no,
+        crowds.events,
+        coalesce(windows.n_windows, 0) as n_windows,
+        case when windows.n_windows = 1 then windows.window_procedure_no end as window_procedure_no,
+        crowds.window_procedures,
+        coalesce(windows.is_clock_unknown, false) as is_clock_unknown
     from samples
     inner join sample_rooms
         on
@@ -34,81 +194,78 @@ placed as (
             and samples.measured_date = sample_rooms.measured_date
             and samples.operator_id is not distinct from sample_rooms.operator_id
             and samples.evident_room_id is not distinct from sample_rooms.evident_room_id
-),
-
-beam_days as (
-    select
-        *,
-        to_microseconds(cast(({{ var('event_tolerance_s') }} + uncertainty_s) * 1000000 as bigint)) as tolerance,
-        started_at - tolerance as from_at,
-        ended_at + tolerance as to_at,
-        unnest(
-            generate_series(
-                date_trunc('day', started_at - interval 1 hour), ended_at + interval 1 hour, interval 1 day
-            )
-        ) as utc_day
-    from beam_on
-),
-
-window_days as (
-    select
-        *,
-        started_at - to_seconds({{ var('window_margin_s') }}) as from_at,
-        ended_at + to_seconds({{ var('window_margin_s') }}) as to_at,
-        unnest(
-            generate_series(
-                date_trunc('day', started_at - interval 1 hour), ended_at + interval 1 hour, interval 1 day
-            )
-        ) as utc_day
-    from procedure_clocks
-),
-
--- The event of each room that a sample shares most time with.
-room_events as (
-    select
-        placed.dose_key,
-        placed.dosimeter_serial,
-        beam_days.room_id,
-        arg_max(
-            struct_pack(event_uid := beam_days.irradiation_event_uid, procedure_id := beam_days.procedure_id),
-            -- Longest overlap; of equal ones the event that began first, then plane A: when both planes are on, a badge
-            -- cannot tell them apart, and the answer must be the same every time.
-            row(
-                least(epoch_us(placed.ended_at), epoch_us(beam_days.ended_at))
-                - greatest(epoch_us(placed.started_at), epoch_us(beam_days.started_at)),
-                -epoch_us(beam_days.started_at),
-                beam_days.plane != 'B',
-                beam_days.irradiation_event_uid
-            )
-        ) as best
-    from placed
-    inner join beam_days
+            and samples.clock_basis = sample_rooms.clock_basis
+            and samples.length_us = sample_rooms.length_us
+    left join beams
         on
-            placed.room_id = beam_days.room_id
-            and placed.clock_basis = beam_days.clock_basis
-            and placed.utc_day = beam_days.utc_day
-            and placed.started_at < beam_days.to_at
-            and placed.ended_at > beam_days.from_at
-    group by all
+            sample_rooms.timeline_no = beams.timeline_no
+            and samples.started_us // {{ minute_us }} = beams.utc_minute
+            and samples.started_us >= beams.from_us
+            and samples.started_us < beams.to_us
+    -- Where no beam is on; a join key that is NULL costs nothing.
+    left join windows
+        on
+            case when beams.timeline_no is null then sample_rooms.timeline_no end = windows.timeline_no
+            and samples.started_us // {{ minute_us }} = windows.utc_minute
+            and samples.started_us >= windows.from_us
+            and samples.started_us < windows.to_us
+    left join crowds on coalesce(beams.crowd_no, windows.crowd_no) = crowds.crowd_no
 ),
 
-event_rooms as (
+-- Of several events of a room the longest overlap; of equal ones the event that began first, then plane A: when both planes
+-- are on, a badge cannot tell them apart, and the answer must be the same every time.
+chosen as not materialized (
+    select
+        * exclude (event_no, event_procedure_no, events),
+        case
+            when n_events = 1 then {'event_no': event_no, 'procedure_no': event_procedure_no}
+            when n_events > 1
+                then list_max(
+                    list_transform(
+                        events,
+                        lambda e: {
+                            'overlap_us': least(started_us + length_us, e.ended_us) - greatest(started_us, e.started_us),
+                            'earliness': -e.started_us,
+                            'is_not_plane_b': not e.is_plane_b,
+                            'event': {'event_no': e.event_no, 'procedure_no': e.procedure_no}
+                        }
+                    )
+                ).event
+        end as event
+    from touched
+),
+
+in_one_room as not materialized (
     select
         dose_key,
         dosimeter_serial,
-        count(*) as n_rooms,
-        list(struct_insert(best, room_id := room_id) order by room_id) as choices
-    from room_events
-    group by all
-),
-
-certain as (
-    select
-        dose_key,
-        dosimeter_serial,
-        choices[1].procedure_id as procedure_id
-    from event_rooms
+        is_badge_in_doubt,
+        cast(n_events > 0 as bigint) as n_rooms_on,
+        event,
+        n_windows,
+        window_procedure_no,
+        window_procedures,
+        is_clock_unknown
+    from chosen
     where n_rooms = 1
+),
+
+in_several_rooms as (
+    select
+        chosen.dose_key,
+        any_value(chosen.dosimeter_serial) as dosimeter_serial,
+        count(chosen.event) as n_rooms_on,
+        any_value(chosen.event) as event,
+        list(chosen.event) filter (where chosen.event is not null) as events,
+        cast(sum(chosen.n_windows) as bigint) as n_windows,
+        any_value(chosen.window_procedure_no) as window_procedure_no,
+        string_agg(coalesce(chosen.window_procedures, procedures.procedure_id), ' ' order by procedures.procedure_id)
+            as window_procedures,
+        bool_or(chosen.is_clock_unknown) as is_clock_unknown
+    from chosen
+    left join procedures on chosen.window_procedure_no = procedures.procedure_no
+    where chosen.n_rooms > 1
+    group by chosen.dose_key
 ),
 
 -- Rule 2: two rooms at once; the badge's other samples of those procedures decide, if clearly.
@@ -116,97 +273,96 @@ disputed as (
     select
         dose_key,
         dosimeter_serial,
-        unnest(choices) as choice
-    from event_rooms
-    where n_rooms > 1
+        unnest(events) as event
+    from in_several_rooms
+    where n_rooms_on > 1
 ),
 
 badge_samples as (
     select
         dosimeter_serial,
-        procedure_id,
+        event.procedure_no as procedure_no,
         count(*) as n_samples
-    from certain
+    from (
+        -- A badge that was never disputed is not even looked at.
+        select dosimeter_serial, event, n_rooms_on from in_one_room where is_badge_in_doubt
+        union all
+        select dosimeter_serial, event, n_rooms_on from in_several_rooms
+    ) as certain
+    where n_rooms_on = 1 and dosimeter_serial in (select dosimeter_serial from disputed)
     group by all
 ),
 
 disputed_shares as (
     select
         disputed.dose_key,
-        disputed.choice,
+        disputed.event,
+        procedures.procedure_id,
         coalesce(badge_samples.n_samples, 0)
         / nullif(sum(coalesce(badge_samples.n_samples, 0)) over (partition by disputed.dose_key), 0) as room_share
     from disputed
+    inner join procedures on disputed.event.procedure_no = procedures.procedure_no
     left join badge_samples
         on
             disputed.dosimeter_serial = badge_samples.dosimeter_serial
-            and disputed.choice.procedure_id = badge_samples.procedure_id
+            and disputed.event.procedure_no = badge_samples.procedure_no
 ),
 
 settled as (
     select
         dose_key,
-        choice
+        string_agg(procedure_id, ' ' order by procedure_id) as candidates,
+        -- Two shares can both reach the bound only if it is set to a half or less: then nothing is settled.
+        case
+            when count(*) filter (where room_share >= {{ var('room_majority_share') }}) = 1
+                then any_value(event) filter (where room_share >= {{ var('room_majority_share') }})
+        end as event
     from disputed_shares
-    where room_share >= {{ var('room_majority_share') }}
-    -- Two shares can both reach the bound only if it is set to a half or less: then nothing is settled.
-    qualify count(*) over (partition by dose_key) = 1
+    group by dose_key
 ),
 
-windows as (
+together as (
+    select * exclude (dosimeter_serial, is_badge_in_doubt) from in_one_room
+    union all by name
+    select * exclude (dosimeter_serial, events) from in_several_rooms
+),
+
+judged as (
     select
-        placed.dose_key,
-        count(distinct window_days.procedure_id) as n_procedures,
-        min(window_days.procedure_id) as procedure_id,
-        min(window_days.room_id) as room_id,
-        string_agg(distinct window_days.procedure_id, ' ' order by window_days.procedure_id) as candidates,
-        -- Without a clock for so long a window may well be another procedure's (contract, linking rule 6).
-        bool_or(window_days.unknown_days >= {{ var('clock_unknown_days') }}) as is_clock_unknown
-    from placed
-    inner join window_days
-        on
-            placed.room_id = window_days.room_id
-            and placed.clock_basis = window_days.clock_basis
-            and placed.utc_day = window_days.utc_day
-            and placed.started_at < window_days.to_at
-            and placed.ended_at > window_days.from_at
-    anti join event_rooms on placed.dose_key = event_rooms.dose_key
-    group by all
+        together.dose_key,
+        case when together.n_rooms_on > 1 then settled.event else together.event end as event,
+        together.n_rooms_on = 0 and together.n_windows = 1 and not together.is_clock_unknown as is_window,
+        together.window_procedure_no,
+        case
+            when together.n_rooms_on > 1 then 'ambiguous_room'
+            when together.n_windows = 0 then 'no_procedure'
+            when together.n_windows > 1 then 'ambiguous_procedure'
+            else 'clock_unknown'
+        end as reason,
+        settled.candidates as rooms_candidates,
+        coalesce(together.window_procedures, procedures.procedure_id) as window_candidates
+    from together
+    left join settled on together.dose_key = settled.dose_key
+    left join procedures
+        on procedures.procedure_no = case when together.is_clock_unknown then together.window_procedure_no end
 ),
 
 final as (
     select
-        samples.dose_key,
-        case
-            when event_rooms.n_rooms = 1 or settled.dose_key is not null then 'event'
-            when event_rooms.n_rooms is null and windows.n_procedures = 1 and not windows.is_clock_unknown then 'window'
-            else 'unlinked'
-        end as disposition,
-        case
-            when event_rooms.n_rooms = 1 or settled.dose_key is not null then null
-            when event_rooms.n_rooms > 1 then 'ambiguous_room'
-            when windows.n_procedures = 1 then case when windows.is_clock_unknown then 'clock_unknown' end
-            when windows.n_procedures > 1 then 'ambiguous_procedure'
-            else 'no_procedure'
-        end as reason,
-        case
-            when event_rooms.n_rooms = 1 then event_rooms.choices[1].procedure_id
-            when settled.dose_key is not null then settled.choice.procedure_id
-            when windows.n_procedures = 1 and not windows.is_clock_unknown then windows.procedure_id
-        end as procedure_id,
-        case
-            when event_rooms.n_rooms = 1 then event_rooms.choices[1].event_uid
-            else settled.choice.event_uid
-        end as irradiation_event_uid,
-        case
-            when event_rooms.n_rooms > 1
-                then list_aggregate(list_transform(event_rooms.choices, lambda o: o.procedure_id), 'string_agg', ' ')
-            when windows.n_procedures > 1 or windows.is_clock_unknown then windows.candidates
-        end as candidates
-    from samples
-    left join event_rooms on samples.dose_key = event_rooms.dose_key
-    left join settled on samples.dose_key = settled.dose_key
-    left join windows on samples.dose_key = windows.dose_key
+        dose_key,
+        cast(
+            case when event is not null then 'event' when is_window then 'window' else 'unlinked' end
+            as enum('event', 'window', 'unlinked')
+        ) as disposition,
+        cast(
+            case when event is null and not is_window then reason end
+            as enum('no_procedure', 'ambiguous_room', 'ambiguous_procedure', 'clock_unknown')
+        ) as reason,
+        cast(coalesce(event.procedure_no, case when is_window then window_procedure_no end) as integer) as procedure_no,
+        cast(event.event_no as integer) as event_no,
+        -- Which rooms were in question is told also where the badge's other samples decided.
+        coalesce(rooms_candidates, case when event is null and not is_window then window_candidates end) as candidates
+    from judged
 )
 
 select * from final

@@ -23,7 +23,9 @@ groups as (
         dosimeter_serial,
         operator_id,
         measured_date,
-        evident_room_id
+        evident_room_id,
+        clock_basis,
+        epoch_us(ended_at) - epoch_us(started_at) as length_us
     from doses
 ),
 
@@ -37,29 +39,26 @@ logbook_rooms as (
     where procedures.room_id != 'unknown'
 ),
 
+allowed as (
+    select
+        groups.*,
+        coalesce(groups.evident_room_id, logbook_rooms.room_id, rooms.room_id) as room_id
+    from groups
+    left join logbook_rooms
+        on
+            groups.evident_room_id is null
+            and groups.operator_id = logbook_rooms.operator_id
+            and groups.measured_date = logbook_rooms.procedure_date
+    left join rooms on groups.evident_room_id is null and logbook_rooms.room_id is null
+),
+
 final as (
     select
-        groups.*,
-        groups.evident_room_id as room_id
-    from groups
-    where groups.evident_room_id is not null
-    union all
-    select
-        groups.*,
-        logbook_rooms.room_id
-    from groups
-    inner join logbook_rooms
-        on groups.operator_id = logbook_rooms.operator_id and groups.measured_date = logbook_rooms.procedure_date
-    where groups.evident_room_id is null
-    union all
-    select
-        groups.*,
-        rooms.room_id
-    from groups
-    cross join rooms
-    left join logbook_rooms
-        on groups.operator_id = logbook_rooms.operator_id and groups.measured_date = logbook_rooms.procedure_date
-    where groups.evident_room_id is null and logbook_rooms.operator_id is null
+        *,
+        count(*) over (
+            partition by dosimeter_serial, operator_id, measured_date, evident_room_id, clock_basis, length_us
+        ) as n_rooms
+    from allowed
 )
 
 select * from final

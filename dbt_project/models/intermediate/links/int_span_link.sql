@@ -42,6 +42,13 @@ events as (
     select * from {{ ref('int_event_kap') }}
 ),
 
+procedures as (
+    select distinct
+        procedure_no,
+        procedure_id
+    from procedure_clocks
+),
+
 spans as (
     select
         doses.dose_key,
@@ -66,7 +73,7 @@ open_spans as (
 
 linked_samples as (
     select
-        sample_links.procedure_id,
+        procedures.procedure_id,
         evidence.operator_id,
         evidence.c_arm_room_id,
         evidence.quantity,
@@ -75,6 +82,7 @@ linked_samples as (
         evidence.dose_usv
     from sample_links
     inner join evidence on sample_links.dose_key = evidence.dose_key
+    inner join procedures on sample_links.procedure_no = procedures.procedure_no
 ),
 
 persons_procedures as (
