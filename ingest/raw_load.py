@@ -7,6 +7,8 @@ Only reading in order and writing whole live here. What is new is found in ``ing
 from __future__ import annotations
 
 import hashlib
+import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +44,12 @@ from ingest.reference import PRIVATE_COLUMNS, TABLES
 from ingest.reference_reader import badge_overlaps
 from ingest.site import Site
 
+LOOK_AGAIN_S = 1.0  # what is young and cannot be read is looked at a second time, this long after the first
+YOUNG_S = 10.0
+UNFINISHED_S = 600.0  # a name that copying programs give to a part of a file is believed for this long
+UNFINISHED_NAME = re.compile(
+    r"\.(part|partial|filepart|crdownload|download|tmp|temp|!sync)$|^\..+\.\w{6}$", re.IGNORECASE
+)
 MAX_DOSE_REPORT_BYTES = 512 * 1024 * 1024  # real ones are below 2 MB; they are read whole into memory
 Connection = duckdb.DuckDBPyConnection
 Progress = Callable[[int, int, str], None]
@@ -276,6 +284,7 @@ class _Loader:
     descriptions: Mapping[str | None, str]
     store: _Store
     summary: Summary
+    looked_at: float = field(default_factory=time.monotonic)
 
     def load(self, file: FoundFile, path_key: str) -> str:
         """Load one file, or leave it for the next run if it changes meanwhile; returns its path as shown."""
@@ -285,14 +294,14 @@ class _Loader:
                 with _transaction(self.con):
                     self._write_stat(now, path_key, sha256)
                 return _shown(file.name, None)
-            outcome = self._loaded(now, path_key, sha256)
+            outcome = self._loaded(file, now, path_key, sha256)
         except StillWrittenError:
             self.summary.waiting.append(_shown(file.name, None))
             return self.summary.waiting[-1]
         self.summary.count(outcome)
         return _shown(file.name, outcome.patient)
 
-    def _loaded(self, file: FoundFile, path_key: str, sha256: str) -> _Outcome:
+    def _loaded(self, found: FoundFile, file: FoundFile, path_key: str, sha256: str) -> _Outcome:
         load_seq = self.ledger.rows.get((path_key, sha256)) or self._next_load_seq()
         original = self.ledger.originals.get((sha256, file.source_id))
         try:
@@ -301,6 +310,7 @@ class _Loader:
                 _check_unchanged(file)
                 self._write(file, path_key, sha256, load_seq, outcome)
         except Refused as refused:
+            self._wait_if_written(found)
             outcome = _Outcome(refused.status, refused.reason, patient=refused.patient)
             if original is not None:
                 outcome = _duplicate(original, refused.patient)
@@ -313,6 +323,23 @@ class _Loader:
         if file.obstacle is not None:
             raise Refused("quarantined", file.obstacle)
         return self.store(file, load_seq, original)
+
+    def _wait_if_written(self, found: FoundFile) -> None:
+        """Raises StillWrittenError if a file that cannot be read shows that it is not whole yet.
+
+        A whole file is read whatever its name and age; so only what is refused is asked this.
+
+        Args:
+            found: the file as it was when the folder was listed.
+        """
+        age_s = time.time() - found.mtime_ns / 1e9
+        if found.obstacle is not None or age_s > UNFINISHED_S:
+            return
+        if UNFINISHED_NAME.search(found.place.name):
+            raise StillWrittenError
+        if age_s < YOUNG_S:
+            time.sleep(max(0.0, self.looked_at + LOOK_AGAIN_S - time.monotonic()))
+        _check_unchanged(found)
 
     def _next_load_seq(self) -> int:
         row = self.con.execute("select coalesce(max(load_seq), 0) + 1 from raw.file").fetchone()

@@ -27,7 +27,7 @@ from orchestration.build_record import last_build, made_from, record_input
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
 from orchestration.publish import NothingNew, current_publication, publish
-from orchestration.resources import Report, SiteResource, told_plainly
+from orchestration.resources import Pull, Report, SiteResource, told_plainly
 
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
@@ -57,9 +57,52 @@ def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=["raw", "dose_reports"], group_name="raw", kinds={"dicom", "duckdb"}, owners=DATA_ENGINEERING, pool=POOL)
+@dg.asset(
+    key=["raw", "received_objects"],
+    group_name="raw",
+    kinds={"dicom"},
+    owners=DATA_ENGINEERING,
+    pool=POOL,
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_server_gave_all",
+            asset=["raw", "received_objects"],
+            description="No server of site.yaml failed to answer or kept an object back.",
+        )
+    ],
+)
+def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterator[dg.MaterializeResult[None]]:
+    """Dose reports of the servers that site.yaml names, kept below received/; one that fails stops nothing else."""
+    with told_plainly():
+        pulled = pull(site.load())
+    failures = [failure for server in pulled for failure in server.failures]
+    yield dg.MaterializeResult(
+        metadata={
+            "servers": "\n".join(server.source for server in pulled) or "none",
+            "found": sum(server.found for server in pulled),
+            "stored": sum(server.stored for server in pulled),
+            "already_there": sum(server.known for server in pulled),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="every_server_gave_all",
+                passed=not failures,
+                metadata={"failures": "\n".join(failures) or "none"},
+            )
+        ],
+    )
+
+
+@dg.asset(
+    key=["raw", "dose_reports"],
+    deps=[received_objects],
+    group_name="raw",
+    kinds={"dicom", "duckdb"},
+    owners=DATA_ENGINEERING,
+    pool=POOL,
+)
 def dose_reports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.MaterializeResult[None]:
-    """DICOM dose reports of the inbox as raw.dose_report, raw.dose_total and raw.irradiation_event: only new files."""
+    """Dose reports, of the inbox and received, as raw.dose_report, dose_total and irradiation_event: only new files."""
     with told_plainly():
         folder = site.load()
         with site.build(folder) as con:
@@ -87,7 +130,7 @@ def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> d
     return dg.MaterializeResult(metadata=_loaded(summary))
 
 
-RAW = [reference_files, dose_reports, dosimeter_exports]
+RAW = [reference_files, received_objects, dose_reports, dosimeter_exports]
 
 
 def _loaded(summary: Summary) -> dict[str, Any]:

@@ -141,7 +141,10 @@ def _check_export(site: Path, file: Path) -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog=f"Exit code 0 only if something was published, or if nothing was new. {EPILOG}")
+@app.command(
+    epilog="Exit code 0 only if something was published, or if nothing was new, and every server of dose reports "
+    f"that site.yaml names gave all that it has. {EPILOG}"
+)
 def run(
     site: SiteOption,
     as_of: Annotated[
@@ -226,6 +229,15 @@ def demo(
 
 
 @app.command(epilog=EPILOG)
+def receive(site: SiteOption) -> None:
+    """Receive dose reports by C-STORE as site.yaml says (dose_reports.receive), until SIGTERM or Ctrl-C."""
+    from ingest.sources.receiver import serve
+
+    with _told_plainly():
+        serve(load_site(site), lambda line: out.print(escape(line)))
+
+
+@app.command(epilog=EPILOG)
 def chart(
     site: SiteOption,
     room: Annotated[str, typer.Option(help="room_id as in reference/rooms.csv.")],
@@ -277,6 +289,16 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _say(site: Path, result: NightlyResult) -> None:
+    _say_outcome(site, result)
+    for sentence in result.not_pulled:
+        err.print(f"[red]✗[/] {escape(sentence)}")
+    if result.not_pulled:  # what is there was used all the same, but somebody must hear of what is missing
+        err.print("Not every dose report could be pulled; the next run asks for the rest again.")
+    if result.outcome == "failed" or result.not_pulled:
+        raise typer.Exit(1)
+
+
+def _say_outcome(site: Path, result: NightlyResult) -> None:
     from orchestration.digest import read_publication
     from orchestration.summary import figures, next_steps, places
 
@@ -286,7 +308,7 @@ def _say(site: Path, result: NightlyResult) -> None:
         for reason in result.reasons:
             err.print(f"[red]✗[/] {escape(reason)}")
         err.print("Nothing was published; the last publication stays as it was. 'doseledger status' says more.")
-        raise typer.Exit(1)
+        return
     if result.folder is None:
         out.print("[green]✓[/] Nothing new.")
         return

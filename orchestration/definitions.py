@@ -13,15 +13,16 @@ import dagster as dg
 from orchestration.assets import RAW, dbt_models_from, gate_over, letters, publication, room_day_charts
 from orchestration.automation import NIGHTLY, REBUILD, freshness_of, inbox_sensor, nightly_schedule, site_zone
 from orchestration.dbt_build import ensure_manifest
-from orchestration.resources import Report, SiteResource, silent
+from orchestration.resources import Pull, Report, SiteResource, pull_now, silent
 
 
-def build_definitions(site_root: Path | None, report: Report = silent) -> dg.Definitions:
+def build_definitions(site_root: Path | None, report: Report = silent, pull: Pull = pull_now) -> dg.Definitions:
     """The nightly line for one site.
 
     Args:
         site_root: the site folder; None = a line that can be looked at, on UTC, without a sensor.
         report: is told of progress: step, done, to do.
+        pull: fetches from the servers of the site; a caller that has done so already hands over what came of it.
     """
     zone = site_zone(site_root)
     models = dbt_models_from(ensure_manifest())
@@ -37,6 +38,7 @@ def build_definitions(site_root: Path | None, report: Report = silent) -> dg.Def
         resources={
             "site": SiteResource(root=str(site_root) if site_root else dg.EnvVar("DOSELEDGER_SITE")),
             "report": report,
+            "pull": pull,
         },
         executor=dg.in_process_executor,  # one process: one import of dbt, one writer of the build database
     )

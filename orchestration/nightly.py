@@ -6,7 +6,7 @@ Says what happened in plain sentences; how to print them and which exit code the
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from ingest.ledger import input_fingerprint, whats_new
 from ingest.problems import UserError
 from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
+from ingest.sources.pull import Pulled, pull_all
 from orchestration.build_record import last_build, made_from
 from orchestration.delivery import Delivery, deliver
 from orchestration.instance import dagster_home
@@ -42,6 +43,7 @@ class NightlyResult:
         reasons: why it failed, one sentence each; empty otherwise.
         letters: where letters went or lie.
         notes: what a person should know although it went well.
+        not_pulled: what servers of dose reports failed to give, one sentence each; the rest was done all the same.
     """
 
     outcome: Literal["published", "nothing_new", "failed"]
@@ -50,6 +52,7 @@ class NightlyResult:
     reasons: list[str] = field(default_factory=list)
     letters: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    not_pulled: list[str] = field(default_factory=list)
 
 
 def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyResult:
@@ -68,12 +71,17 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyR
     key = load_key(site.config.site_id, os.environ)
     today = datetime.now(ZoneInfo(site.config.timezone)).date()
     with run_lock(site):
-        notes = [*([key.origin] if key.origin else []), *_not_read_yet(site)]
+        # Before anything else: only then is it known whether there is anything new.
+        pulled = pull_all(site, as_of or today, today)
+        notes = [*([key.origin] if key.origin else []), *map(str, pulled)]
         if (folder := _already_published(site, key, as_of or today)) is not None:
             # Letters that a dead mail server kept back go out all the same.
             delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
-            return NightlyResult("nothing_new", folder, letters=_letters(delivery), notes=[*notes, *delivery.notes])
-        return _execute("nightly", site, as_of or today, report, notes)
+            notes += delivery.notes
+            result = NightlyResult("nothing_new", folder, letters=_letters(delivery), notes=notes)
+        else:
+            result = _execute("nightly", site, as_of or today, report, notes, pulled)
+    return replace(result, not_pulled=[failure for server in pulled for failure in server.failures])
 
 
 def rebuild(site_root: Path, report: Report) -> NightlyResult:
@@ -96,17 +104,7 @@ def rebuild(site_root: Path, report: Report) -> NightlyResult:
         with open_build(site, key) as con:
             for schema in MADE_BY_DBT:
                 con.execute(f"drop schema if exists {schema} cascade")
-        return _execute("rebuild", site, as_of, report, [])
-
-
-def _not_read_yet(site: Site) -> list[str]:
-    """Sources that site.yaml names and this version does not pull from: said at every run, never passed over."""
-    reports = site.config.dose_reports
-    return [
-        f"site.yaml, dose_reports.{name}: this version reads dose reports from the folder only; nothing was pulled."
-        for name in ("dicomweb", "dimse", "receive")
-        if getattr(reports, name) is not None
-    ]
+        return _execute("rebuild", site, as_of, report, [], [])
 
 
 def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
@@ -120,13 +118,18 @@ def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
 
 
 def _execute(
-    name: Literal["nightly", "rebuild"], site: Site, as_of: date, report: Report, notes: list[str]
+    name: Literal["nightly", "rebuild"],
+    site: Site,
+    as_of: date,
+    report: Report,
+    notes: list[str],
+    pulled: list[Pulled],
 ) -> NightlyResult:
     import dagster as dg
 
     from orchestration.definitions import build_definitions
 
-    job = build_definitions(site.root, report).resolve_job_def(name)
+    job = build_definitions(site.root, report, lambda _: pulled).resolve_job_def(name)
     with dg.DagsterInstance.from_config(str(dagster_home(site.root))) as instance:
         result = job.execute_in_process(
             instance=instance,

@@ -6,7 +6,9 @@ Only access to these lives here; what is done with them is in assets.py.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
@@ -15,6 +17,7 @@ from ingest.build_db import open_build
 from ingest.problems import UserError
 from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
+from ingest.sources.pull import Pulled, pull_all
 
 # step, done, to do
 Report = Callable[[str, int, int], None]
@@ -22,6 +25,16 @@ Report = Callable[[str, int, int], None]
 
 def silent(_step: str, _done: int, _total: int) -> None:
     """Tells nobody: Dagster's own log is enough."""
+
+
+# what the servers of a site gave
+Pull = Callable[[Site], list[Pulled]]
+
+
+def pull_now(site: Site) -> list[Pulled]:
+    """Pulls for the site's local date now."""
+    today = datetime.now(ZoneInfo(site.config.timezone)).date()
+    return pull_all(site, today, today)
 
 
 class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -9,6 +9,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
@@ -38,6 +39,7 @@ GENERAL_SRS = frozenset(f"1.2.840.10008.5.1.4.1.1.88.{n}" for n in (22, 33, 34, 
 
 MEDIA_CLASS, MEDIA_SYNTAX, SENDER_AE = 0x00020002, 0x00020010, 0x00020016
 SOP_CLASS, CHARACTER_SET = 0x00080016, 0x00080005
+STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
 _LEGAL_UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -89,6 +91,30 @@ def open_dicom(data: bytes) -> DicomFile:
     _refuse_class(sop_class)
     decoder = Decoder(raw(dataset, CHARACTER_SET))
     return DicomFile(dataset, sop_class, decoder.text(raw(header, SENDER_AE)) or None, decoder)
+
+
+class Identity(NamedTuple):
+    """What tells one DICOM object from all others. One SOP Instance UID may stand in two studies: copies do that."""
+
+    study_uid: str
+    series_uid: str
+    instance_uid: str
+
+
+def identity_of(data: bytes) -> Identity | None:
+    """Which object a file holds; None if that cannot be read from it.
+
+    Args:
+        data: the whole file.
+    """
+    try:
+        header, body = _split(data)
+        body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
+        check_structure(body, syntax)
+        uids = [_uid(_dataset(body, syntax), tag) for tag in (STUDY_UID, SERIES_UID, INSTANCE_UID)]
+    except (BrokenStructureError, Refused):
+        return None
+    return Identity(*(uid for uid in uids if uid)) if all(uids) else None
 
 
 def _split(data: bytes) -> tuple[Dataset, bytes]:

@@ -12,7 +12,10 @@ from ingest.build_db import run_lock
 from ingest.site import load_site
 from orchestration.cli import app
 
-COMMANDS = ("init", "check", "describe", "trace", "run", "rebuild", "status", "demo", "ui")
+COMMANDS = (
+    *("init", "check", "describe", "trace", "run", "rebuild", "status", "score"),
+    *("demo", "receive", "chart", "ui"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -114,15 +117,3 @@ def test_a_demo_does_not_overwrite(tmp_path: Path) -> None:
     write(tmp_path, "demo/notes.txt", "mine")
     assert "demo" in refused("demo", tmp_path / "demo")
     assert refused("demo", tmp_path / "new", "--preset", "enormous")
-
-
-def test_a_source_that_is_not_read_yet_is_said(tmp_path: Path) -> None:
-    from orchestration.nightly import _not_read_yet
-
-    quiet = make_site(tmp_path / "quiet")
-    asked = make_site(
-        tmp_path / "asked",
-        site="site_id: small\nname: Small\ndose_reports:\n  dicomweb: {url: 'http://127.0.0.1:8042/dicom-web'}\n",
-    )
-    assert _not_read_yet(load_site(quiet)) == []
-    assert ["dicomweb" in note for note in _not_read_yet(load_site(asked))] == [True]
