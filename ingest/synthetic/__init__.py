@@ -7,14 +7,14 @@ Does not belong here: anything that real sites need; nothing outside imports mor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from ingest.synthetic.badges import Readings, register
 from ingest.synthetic.catalogue import PRESETS
 from ingest.synthetic.expected import Expected
-from ingest.synthetic.export_files import SOURCES, export_files
+from ingest.synthetic.export_files import export_files, sources_of
 from ingest.synthetic.hospital import Hospital, draw_hospital
 from ingest.synthetic.report_files import report_files
 from ingest.synthetic.site_files import csv_text, site_files
@@ -31,7 +31,7 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HospitalSummary:
-    """What was written: counts, the folders, and the last local date of the period."""
+    """What was written: counts, the folders, and the last local date that a record has."""
 
     site: Path
     truth: Path
@@ -52,17 +52,25 @@ def truth_folder(target: Path) -> Path:
 
 
 def write_hospital(
-    target: Path, preset: str = "small", seed: int = 1, progress: Progress | None = None
+    target: Path,
+    preset: str = "small",
+    seed: int = 1,
+    progress: Progress | None = None,
+    *,
+    names_hubs: bool = True,
+    clock_fault_s: float = 0.0,
 ) -> HospitalSummary:
     """Write a synthetic site to ``target`` and its truth to ``<target>_truth``.
 
-    The same preset and seed give the same bytes.
+    The same arguments give the same bytes.
 
     Args:
         target: folder of the site; it and the truth folder must not exist or be empty.
         preset: a name in ``PRESETS``.
         seed: any whole number >= 0.
         progress: called with (what, done, total) as files are written.
+        names_hubs: False leaves the hub out of the exports, so that nobody is told in which room a badge was.
+        clock_fault_s: the clocks of the first department's badges are wrong by this.
 
     Raises:
         ValueError: the preset is unknown or the seed negative.
@@ -74,7 +82,9 @@ def write_hospital(
         raise ValueError(f"seed {seed} is negative: choose a whole number from 0")
     tell = progress or _silent
     site, truth = _Folder(target.absolute()), _Folder(truth_folder(target.absolute()))
-    hospital = draw_hospital(PRESETS[preset], seed)
+    chosen = PRESETS[preset]
+    dirt = replace(chosen.dirt, clock_fault_s=clock_fault_s)
+    hospital = draw_hospital(replace(chosen, dirt=dirt, names_hubs=names_hubs), seed)
     readings = register(hospital)
     for path, text in site_files(hospital):
         site.write(path, text.encode())
@@ -93,7 +103,7 @@ def write_hospital(
         irradiation_events=sum(len(procedure.events) for procedure in hospital.procedures),
         inbox_files=len(files),
         size_bytes=site.size_bytes,
-        last_day=hospital.preset.last_day,
+        last_day=max([hospital.preset.last_day, *(period.end for period in readings.periods)]),
     )
 
 
@@ -126,8 +136,9 @@ def _write_reports(site: _Folder, hospital: Hospital, progress: Progress) -> Ite
 def _write_exports(site: _Folder, hospital: Hospital, readings: Readings, progress: Progress) -> Iterator[Row]:
     """Write all exports; yields the rows of truth_file."""
     finished: set[str] = set()
+    total = len(sources_of(hospital.preset))
     for export in export_files(hospital, readings):
         site.write(export.path, export.content)
-        yield export.path, export.source_id, "dosimeter", export.expected_status, 0
+        yield export.path, export.source_id, "dosimeter", export.expected_status, export.rows_rejected
         finished.add(export.source_id)
-        progress("dosimeter exports", len(finished), len(SOURCES))
+        progress("dosimeter exports", len(finished), total)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ingest.synthetic.catalogue import Badge
 from ingest.synthetic.hospital import Hospital, Procedure, generator, lognormal
+from ingest.synthetic.wearing import Wearing, draw_wearing
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -36,7 +37,7 @@ class Samples:
     """The stored 1-s samples of one badge in order of time, as parallel arrays.
 
     Attributes:
-        second: start of the sample, seconds since the epoch (UTC).
+        second: start of the sample by the badge's clock, seconds since the epoch (UTC).
         rate_tenths: exported mean dose rate in tenths of a microsievert per hour.
         procedure: index into ``Hospital.procedures``; event: index into its events.
     """
@@ -57,8 +58,9 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One clock hour of a badge's own counter, whole microsieverts."""
+    """One clock hour of a badge's own counter, whole microsieverts, by the badge's clock."""
 
+    source_id: str
     serial: str
     started_at: datetime
     dose_usv: int
@@ -87,8 +89,9 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """All that was registered, each list in order of badge and time."""
+    """All that was registered, each list in order of badge and time, and where the badges were meanwhile."""
 
+    wearing: Wearing
     samples: dict[str, Samples]
     hours: tuple[Hour, ...]
     sessions: tuple[Session, ...]
@@ -97,27 +100,21 @@ class Readings:
 
 def register(hospital: Hospital) -> Readings:
     """Let every badge of the hospital register what happened near it."""
+    wearing = draw_wearing(hospital)
     badges = hospital.preset.badges()
-    seconds = {badge.serial: _second_doses(hospital, badge) for badge in badges if badge.kind == "rate"}
-    samples = {serial: _samples(series) for serial, series in seconds.items()}
+    seconds = [(badge, _second_doses(hospital, wearing, badge)) for badge in badges if badge.kind == "rate"]
     return Readings(
-        samples=samples,
-        hours=tuple(hour for serial, series in seconds.items() for hour in _hours(hospital, serial, series)),
-        sessions=tuple(s for badge in badges if badge.kind == "session" for s in _sessions(hospital, badge)),
-        periods=tuple(p for badge in badges if badge.kind == "passive" for p in _periods(hospital, badge)),
+        wearing=wearing,
+        samples={badge.serial: _samples(series) for badge, series in seconds},
+        hours=tuple(hour for badge, series in seconds for hour in _hours(hospital, badge, series)),
+        sessions=tuple(s for badge in badges if badge.kind == "session" for s in _sessions(hospital, wearing, badge)),
+        periods=tuple(p for badge in badges if badge.kind == "passive" for p in _periods(hospital, wearing, badge)),
     )
 
 
 def usv(femtosievert: int) -> Decimal:
     """Femtosieverts as microsieverts, exact to the ninth digit."""
     return Decimal(int(femtosievert)).scaleb(-9)
-
-
-def doses_at(procedure: Procedure, badge: Badge) -> tuple[float, ...] | None:
-    """True dose per event, in microsievert, at the place of a badge; None: it was not in the procedure."""
-    if badge.room_id:
-        return procedure.c_arm_usv if procedure.room.room_id == badge.room_id else None
-    return next((p.event_usv for p in procedure.participants if p.operator_id == badge.operator_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +128,33 @@ class _Series:
     worn_in: tuple[int, ...]
 
 
-def _second_doses(hospital: Hospital, badge: Badge) -> _Series:
+def _second_doses(hospital: Hospital, wearing: Wearing, badge: Badge) -> _Series:
     nothing = np.empty(0, dtype=np.int64)
     worn_in, parts = [], [(nothing, nothing.astype(np.float64), nothing, nothing)]
     for index, procedure in enumerate(hospital.procedures):
-        doses = doses_at(procedure, badge)
+        doses = wearing.doses_at(procedure, badge)
         if doses is not None:
             worn_in.append(index)
             second, dose, event = _by_second(procedure, doses)
             parts.append((second, dose, np.full(len(second), index), event))
     second, dose, of_procedure, event = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return _Series(second, dose, of_procedure, event, tuple(worn_in))
+    # Two hubs may disagree by minutes: what came first is not always what shows the earlier time.
+    order = np.argsort(second, kind="stable")
+    return _Series(second[order], dose[order], of_procedure[order], event[order], tuple(worn_in))
 
 
 def _by_second(procedure: Procedure, doses: tuple[float, ...]) -> tuple[IntArray, FloatArray, IntArray]:
-    """Cut each event's constant dose rate at the full seconds: second, dose, index of the event."""
-    begin = int(procedure.started_at.timestamp())
-    starts = np.array([(event.started_at.timestamp() - begin) for event in procedure.events])
+    """Cut each event's constant dose rate at the badge clock's full seconds: second, dose, index of the event."""
+    shift = procedure.badge_shift.total_seconds()
+    begin = int(procedure.started_at.timestamp() + shift)
+    starts = np.array([event.started_at.timestamp() - begin + shift for event in procedure.events])
     ends = starts + np.array([float(event.duration_s) for event in procedure.events])
     edges = np.arange(int(ends[-1]) + 2)
     times = np.column_stack([starts, ends]).ravel()
     total = np.repeat(np.cumsum(doses), 2)
     total[0::2] -= doses
     dose = np.diff(np.interp(edges, times, total))
-    has_beam = np.flatnonzero(dose > 0)
+    has_beam = np.flatnonzero(dose > 1e-12)
     event = np.searchsorted(starts, has_beam + 1, side="left") - 1
     return begin + has_beam, dose[has_beam], event
 
@@ -165,7 +165,7 @@ def _samples(series: _Series) -> Samples:
     return Samples(series.second[kept], tenths[kept], series.procedure[kept], series.event[kept])
 
 
-def _hours(hospital: Hospital, serial: str, series: _Series) -> Iterator[Hour]:
+def _hours(hospital: Hospital, badge: Badge, series: _Series) -> Iterator[Hour]:
     """Increments of a counter that shows whole microsieverts: what is cut off in one hour comes in a later one.
 
     An hour is written when the badge was in use, also when the counter stood still.
@@ -179,20 +179,21 @@ def _hours(hospital: Hospital, serial: str, series: _Series) -> Iterator[Hour]:
     np.add.at(dose, np.searchsorted(in_use, hour_of), series.dose_usv)
     counter = np.floor(np.cumsum(dose)).astype(np.int64)
     for hour, increment in zip(in_use, np.diff(counter, prepend=0), strict=True):
-        yield Hour(serial, datetime.fromtimestamp(hour * 3600, UTC), int(increment))
+        yield Hour(badge.hours_source or "", badge.serial, datetime.fromtimestamp(hour * 3600, UTC), int(increment))
 
 
 def _hours_touched(procedure: Procedure) -> range:
-    return range(int(procedure.started_at.timestamp()) // 3600, int(procedure.ended_at.timestamp()) // 3600 + 1)
+    begin, end = procedure.started_at + procedure.badge_shift, procedure.ended_at + procedure.badge_shift
+    return range(int(begin.timestamp()) // 3600, int(end.timestamp()) // 3600 + 1)
 
 
-def _sessions(hospital: Hospital, badge: Badge) -> Iterator[Session]:
+def _sessions(hospital: Hospital, wearing: Wearing, badge: Badge) -> Iterator[Session]:
     """A session badge is issued some minutes before and returned some minutes after; the reader keeps full minutes."""
     rng = generator(hospital.seed, f"sessions/{badge.serial}")
-    for group in _grouped(rng, hospital, badge):
+    for group in _grouped(rng, hospital, wearing, badge):
         first, last = hospital.procedures[group[0]], hospital.procedures[group[-1]]
         before, after = (timedelta(minutes=int(m)) for m in rng.integers(2, 6, size=2))
-        true_usv = sum(sum(doses_at(hospital.procedures[index], badge) or ()) for index in group)
+        true_usv = sum(sum(wearing.doses_at(hospital.procedures[index], badge) or ()) for index in group)
         yield Session(
             serial=badge.serial,
             started_at=_full_minute(first.started_at) - before,
@@ -202,10 +203,10 @@ def _sessions(hospital: Hospital, badge: Badge) -> Iterator[Session]:
         )
 
 
-def _grouped(rng: np.random.Generator, hospital: Hospital, badge: Badge) -> list[list[int]]:
+def _grouped(rng: np.random.Generator, hospital: Hospital, wearing: Wearing, badge: Badge) -> list[list[int]]:
     groups: list[list[int]] = []
     for index, procedure in enumerate(hospital.procedures):
-        if doses_at(procedure, badge) is None:
+        if wearing.doses_at(procedure, badge) is None:
             continue
         is_close = groups and procedure.started_at - hospital.procedures[groups[-1][-1]].ended_at < SESSION_MERGE_GAP
         if is_close and rng.random() < SESSION_MERGE_SHARE:
@@ -219,14 +220,14 @@ def _full_minute(instant: datetime) -> datetime:
     return instant.replace(second=0, microsecond=0)
 
 
-def _periods(hospital: Hospital, badge: Badge) -> Iterator[Period]:
+def _periods(hospital: Hospital, wearing: Wearing, badge: Badge) -> Iterator[Period]:
     """Calendar months of a passive badge, in steps of 0.01 mSv."""
     rng = generator(hospital.seed, f"passive/{badge.serial}")
     factor = APRON_TRANSMISSION if badge.worn_at.startswith("under_apron") else 1.0
     by_month: dict[tuple[int, int], float] = defaultdict(float)
     for procedure in hospital.procedures:
         month = (procedure.procedure_date.year, procedure.procedure_date.month)
-        by_month[month] += sum(doses_at(procedure, badge) or ()) * factor
+        by_month[month] += sum(wearing.doses_at(procedure, badge) or ()) * factor
     for month, true_usv in sorted(by_month.items()):
         dose_msv = Decimal(f"{true_usv / 1000 * lognormal(rng, 1.0, READER_GSD):.2f}")
         begin = date(*month, 1)

@@ -6,8 +6,11 @@ Belongs here: tables only, each figure with its unit and source. Does not belong
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from ingest.synthetic.dirt import TIDY, UNTIDY, Dirt
 
 CARDIOLOGY = "cardiology"
 RADIOLOGY = "radiology"
@@ -118,7 +121,7 @@ PROCEDURE_CLASSES = {
 
 # The site's own mapping of names to classes (reference/procedure_types.csv): priority, field, match, pattern, class.
 PROCEDURE_TYPE_RULES = (
-    (8, "study_description", "contains", "cto", "pci_cto"),
+    (8, "study_description", "regex", r"\bCTO\b", "pci_cto"),
     (10, "procedure_code", "exact", "TAVI01", "tavi"),
     (10, "procedure_code", "exact", "TACE22", "tace"),
     (10, "requested_procedure", "regex", "^ablacion.*(fibrilacion|flutter)", "ep_ablation"),
@@ -165,6 +168,8 @@ class Room:
         scatter_factor: this room's C-arm dose per KAP relative to the hospital's mean.
         procedures: number of procedures in the preset's period.
         classes: procedure types done here.
+        device_timezone: zone of its X-ray system's times, where it is not the site's.
+        is_biplane: two planes, each with events of its own.
     """
 
     room_id: str
@@ -182,6 +187,8 @@ class Room:
     calibrations: tuple[Calibration, ...]
     procedures: int
     classes: tuple[str, ...]
+    device_timezone: str | None = None
+    is_biplane: bool = False
 
     @property
     def c_arm_badge(self) -> str:
@@ -211,27 +218,43 @@ class Operator:
     wears_lead_glasses: bool
     wears_thyroid_collar: bool
     pregnancy_declared_on: date | None = None
+    has_session_badge: bool = False
 
     @property
     def is_physician(self) -> bool:
-        """Whether the person can be first or second operator; the others carry session badges."""
+        """Whether the person can be first or second operator."""
         return self.grade in ("consultant", "trainee")
+
+    @property
+    def badge_kind(self) -> str:
+        """Electronics of the badge: nurses and technologists, and a few physicians, carry session badges."""
+        return "rate" if self.is_physician and not self.has_session_badge else "session"
 
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """One row of reference/dosimeters.csv; ``kind`` is the electronics: rate, session or passive."""
+    """One row of reference/dosimeters.csv.
+
+    ``kind`` is the electronics: rate, session or passive; ``hours_source`` exports the hourly totals of a rate badge.
+    """
 
     serial: str
     worn_at: str
     operator_id: str | None
     room_id: str | None
     kind: str
+    hours_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One hospital to be drawn: who and what works there between two local dates (inclusive)."""
+    """One hospital to be drawn: who and what works there between two local dates (inclusive).
+
+    Attributes:
+        dirt: what goes wrong.
+        counter_specialties: departments whose hourly exports are readings of a counter, not increments.
+        names_hubs: the exports say which room's hub received a record.
+    """
 
     name: str
     site_id: str
@@ -241,17 +264,35 @@ class Preset:
     last_day: date
     rooms: tuple[Room, ...]
     operators: tuple[Operator, ...]
+    dirt: Dirt = TIDY
+    counter_specialties: frozenset[str] = frozenset()
+    names_hubs: bool = True
+
+    def midnight(self, day: date) -> datetime:
+        """The instant at which a local date begins."""
+        return datetime.combine(day, time(), ZoneInfo(self.timezone))
+
+    def days(self) -> list[date]:
+        """All local dates of the period."""
+        return [self.first_day + timedelta(days=n) for n in range((self.last_day - self.first_day).days + 1)]
+
+    def hours_source(self, specialty: str) -> str:
+        """The source that exports the hourly totals of a department's badges."""
+        return "counter_hours" if specialty in self.counter_specialties else "badge_hours"
 
     def badges(self) -> tuple[Badge, ...]:
         """All badges: one electronic per person, one passive under every physician's apron, one on every C-arm.
 
         The first consultant of each specialty also wears a passive badge over the apron, for comparison.
         """
-        badges = [Badge(room.c_arm_badge, "c_arm", None, room.room_id, "rate") for room in self.rooms]
+        badges = [
+            Badge(room.c_arm_badge, "c_arm", None, room.room_id, "rate", self.hours_source(room.specialty))
+            for room in self.rooms
+        ]
         compared: set[str] = set()
         for person in self.operators:
-            kind = "rate" if person.is_physician else "session"
-            badges.append(Badge(person.badge, person.worn_at, person.operator_id, None, kind))
+            hours = self.hours_source(person.specialty) if person.badge_kind == "rate" else None
+            badges.append(Badge(person.badge, person.worn_at, person.operator_id, None, person.badge_kind, hours))
             if person.is_physician:
                 badges.append(Badge(f"U{person.badge}", "under_apron_chest", person.operator_id, None, "passive"))
             if person.grade == "consultant" and person.specialty not in compared:
@@ -350,5 +391,113 @@ _TINY = replace(
     rooms=(replace(_CATH1, procedures=22), replace(_IR1, procedures=14)),
 )
 
-# Both cross the night of 31 March 2024, when Madrid's clocks go forward and a badge's clock without DST does not.
-PRESETS = {preset.name: preset for preset in (_TINY, _SMALL)}
+_CARDIAC = tuple(name for name, kind in PROCEDURE_CLASSES.items() if kind.specialty == CARDIOLOGY)
+_VASCULAR = tuple(name for name, kind in PROCEDURE_CLASSES.items() if kind.specialty == RADIOLOGY)
+
+
+def _team(specialty: str, prefix: str, first_badge: int, names: tuple[str, ...]) -> tuple[Operator, ...]:
+    """A department's physicians: the last two are trainees, and the last of all carries a session badge."""
+    count = len(names)
+    return tuple(
+        Operator(
+            operator_id=f"{prefix}{n:02d}",
+            name=name,
+            specialty=specialty,
+            grade="trainee" if n > count - 2 else "consultant",
+            worker_category="A",
+            language=("es", "en", "fr")[n % 3],
+            badge=str(first_badge + n),
+            worn_at=_COLLAR if n % 3 else _CHEST,
+            rp_training_valid_until=_VALID,
+            wears_lead_glasses=n % 2 == 0,
+            wears_thyroid_collar=True,
+            pregnancy_declared_on=date(2024, 4, 8) if (prefix, n) == ("IR", 4) else None,
+            has_session_badge=n == count,
+        )
+        for n, name in enumerate(names, start=1)
+    )
+
+
+# The published study's size (Sanchez, Vano, Fernandez 2026): 5 rooms, 8 cardiologists and 11 radiologists, 3373
+# procedures in nine months. Its rooms have what real ones have: four makers, a biplane system, one that runs in UTC.
+_PAPER = Preset(
+    name="paper",
+    site_id="paper",
+    site_name="Synthetic University Hospital",
+    timezone="Europe/Madrid",
+    first_day=date(2024, 1, 1),
+    last_day=date(2024, 9, 30),
+    rooms=(
+        replace(_CATH1, procedures=704, classes=_CARDIAC),
+        replace(
+            _CATH1,
+            room_id="CATH2",
+            name="Hemodinámica 2",
+            station_name="CATH2-AW",
+            device_serial="GE20417",
+            ae_title="CATH2_XA",
+            manufacturer="GE MEDICAL SYSTEMS",
+            model="Innova IGS",
+            dialect="ge",
+            hub="BASE-2",
+            scatter_factor=1.25,
+            calibrations=(),
+            procedures=703,
+            classes=_CARDIAC,
+        ),
+        replace(
+            _CATH1,
+            room_id="CATH3",
+            name="Hemodinámica 3 (biplano)",
+            station_name="CATH3",
+            device_serial="722010",
+            ae_title="CATH3_XA",
+            manufacturer="Philips",
+            model="Azurion 7 B20/15",
+            dialect="philips",
+            hub="BASE-3",
+            scatter_factor=0.8,
+            calibrations=(Calibration(Decimal("1.03"), date(2023, 1, 1), None, "KAP-2023-14"),),
+            procedures=703,
+            classes=_CARDIAC,
+            is_biplane=True,
+        ),
+        replace(_IR1, procedures=632, classes=_VASCULAR),
+        replace(
+            _IR1,
+            room_id="IR2",
+            name="Radiología vascular 2",
+            station_name="IR2",
+            device_serial="722044",
+            ae_title="IR2_XA",
+            manufacturer="Philips",
+            model="Allura Xper",
+            dialect="philips",
+            hub="hub/IR2",
+            scatter_factor=1.0,
+            calibrations=(),
+            procedures=631,
+            classes=_VASCULAR,
+            device_timezone="Etc/UTC",
+        ),
+    ),
+    operators=(
+        *_team(CARDIOLOGY, "CD", 1100, tuple(f"Cardiólogo {n}" for n in range(1, 9))),
+        *_team(RADIOLOGY, "IR", 2100, tuple(f"Radiólogo {n}" for n in range(1, 12))),
+    ),
+    dirt=UNTIDY,
+    counter_specialties=frozenset({RADIOLOGY}),
+)
+# The same kinds of dirt in two weeks, for tests: each report fault once at least.
+_TINY_PAPER = replace(
+    _PAPER,
+    name="tiny-paper",
+    site_id="tinypaper",
+    first_day=date(2024, 3, 18),
+    last_day=date(2024, 4, 5),
+    rooms=tuple(replace(room, procedures=n) for room, n in zip(_PAPER.rooms, (24, 12, 24, 20, 20), strict=True)),
+    dirt=replace(UNTIDY, slow_hub_from_day=8, slow_hub_days=4, modality_set_every_days=10, corrected_rows=8),
+)
+
+# All cross the night of 31 March 2024, when Madrid's clocks go forward and a badge's clock without DST does not.
+PRESETS = {preset.name: preset for preset in (_TINY, _SMALL, _TINY_PAPER, _PAPER)}

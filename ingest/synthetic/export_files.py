@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import yaml
 
-from ingest.synthetic.badges import Readings
+from ingest.synthetic.badges import IntArray, Readings
 from ingest.synthetic.catalogue import Preset
-from ingest.synthetic.hospital import Hospital
+from ingest.synthetic.hospital import Hospital, generator
 
-Cell = str | Decimal | datetime | date | None
 Table = dict[str, list[Any]]  # columns of cells by canonical name, all of one length
 
 _COMMON: dict[str, Any] = {
@@ -65,6 +63,7 @@ class ExportFile:
     source_id: str
     content: bytes
     expected_status: str
+    rows_rejected: int = 0
 
 
 SOURCES = {
@@ -134,6 +133,24 @@ SOURCES = {
             },
         ),
         Source(
+            "Counters of the same kind of badges, read out every hour whether worn or not, whole microsieverts.",
+            {
+                "source_id": "counter_hours",
+                "layout": "hourly_totals",
+                "file_pattern": "*.csv",
+                "encoding": "utf-8",
+                "delimiter": ",",
+                "decimal": ".",
+                "dst": False,
+                "datetime_format": "%Y-%m-%d %H:%M",
+                "counter": "cumulative",
+                "records_when_idle": True,
+                "columns": {"dosimeter_serial": "serial", "started_at": "hour", "hp10": "total_uSv"},
+                "units": {"hp10": "uSv"},
+                **_COMMON,
+            },
+        ),
+        Source(
             "Badges of nurses and technologists: one row per issue and return, full minutes, local time.",
             {
                 "source_id": "staff_sessions",
@@ -184,10 +201,20 @@ SOURCES = {
 }
 
 
+def sources_of(preset: Preset) -> list[Source]:
+    """The sources that a site has, in the order of ``SOURCES``."""
+    rates = {room.rate_source for room in preset.rooms}
+    hours = {badge.hours_source for badge in preset.badges()}
+    return [source for name, source in SOURCES.items() if name in rates | hours | {"staff_sessions", "passive"}]
+
+
 def description(source: Source, preset: Preset) -> dict[str, Any]:
     """The whole description of a source at a site: its table plus the site's zone and hubs."""
     hubs = {room.hub: room.room_id for room in preset.rooms if room.rate_source == source.source_id}
-    return {**source.description, "timezone": preset.timezone, **({"hubs": hubs} if hubs else {})}
+    described = {**source.description, "timezone": preset.timezone}
+    if hubs and preset.names_hubs:
+        return {**described, "hubs": hubs}
+    return {**described, "columns": {name: of for name, of in described["columns"].items() if name != "hub"}}
 
 
 def description_yaml(source: Source, preset: Preset) -> str:
@@ -201,16 +228,28 @@ def description_yaml(source: Source, preset: Preset) -> str:
 def export_files(hospital: Hospital, readings: Readings) -> Iterator[ExportFile]:
     """All exports, one file at a time."""
     preset = hospital.preset
-    for source_id in sorted({room.rate_source for room in preset.rooms}):
-        yield from _weekly(SOURCES[source_id], preset, _rates(hospital, readings, source_id))
+    rates = sorted({room.rate_source for room in preset.rooms})
+    for source_id in rates:
+        is_first = source_id == rates[0]
+        yield from _weekly(SOURCES[source_id], preset, _rates(hospital, readings, source_id), is_first)
     yield from _weekly(SOURCES["badge_hours"], preset, _hours(readings))
+    if preset.counter_specialties:
+        yield from _weekly(SOURCES["counter_hours"], preset, _counters(hospital, readings))
     sessions = _sessions(readings)
     yield from _monthly(SOURCES["staff_sessions"], preset, "sessions", sessions)
     yield from _monthly(SOURCES["passive"], preset, "passive", _periods(readings))
     yield _with_unknown_column(preset, sessions)
 
 
-def _rates(hospital: Hospital, readings: Readings, source_id: str) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of one source in order of time: when each begins, seconds since the epoch, and the cells of chosen ones."""
+
+    second: IntArray
+    cells: Callable[[IntArray], Table]
+
+
+def _rates(hospital: Hospital, readings: Readings, source_id: str) -> _Rows:
     """Samples that the hubs of one source received, in order of time and badge."""
     serials = np.array(sorted(readings.samples))
     samples = [readings.samples[serial] for serial in serials]
@@ -222,21 +261,52 @@ def _rates(hospital: Hospital, readings: Readings, source_id: str) -> Table:
     order = np.lexsort((badge, second))
     order = order[is_here[order]]
     hubs = np.array([p.room.hub for p in hospital.procedures])
-    return {
-        "dosimeter_serial": serials[badge[order]].tolist(),
-        "started_at": [datetime.fromtimestamp(at, UTC) for at in second[order].tolist()],
-        "hp10": [Decimal(rate).scaleb(-1) for rate in tenths[order].tolist()],
-        "hub": hubs[procedure[order]].tolist(),
-    }
+
+    def cells(chosen: IntArray) -> Table:
+        rows = order[chosen]
+        return {
+            "dosimeter_serial": serials[badge[rows]].tolist(),
+            "started_at": [datetime.fromtimestamp(at, UTC) for at in second[rows].tolist()],
+            "hp10": [Decimal(rate).scaleb(-1) for rate in tenths[rows].tolist()],
+            "hub": hubs[procedure[rows]].tolist(),
+        }
+
+    return _Rows(second[order], cells)
 
 
-def _hours(readings: Readings) -> Table:
-    hours = sorted(readings.hours, key=lambda hour: (hour.started_at, hour.serial))
-    return {
-        "dosimeter_serial": [hour.serial for hour in hours],
-        "started_at": [hour.started_at for hour in hours],
-        "hp10": [Decimal(hour.dose_usv) for hour in hours],
-    }
+def _hours(readings: Readings) -> _Rows:
+    """Increments of the hours in which a badge was in use."""
+    hours = [hour for hour in readings.hours if hour.source_id == "badge_hours"]
+    hours.sort(key=lambda hour: (hour.started_at, hour.serial))
+    doses = [hour.dose_usv for hour in hours]
+    return _hour_rows([hour.serial for hour in hours], [int(hour.started_at.timestamp()) for hour in hours], doses)
+
+
+def _counters(hospital: Hospital, readings: Readings) -> _Rows:
+    """Readings of every hour of the period; a badge had seen some dose before."""
+    preset = hospital.preset
+    begin = int(preset.midnight(preset.first_day).timestamp()) // 3600
+    count = 24 * len(preset.days())
+    serials = sorted(badge.serial for badge in preset.badges() if badge.hours_source == "counter_hours")
+    increments = np.zeros((len(serials), count), dtype=np.int64)
+    for hour in readings.hours:
+        if hour.source_id == "counter_hours":
+            increments[serials.index(hour.serial), int(hour.started_at.timestamp()) // 3600 - begin] = hour.dose_usv
+    increments[:, 0] = generator(hospital.seed, "counters").integers(100, 9000, size=len(serials))
+    totals = increments.cumsum(axis=1).T.ravel()
+    seconds = np.repeat((begin + np.arange(count)) * 3600, len(serials))
+    return _hour_rows(serials * count, seconds.tolist(), totals.tolist())
+
+
+def _hour_rows(serials: list[str], seconds: list[int], doses_usv: list[int]) -> _Rows:
+    def cells(chosen: IntArray) -> Table:
+        return {
+            "dosimeter_serial": [serials[n] for n in chosen.tolist()],
+            "started_at": [datetime.fromtimestamp(seconds[n], UTC) for n in chosen.tolist()],
+            "hp10": [Decimal(doses_usv[n]) for n in chosen.tolist()],
+        }
+
+    return _Rows(np.array(seconds, dtype=np.int64), cells)
 
 
 def _sessions(readings: Readings) -> Table:
@@ -261,25 +331,63 @@ def _periods(readings: Readings) -> Table:
     }
 
 
-def _weekly(source: Source, preset: Preset, table: Table) -> Iterator[ExportFile]:
-    """Exports of seven days each; every one repeats the last day of the one before."""
-    rows = _lines(source, preset, table)
-    day = np.array([(at.date() - preset.first_day).days for at in table["started_at"]])
-    for begin in range(0, (preset.last_day - preset.first_day).days + 1, 7):
+def _weekly(source: Source, preset: Preset, rows: _Rows, is_dirty: bool = False) -> Iterator[ExportFile]:
+    """Exports of seven days each; every one repeats the last day of the one before.
+
+    Of a dirty source one week comes with wrong values first, one ends within a line, and one comes again in mSv/h.
+    """
+    first_day = int(datetime.combine(preset.first_day, time(), UTC).timestamp()) // 86400
+    day = rows.second // 86400 - first_day
+    dirt = preset.dirt
+    weeks = range(0, len(preset.days()), 7)
+    # A cut row is lost unless the next export repeats its day.
+    cut = next((begin for begin in weeks if (day == begin + 6).any() and (day > begin + 6).any()), None)
+    corrected = weeks[len(weeks) // 2]
+    for begin in weeks:
         chosen = np.flatnonzero((day >= begin - 1) & (day < begin + 7))
         is_new = not len(chosen) or bool((day[chosen] >= begin).any())
-        name = f"export_{preset.first_day + timedelta(days=begin + 7):%Y%m%d}.csv"
-        yield _file(source, name, [rows[n] for n in chosen.tolist()], "loaded" if is_new else "duplicate")
+        table = rows.cells(chosen)
+        stem = f"export_{preset.first_day + timedelta(days=begin + 7):%Y%m%d}"
+        export = _file(source, preset, f"{stem}.csv", table, "loaded" if is_new else "duplicate")
+        if is_dirty and dirt.has_broken_exports and begin == cut:
+            yield _cut_off(source, export)
+            yield _in_other_unit(source, preset, f"{stem}_msv.csv", table)
+        elif is_dirty and dirt.corrected_rows and begin == corrected and len(chosen):
+            yield _file(source, preset, f"{stem}.csv", _miscalibrated(table, dirt.corrected_rows), "loaded")
+            yield _file(source, preset, f"{stem}_corrected.csv", table, "loaded")
+        else:
+            yield export
+
+
+def _cut_off(source: Source, export: ExportFile) -> ExportFile:
+    """A transfer that broke off within the last row, after its first cell."""
+    encoding, newline = source.description["encoding"], source.newline
+    lines = export.content.decode(encoding).split(newline)[: -2 if source.footer else -1]
+    lines[-1] = lines[-1].split(source.description["delimiter"])[0]
+    return replace(export, content=newline.join(lines).encode(encoding), rows_rejected=1)
+
+
+def _in_other_unit(source: Source, preset: Preset, name: str, table: Table) -> ExportFile:
+    """Somebody changed the reader program's unit: the column is called otherwise, so the file is refused whole."""
+    columns = {**source.description["columns"], "hp10": "Tasa (mSv/h)"}
+    other = replace(source, description={**source.description, "columns": columns})
+    in_msv = {**table, "hp10": [rate / 1000 for rate in table["hp10"]]}
+    return _file(other, preset, name, in_msv, "quarantined")
+
+
+def _miscalibrated(table: Table, count: int) -> Table:
+    """The first rows with a tenth more dose, as before somebody entered the right calibration factor."""
+    return {**table, "hp10": [rate * 11 / 10 if n < count else rate for n, rate in enumerate(table["hp10"])]}
 
 
 def _monthly(source: Source, preset: Preset, stem: str, table: Table) -> Iterator[ExportFile]:
     """Exports of one calendar month each, without overlap."""
-    months: dict[str, list[str]] = {}
-    begins = table["started_at" if "started_at" in table else "period_begin"]
-    for begin, line in zip(begins, _lines(source, preset, table), strict=True):
-        months.setdefault(f"{begin:%Y-%m}", []).append(line)
-    for month, lines in months.items():
-        yield _file(source, f"{stem}_{month}.csv", lines, "loaded")
+    months: dict[str, list[int]] = {}
+    for n, begin in enumerate(table["started_at" if "started_at" in table else "period_begin"]):
+        months.setdefault(f"{begin:%Y-%m}", []).append(n)
+    for month, rows in months.items():
+        part = {name: [cells[n] for n in rows] for name, cells in table.items()}
+        yield _file(source, preset, f"{stem}_{month}.csv", part, "loaded")
 
 
 def _with_unknown_column(preset: Preset, sessions: Table) -> ExportFile:
@@ -290,12 +398,14 @@ def _with_unknown_column(preset: Preset, sessions: Table) -> ExportFile:
         description={**source.description, "ignored_columns": ["Firmware"]},
         filler={"Firmware": "2.1"},
     )
-    return _file(newer, "sessions_new_reader.csv", _lines(newer, preset, sessions)[:5], "quarantined")
+    few = {name: cells[:5] for name, cells in sessions.items()}
+    return _file(newer, preset, "sessions_new_reader.csv", few, "quarantined")
 
 
-def _file(source: Source, name: str, lines: list[str], status: str) -> ExportFile:
-    """One export around formatted rows, as its description says that it is to be read."""
-    described = source.description
+def _file(source: Source, preset: Preset, name: str, table: Table, status: str) -> ExportFile:
+    """One export, as its description says that it is to be read."""
+    described = description(source, preset)
+    lines = _lines(source, described, table)
     header = [name for columns in described["columns"].values() for name in _as_list(columns)]
     header_line = described["delimiter"].join([*header, *described.get("ignored_columns", [])])
     footer = [source.footer.format(rows=len(lines))] if source.footer else []
@@ -304,13 +414,11 @@ def _file(source: Source, name: str, lines: list[str], status: str) -> ExportFil
     return ExportFile(path, source.source_id, text.encode(described["encoding"]), status)
 
 
-def _lines(source: Source, preset: Preset, table: Table) -> list[str]:
+def _lines(source: Source, described: dict[str, Any], table: Table) -> list[str]:
     """The rows of a table as lines of text, columns in the order of the description."""
-    described = source.description
-    to_text = _cell_writer(described, ZoneInfo(preset.timezone))
     columns: list[list[str]] = []
     for canonical, names in described["columns"].items():
-        texts = [to_text(cell) for cell in table[canonical]]
+        texts = _texts(described, table[canonical])
         # One canonical value in several columns is joined by one blank in the description, hence split by it here.
         parts = [text.split(" ") for text in texts] if isinstance(names, list) else [[text] for text in texts]
         columns.extend(list(column) for column in zip(*parts, strict=True))
@@ -323,28 +431,27 @@ def _as_list(columns: str | list[str]) -> list[str]:
     return [columns] if isinstance(columns, str) else columns
 
 
-def _cell_writer(described: dict[str, Any], zone: ZoneInfo) -> Callable[[Cell], str]:
-    """How a reader writes a cell: instants in UTC with Z, in local time, or in the zone's standard time all year."""
+def _texts(described: dict[str, Any], column: list[Any]) -> list[str]:
+    """A column as a reader writes it; all its cells that are there are of one kind."""
     decimal: str = described["decimal"]
     form: str = described["datetime_format"]
+    match next((cell for cell in column if cell is not None), None):
+        case Decimal():
+            return [BELOW_DETECTION if cell is None else f"{cell:f}".replace(".", decimal) for cell in column]
+        case datetime():
+            texts = {instant: _instant_text(described, instant) for instant in set(column)}
+            return [texts[instant] for instant in column]
+        case date():
+            return [cell.strftime(form) for cell in column]
+        case str():
+            return column
+    return [BELOW_DETECTION] * len(column)
 
-    @lru_cache(maxsize=4096)
-    def instant(value: datetime) -> str:
-        if form == "iso8601":
-            return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-        local = value.astimezone(zone)
-        return (local if described["dst"] else local - (local.dst() or timedelta(0))).strftime(form)
 
-    def write(cell: Cell) -> str:
-        match cell:
-            case str():
-                return cell
-            case Decimal():
-                return str(cell).replace(".", decimal)
-            case datetime():
-                return instant(cell)
-            case date():
-                return cell.strftime(form)
-        return BELOW_DETECTION
-
-    return write
+def _instant_text(described: dict[str, Any], instant: datetime) -> str:
+    """An instant in UTC with Z, in local time, or in the zone's standard time all year."""
+    form: str = described["datetime_format"]
+    if form == "iso8601":
+        return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+    local = instant.astimezone(ZoneInfo(described["timezone"]))
+    return (local if described["dst"] else local - (local.dst() or timedelta(0))).strftime(form)

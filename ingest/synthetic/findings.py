@@ -12,9 +12,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from ingest.synthetic.expected import Expected
+from ingest.synthetic.expected import Expected, Share
 from ingest.synthetic.hospital import Procedure
-from ingest.synthetic.report_files import stated_totals
 
 LEAST_REFERENCE = 20
 REFERENCE_PERIOD = timedelta(days=365)
@@ -38,11 +37,12 @@ class Finding:
     n_reference: int
     severity: str
     fires: bool
+    is_decided: bool
 
     @property
     def is_borderline(self) -> bool:
-        """Whether the value is within 5 % of the threshold."""
-        return abs(self.value - self.threshold) <= BORDERLINE * self.threshold
+        """Whether the value is within 5 % of the threshold, or left open by the contract."""
+        return not self.is_decided or abs(self.value - self.threshold) <= BORDERLINE * self.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class _Judged:
     hp10_usv: float
     kap_gy_cm2: float
     c_arm_usv: float
+    is_decided: bool
 
     @property
     def per_kap(self) -> float:
@@ -64,9 +65,9 @@ class _Judged:
 def procedure_findings(expected: Expected) -> Iterator[Finding]:
     """Findings that fire or are borderline, procedures in order of time."""
     judged = list(_judged(expected))
+    references = _References(judged)
     for row in judged:
-        reference = _reference(row.procedure, judged)
-        for finding in _findings(row, reference):
+        for finding in _findings(row, references.of(row.procedure)):
             if finding.fires or finding.is_borderline:
                 yield finding
 
@@ -75,33 +76,41 @@ def _judged(expected: Expected) -> Iterator[_Judged]:
     for index, procedure in enumerate(expected.hospital.procedures):
         if not expected.is_present(procedure):
             continue
-        kap = float(stated_totals(procedure.events).kap_gy_cm2 * procedure.kap_factor)
+        kap = float(expected.kap_gy_cm2(index))
         c_arm = float(expected.sample_fsv[procedure.room.c_arm_badge][index]) / 1e9
         for person in procedure.participants:
             linked = expected.hp10_fsv(index, person.operator_id)
             if linked is not None:
-                yield _Judged(procedure, person.operator_id, person.role, linked / 1e9, kap, c_arm)
+                share = expected.shares.get((index, person.operator_id), Share())
+                is_decided = share.is_decided or not share.linked_fsv
+                yield _Judged(procedure, person.operator_id, person.role, linked / 1e9, kap, c_arm, is_decided)
 
 
-def _reference(procedure: Procedure, judged: list[_Judged]) -> list[_Judged]:
-    """Rows of the class in the 365 days before: the first operator's, else the one with the highest dose."""
-    earliest, latest = procedure.procedure_date - REFERENCE_PERIOD, procedure.procedure_date - timedelta(days=1)
-    by_procedure: dict[int, list[_Judged]] = {}
-    for row in judged:
-        is_class = row.procedure.procedure_class is procedure.procedure_class
-        if is_class and earliest <= row.procedure.procedure_date <= latest:
+class _References:
+    """Rows of each class that others are compared with: the first operator's, else the one with the highest dose."""
+
+    def __init__(self, judged: list[_Judged]) -> None:
+        by_procedure: dict[int, list[_Judged]] = {}
+        for row in judged:
             by_procedure.setdefault(row.procedure.number, []).append(row)
-    chosen: list[_Judged] = []
-    for rows in by_procedure.values():
-        first = [row for row in rows if row.role == "first_operator"]
-        chosen += first or [min(rows, key=lambda row: (-row.hp10_usv, row.operator_id))]
-    return chosen
+        self._by_class: dict[str, list[_Judged]] = {}
+        for rows in by_procedure.values():
+            first = [row for row in rows if row.role == "first_operator"]
+            chosen = first or [min(rows, key=lambda row: (-row.hp10_usv, row.operator_id))]
+            self._by_class.setdefault(rows[0].procedure.procedure_class.procedure_type, []).extend(chosen)
+
+    def of(self, procedure: Procedure) -> list[_Judged]:
+        """Those of the class in the 365 days before a procedure's date."""
+        earliest, latest = procedure.procedure_date - REFERENCE_PERIOD, procedure.procedure_date - timedelta(days=1)
+        rows = self._by_class.get(procedure.procedure_class.procedure_type, [])
+        return [row for row in rows if earliest <= row.procedure.procedure_date <= latest]
 
 
 def _findings(row: _Judged, reference: list[_Judged]) -> Iterator[Finding]:
     def finding(rule: str, value: float, threshold: float, n: int, severity: str) -> Finding:
         study_uid = row.procedure.study_uid
-        return Finding(rule, study_uid, row.operator_id, value, threshold, n, severity, value > threshold)
+        fires = value > threshold
+        return Finding(rule, study_uid, row.operator_id, value, threshold, n, severity, fires, row.is_decided)
 
     with_kap = [other for other in reference if other.kap_gy_cm2 > 0]
     if len(reference) >= LEAST_REFERENCE:

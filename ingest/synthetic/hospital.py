@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ import numpy as np
 
 from ingest.synthetic.catalogue import CARDIOLOGY, PROCEDURE_CLASSES, Operator, Preset, ProcedureClass, Room
 from ingest.synthetic.people import Patient, draw_patients
+from ingest.synthetic.room_clocks import RoomClock, draw_clocks
 
 # How staff dose comes about; calibration as in catalogue.py.
 C_ARM_USV_PER_GY_CM2 = (8.5, 1.35)  # median and GSD of C-arm dose per KAP
@@ -34,6 +35,7 @@ EVENT_SIGMA = 0.5  # of the natural logarithm, between events of a procedure
 
 TRAINEE_FIRST_SHARE = 0.2
 SECOND_OPERATOR_SHARE = 0.4
+PLANE_B_SHARE = 0.35  # of the events of a biplane system
 STAFF_SHARE = 0.7  # nurse or technologist named in the logbook
 WEEKEND_WEIGHT = 0.13  # procedures of a weekend day per working day: 5 % of all
 FLUORO_EVENT_SHARE = (0.7, 0.9)
@@ -45,6 +47,7 @@ LEAST_EVENT_GAP_S = 6.0
 EVENT_GAP_S = (25.0, 2.0)
 TURNOVER_S = (1500.0, 1.5)
 LEAST_TURNOVER_S = 900.0
+ON_THE_WAY_S = 600.0  # somebody who leaves for another room gets no dose here from so long before the first beam there
 DAY_STARTS_AT = time(8, 0)
 
 # Pulses or frames per second of each event type, by specialty where it differs.
@@ -60,9 +63,13 @@ COPPER_MM = tuple(Decimal(text) for text in ("0.1", "0.2", "0.3", "0.6"))
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One irradiation event as the X-ray system knows it: KAP and Ka,r before any calibration factor."""
+    """One irradiation event at true time: KAP and Ka,r as the X-ray system knows them, before any calibration factor.
+
+    ``plane`` is single, A or B.
+    """
 
     uid: str
+    plane: str
     event_type: str
     started_at: datetime
     pulses: int
@@ -100,8 +107,9 @@ class Procedure:
     """One procedure: a study in a room with its events, people and true doses.
 
     Attributes:
-        c_arm_usv: true dose at the C-arm badge per event.
+        c_arm_usv: true dose at the place of the C-arm badge per event.
         kap_factor: calibration factor that holds on its date.
+        modality_shift, badge_shift: what the room's two clocks showed more than true time when it began.
     """
 
     number: int
@@ -115,6 +123,8 @@ class Procedure:
     c_arm_usv: tuple[float, ...]
     participants: tuple[Participant, ...]
     kap_factor: Decimal
+    modality_shift: timedelta
+    badge_shift: timedelta
 
     @property
     def started_at(self) -> datetime:
@@ -129,11 +139,12 @@ class Procedure:
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """All that truly happened, procedures in order of time."""
+    """All that truly happened, procedures in order of time; clocks by room."""
 
     preset: Preset
     seed: int
     procedures: tuple[Procedure, ...]
+    clocks: dict[str, RoomClock]
 
 
 def make_uid(seed: int, *what: object) -> str:
@@ -153,19 +164,26 @@ def draw_hospital(preset: Preset, seed: int) -> Hospital:
     factors = {person.operator_id: lognormal(rng, 1.0, OPERATOR_GSD) for person in preset.operators}
     slots = sorted(
         (slot for room in preset.rooms for slot in _schedule(rng, preset, room)),
-        key=lambda slot: slot.events[0].start_s,
+        key=lambda slot: slot.start_s,
     )
     patients = draw_patients(generator(seed, "patients"), [slot.room.specialty for slot in slots], preset.first_day)
-    procedures = (
-        _procedure(rng, preset, seed, factors, number, slot, patient)
-        for number, (slot, patient) in enumerate(zip(slots, patients, strict=True), start=1)
-    )
-    return Hospital(preset, seed, tuple(procedures))
+    clocks = draw_clocks(generator(seed, "clocks"), preset)
+    staff = _Staff(preset, generator(seed, "staff"))
+    procedures: list[Procedure] = []
+    for number, (slot, patient) in enumerate(zip(slots, patients, strict=True), start=1):
+        team = staff.join(rng, slot, procedures)
+        procedures.append(
+            _procedure(rng, preset, seed, factors, number, slot, patient, team, clocks[slot.room.room_id])
+        )
+    return Hospital(preset, seed, tuple(procedures), clocks)
 
 
 def lognormal(rng: np.random.Generator, median: float, gsd: float) -> float:
     """One value of a lognormal distribution, cut at 2.5 standard deviations: no fluoroscopy of ten hours."""
     return float(median * gsd ** max(-2.5, min(2.5, rng.standard_normal())))
+
+
+Team = list[tuple[Operator, str, float]]  # person, role, dose relative to the first operator's
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +205,17 @@ class _Slot:
     kap_gy_cm2: float
     events: tuple[_Beam, ...]
 
+    @property
+    def start_s(self) -> float:
+        """Start of the first beam, seconds since the epoch."""
+        return self.events[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """End of the last beam."""
+        last = self.events[-1]
+        return last.start_s + last.pulses / float(PULSE_RATES[last.event_type])
+
 
 def _schedule(rng: np.random.Generator, preset: Preset, room: Room) -> Iterator[_Slot]:
     """One room's procedures, one after the other on each day, never overlapping."""
@@ -199,10 +228,9 @@ def _schedule(rng: np.random.Generator, preset: Preset, room: Room) -> Iterator[
         opening = datetime.combine(day, DAY_STARTS_AT, zone).timestamp()
         start = free_from.get(day, opening + 60 * lognormal(rng, 12, 1.6))
         kap, events = _beams(rng, classes[index], start)
-        last = events[-1]
-        end = last.start_s + last.pulses / float(PULSE_RATES[last.event_type])
-        free_from[day] = end + LEAST_TURNOVER_S + lognormal(rng, *TURNOVER_S)
-        yield _Slot(room, classes[index], day, kap, tuple(events))
+        slot = _Slot(room, classes[index], day, kap, tuple(events))
+        free_from[day] = slot.end_s + LEAST_TURNOVER_S + lognormal(rng, *TURNOVER_S)
+        yield slot
 
 
 def _days(rng: np.random.Generator, preset: Preset, count: int) -> list[date]:
@@ -243,11 +271,15 @@ def _procedure(
     number: int,
     slot: _Slot,
     patient: Patient,
+    team: Team,
+    clock: RoomClock,
 ) -> Procedure:
     kap = _split_kap(rng, slot)
     c_arm = kap * lognormal(rng, *C_ARM_USV_PER_GY_CM2) * slot.room.scatter_factor
     factor = slot.room.calibration_on(slot.day)
     area = lognormal(rng, *FIELD_AREA_CM2)
+    started_at = _instant(slot.start_s)
+    planes = _planes(generator(seed, f"planes/{number}"), slot)
     return Procedure(
         number=number,
         study_uid=make_uid(seed, "study", number),
@@ -257,13 +289,22 @@ def _procedure(
         patient=patient,
         procedure_date=slot.day,
         events=tuple(
-            _event(rng, make_uid(seed, "event", number, n), beam, true_kap / float(factor), area)
-            for n, (beam, true_kap) in enumerate(zip(slot.events, kap, strict=True), start=1)
+            _event(rng, make_uid(seed, "event", number, n), plane, beam, true_kap / float(factor), area)
+            for n, (plane, beam, true_kap) in enumerate(zip(planes, slot.events, kap, strict=True), start=1)
         ),
         c_arm_usv=tuple(float(dose) for dose in c_arm),
-        participants=_participants(rng, preset, factors, slot, c_arm),
+        participants=_participants(rng, factors, slot, c_arm, team),
         kap_factor=factor,
+        modality_shift=clock.modality_shift(started_at),
+        badge_shift=clock.badge_shift(started_at),
     )
+
+
+def _planes(rng: np.random.Generator, slot: _Slot) -> list[str]:
+    """Plane of each event; a biplane system uses both in turn, never at the same time here."""
+    if not slot.room.is_biplane:
+        return ["single"] * len(slot.events)
+    return ["B" if is_b else "A" for is_b in (rng.random(len(slot.events)) < PLANE_B_SHARE).tolist()]
 
 
 def _split_kap(rng: np.random.Generator, slot: _Slot) -> np.ndarray:
@@ -277,14 +318,14 @@ def _split_kap(rng: np.random.Generator, slot: _Slot) -> np.ndarray:
     return slot.kap_gy_cm2 * weights
 
 
-def _event(rng: np.random.Generator, uid: str, beam: _Beam, reported_kap: float, area_cm2: float) -> Event:
+def _event(rng: np.random.Generator, uid: str, plane: str, beam: _Beam, reported_kap: float, area_cm2: float) -> Event:
     """One event with the few geometry and beam values that reports always carry."""
     z_kvp, z_current, z_primary, z_secondary = rng.standard_normal(4)
-    millisecond = round(beam.start_s * 1000)
     return Event(
         uid=uid,
+        plane=plane,
         event_type=beam.event_type,
-        started_at=datetime.fromtimestamp(millisecond // 1000, UTC) + timedelta(milliseconds=millisecond % 1000),
+        started_at=_instant(beam.start_s),
         pulses=beam.pulses,
         pulse_rate_per_s=PULSE_RATES[beam.event_type],
         kap_gy_cm2=stated(reported_kap),
@@ -297,12 +338,18 @@ def _event(rng: np.random.Generator, uid: str, beam: _Beam, reported_kap: float,
     )
 
 
+def _instant(seconds: float) -> datetime:
+    """Seconds since the epoch, to the millisecond."""
+    millisecond = round(seconds * 1000)
+    return datetime.fromtimestamp(millisecond // 1000, UTC) + timedelta(milliseconds=millisecond % 1000)
+
+
 def _participants(
-    rng: np.random.Generator, preset: Preset, factors: dict[str, float], slot: _Slot, c_arm: np.ndarray
+    rng: np.random.Generator, factors: dict[str, float], slot: _Slot, c_arm: np.ndarray, team: Team
 ) -> tuple[Participant, ...]:
-    """Who took part and the true dose of each: the first operator's by shield and habit, the others' relative to it."""
+    """The true dose of everybody in a team: the first operator's by shield and habit, the others' relative to it."""
     specialty = slot.room.specialty
-    first, roles = _team(rng, [person for person in preset.operators if person.specialty == specialty])
+    first = team[0][0]
     shield = NO_SHIELD_FACTOR if rng.random() < NO_SHIELD_SHARE.get(specialty, OTHER_NO_SHIELD_SHARE) else SHIELD_FACTOR
     transmission = min(
         MOST_TRANSMISSION,
@@ -313,18 +360,65 @@ def _participants(
     )
     first_usv = float(c_arm.sum()) * transmission
     return tuple(
-        Participant(person.operator_id, role, _spread(rng, first_usv * factor, c_arm)) for person, role, factor in roles
+        Participant(person.operator_id, role, _spread(rng, first_usv * factor, c_arm)) for person, role, factor in team
     )
 
 
-def _team(rng: np.random.Generator, people: list[Operator]) -> tuple[Operator, list[tuple[Operator, str, float]]]:
+class _Staff:
+    """Who is free, and who leaves one room for another. Nobody gets dose in two rooms at the same time."""
+
+    def __init__(self, preset: Preset, rng: np.random.Generator) -> None:
+        self._operators = preset.operators
+        self._two_rooms = preset.dirt.two_rooms
+        self._rng = rng
+        self._last: dict[str, tuple[int, float]] = {}  # index of the procedure that somebody is in, and its end
+
+    def join(self, rng: np.random.Generator, slot: _Slot, procedures: list[Procedure]) -> Team:
+        """The team of a procedure; whoever of it is still elsewhere leaves there."""
+        people = [person for person in self._operators if person.specialty == slot.room.specialty]
+        free = [person for person in people if self._free_from(person) <= slot.start_s]
+        team = _team(rng, free if any(p.is_physician for p in free) else people)
+        elsewhere = [p for p in people if p.is_physician and self._free_from(p) - LEAST_TURNOVER_S > slot.start_s]
+        if self._two_rooms and elsewhere and self._rng.random() < self._two_rooms:
+            helper = elsewhere[int(self._rng.integers(len(elsewhere)))]
+            if helper not in [person for person, _, _ in team]:
+                team.append((helper, "supervisor", SECOND_OPERATOR_FACTOR))
+        for person, _, _ in team:
+            if self._free_from(person) > slot.start_s:
+                index = self._last[person.operator_id][0]
+                procedures[index] = _left(procedures[index], person, slot.start_s - ON_THE_WAY_S)
+            self._last[person.operator_id] = (len(procedures), slot.end_s)
+        return team
+
+    def _free_from(self, person: Operator) -> float:
+        """A person needs as long as a room between two procedures."""
+        last = self._last.get(person.operator_id)
+        return last[1] + LEAST_TURNOVER_S if last else 0.0
+
+
+def _left(procedure: Procedure, person: Operator, at_s: float) -> Procedure:
+    """A procedure that somebody left: no dose from events that had not ended by then."""
+
+    def until_then(participant: Participant) -> Participant:
+        doses = zip(procedure.events, participant.event_usv, strict=True)
+        return replace(
+            participant, event_usv=tuple(usv if event.ended_at.timestamp() <= at_s else 0.0 for event, usv in doses)
+        )
+
+    return replace(
+        procedure,
+        participants=tuple(until_then(p) if p.operator_id == person.operator_id else p for p in procedure.participants),
+    )
+
+
+def _team(rng: np.random.Generator, people: list[Operator]) -> Team:
     """The first operator, and all with role and dose relative to the first operator's."""
     consultants = [p for p in people if p.grade == "consultant"]
     trainees = [p for p in people if p.grade == "trainee"]
-    consultant = consultants[int(rng.integers(len(consultants)))]
+    consultant = (consultants or trainees)[int(rng.integers(len(consultants or trainees)))]
     others = [p for p in people if p.is_physician and p is not consultant]
     first, second = consultant, None
-    if trainees and rng.random() < TRAINEE_FIRST_SHARE:
+    if trainees and consultants and rng.random() < TRAINEE_FIRST_SHARE:
         first, second = trainees[int(rng.integers(len(trainees)))], consultant
     elif others and rng.random() < SECOND_OPERATOR_SHARE:
         second = others[int(rng.integers(len(others)))]
@@ -335,7 +429,7 @@ def _team(rng: np.random.Generator, people: list[Operator]) -> tuple[Operator, l
     if staff and rng.random() < STAFF_SHARE:
         person = staff[int(rng.integers(len(staff)))]
         team.append((person, person.grade, STAFF_FACTOR))
-    return first, team
+    return team
 
 
 def _spread(rng: np.random.Generator, total_usv: float, c_arm: np.ndarray) -> tuple[float, ...]:

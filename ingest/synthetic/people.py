@@ -58,6 +58,18 @@ def draw_patients(rng: np.random.Generator, specialties: list[str], first_day: d
     return patients
 
 
+def another(patient: Patient) -> Patient:
+    """Somebody else, under whom a report was filed by mistake: the name and number follow from the right one's."""
+    family, _, given = patient.dicom_name.partition("^")
+    return Patient(
+        patient_id=f"X{patient.patient_id}",
+        dicom_name=f"{family}{family[0].lower()}^{given}",
+        birth_date=patient.birth_date - timedelta(days=400),
+        sex=patient.sex,
+        phi=(f"{family}{family[0].lower()}", f"X{patient.patient_id}"),
+    )
+
+
 def _new_patient(rng: np.random.Generator, number: int, first_day: date) -> Patient:
     shares = np.array([script[0] for script in _SCRIPTS])
     _, syllables, ending, given_names = _SCRIPTS[int(rng.choice(len(_SCRIPTS), p=shares / shares.sum()))]

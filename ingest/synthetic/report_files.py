@@ -7,19 +7,21 @@ Does not belong here: the events themselves (hospital.py) and the encoding of co
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, XRayRadiationDoseSRStorage
 
 from ingest.synthetic import sr_tree
+from ingest.synthetic.catalogue import Room
 from ingest.synthetic.hospital import Event, Hospital, Procedure, generator, make_uid, stated
-from ingest.synthetic.people import ISSUER
+from ingest.synthetic.people import ISSUER, Patient, another
 from ingest.synthetic.sr_tree import Code
 
 
@@ -32,7 +34,7 @@ class Dialect:
         kerma_unit, kerma_per_mgy: unit code of doses at the reference point and its factor.
         states_duration: Irradiation Duration (113742) is written; else only pulse rate and number of pulses tell it.
         states_age: PatientAge instead of PatientBirthDate.
-        prefers_latin1: ISO_IR 100 wherever the patient's name allows it; else always ISO_IR 192.
+        character_sets: tried in this order until one can write the patient's name.
     """
 
     kap_unit: str
@@ -42,8 +44,12 @@ class Dialect:
     fluoroscopy: Code
     states_duration: bool
     states_age: bool
-    prefers_latin1: bool
+    character_sets: tuple[tuple[str, ...], ...]
 
+
+_UTF8 = ("ISO_IR 192",)
+_LATIN1 = ("ISO_IR 100",)
+_LATIN1_AND_KANJI = ("ISO 2022 IR 100", "ISO 2022 IR 87")
 
 # Units and codes as seen in real reports of these makers.
 DIALECTS = {
@@ -55,7 +61,7 @@ DIALECTS = {
         fluoroscopy=Code("P5-06000", "SRT", "Fluoroscopy"),
         states_duration=True,
         states_age=False,
-        prefers_latin1=True,
+        character_sets=(_LATIN1, _UTF8),
     ),
     "canon": Dialect(
         kap_unit="dGy.cm2",
@@ -65,7 +71,27 @@ DIALECTS = {
         fluoroscopy=Code("44491008", "SCT", "Fluoroscopy"),
         states_duration=False,
         states_age=True,
-        prefers_latin1=False,
+        character_sets=(_UTF8,),
+    ),
+    "ge": Dialect(
+        kap_unit="Gy.cm2",
+        kap_per_gy_cm2=Decimal(1),
+        kerma_unit="mGy",
+        kerma_per_mgy=Decimal(1),
+        fluoroscopy=Code("P5-06000", "SRT", "Fluoroscopy"),
+        states_duration=True,
+        states_age=False,
+        character_sets=(_LATIN1, _LATIN1_AND_KANJI, _UTF8),
+    ),
+    "philips": Dialect(
+        kap_unit="Gy.m2",
+        kap_per_gy_cm2=Decimal("0.0001"),
+        kerma_unit="Gy",
+        kerma_per_mgy=Decimal("0.001"),
+        fluoroscopy=Code("P5-06000", "SRT", "Fluoroscopy"),
+        states_duration=False,
+        states_age=False,
+        character_sets=(_LATIN1, _LATIN1_AND_KANJI, _UTF8),
     ),
 }
 ACQUISITIONS = {
@@ -82,7 +108,14 @@ PROTOCOLS = {
 TEXT_NOTE = "Carpeta de informes de dosis. No borrar.\n"
 FOLDER = "inbox/dose_reports"
 
-RESENT_SHARE = 0.03
+PLANES = {
+    "single": Code("113622", "DCM", "Single Plane"),
+    "A": Code("113620", "DCM", "Plane A"),
+    "B": Code("113621", "DCM", "Plane B"),
+}
+FOREIGN_ACCESSION = "Z{0}"  # what a modality sends when somebody typed the number
+CORRECTED_AFTER = timedelta(hours=20)
+MOST_INTERIM_REPORTS = 3
 WITHOUT_EXTENSION = 5  # every fifth report
 
 
@@ -96,8 +129,32 @@ class ReportFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """One report object about a procedure.
+
+    Attributes:
+        events: those that it holds.
+        number: instance number; of two versions of one object the same.
+        status: that the file ledger must show.
+        suffix: of the file name.
+        patient: whom it names.
+        delay: when its content was written, after the last event.
+    """
+
+    events: tuple[Event, ...]
+    number: int
+    status: str
+    suffix: str
+    patient: Patient
+    delay: timedelta
+    has_totals: bool = True
+    is_named: bool = False
+    accession_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
-    """What a report's accumulated-dose container states, in Gy.cm2, mGy and s."""
+    """What a report's accumulated-dose container of one plane states, in Gy.cm2, mGy and s."""
 
     kap_gy_cm2: Decimal
     kap_fluoro_gy_cm2: Decimal
@@ -106,32 +163,122 @@ class Totals:
     fluoro_time_s: Decimal
     acquisition_time_s: Decimal
 
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
-def stated_totals(events: tuple[Event, ...]) -> Totals:
-    """Totals as a device states them: sums of its events, rounded to six significant digits."""
-    fluoro = [event for event in events if event.event_type == "fluoroscopy"]
-    others = [event for event in events if event.event_type != "fluoroscopy"]
+
+def event_sums(events: Iterable[Event]) -> Totals:
+    """Totals of one plane's events, exactly."""
+    chosen = list(events)
+    fluoro = [event for event in chosen if event.event_type == "fluoroscopy"]
+    others = [event for event in chosen if event.event_type != "fluoroscopy"]
     return Totals(
-        kap_gy_cm2=stated(sum((e.kap_gy_cm2 for e in events), Decimal(0))),
-        kap_fluoro_gy_cm2=stated(sum((e.kap_gy_cm2 for e in fluoro), Decimal(0))),
-        kap_acquisition_gy_cm2=stated(sum((e.kap_gy_cm2 for e in others), Decimal(0))),
-        ka_r_mgy=stated(sum((e.ka_r_mgy for e in events), Decimal(0))),
+        kap_gy_cm2=sum((e.kap_gy_cm2 for e in chosen), Decimal(0)),
+        kap_fluoro_gy_cm2=sum((e.kap_gy_cm2 for e in fluoro), Decimal(0)),
+        kap_acquisition_gy_cm2=sum((e.kap_gy_cm2 for e in others), Decimal(0)),
+        ka_r_mgy=sum((e.ka_r_mgy for e in chosen), Decimal(0)),
         fluoro_time_s=sum((e.duration_s for e in fluoro), Decimal(0)),
         acquisition_time_s=sum((e.duration_s for e in others), Decimal(0)),
     )
 
 
-def report_conditions(hospital: Hospital) -> dict[int, str]:
-    """What is odd about the report of a procedure, by procedure number.
+def stated_totals(events: Iterable[Event]) -> Totals:
+    """Totals of one plane as a device states them: sums of its events, doses rounded to six significant digits."""
+    sums = event_sums(events)
+    return replace(
+        sums,
+        kap_gy_cm2=stated(sums.kap_gy_cm2),
+        kap_fluoro_gy_cm2=stated(sums.kap_fluoro_gy_cm2),
+        kap_acquisition_gy_cm2=stated(sums.kap_acquisition_gy_cm2),
+        ka_r_mgy=stated(sums.ka_r_mgy),
+    )
 
-    ``resend``: the same bytes twice; ``cumulative``: an interim report with the first events comes first;
-    ``missing``: never sent; ``name_in_text``: the patient's family name in the study description.
+
+def by_plane(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """Events of each plane that has any."""
+    planes: dict[str, list[Event]] = {}
+    for event in events:
+        planes.setdefault(event.plane, []).append(event)
+    return dict(sorted(planes.items()))
+
+
+def procedure_totals(procedure: Procedure, condition: str | None) -> dict[str, Totals]:
+    """What the contract makes of a procedure's totals, by plane: the sum of what the counting reports state.
+
+    A plane that one of two continued reports does not name states nothing there, and events without totals are summed.
     """
+    totals: dict[str, Totals] = {}
+    for report in reports_of(procedure, condition) or [_report_of(procedure, procedure.events, 1)]:
+        if report.status == "loaded":
+            for plane, events in by_plane(report.events).items():
+                part = stated_totals(events) if report.has_totals else event_sums(events)
+                totals[plane] = totals[plane] + part if plane in totals else part
+    return totals
+
+
+def report_conditions(hospital: Hospital) -> dict[int, str]:
+    """What is odd about the report of a procedure, by procedure number: the names of ``Dirt``'s shares of reports."""
+    dirt, count = hospital.preset.dirt, len(hospital.procedures)
     rng = generator(hospital.seed, "reports")
     numbers = [int(n) for n in rng.permutation([p.number for p in hospital.procedures if len(p.events) > 1])]
-    resent = max(1, round(RESENT_SHARE * len(hospital.procedures)))
-    odd = ["cumulative", "missing", "name_in_text", "name_in_text", *["resend"] * resent]
+    shares = (
+        ("cumulative", dirt.cumulative),
+        ("missing", dirt.missing),
+        ("name_in_text", dirt.name_in_text),
+        ("continued", dirt.continued),
+        ("no_total", dirt.without_totals),
+        ("wrong_accession", dirt.wrong_accession),
+        ("wrong_patient", dirt.wrong_patient),
+        ("resend", dirt.resent),
+    )
+    odd = [name for name, share in shares if share for _ in range(max(1, round(share * count)))]
     return dict(zip(numbers, odd, strict=False))
+
+
+def reports_of(procedure: Procedure, condition: str | None) -> list[Report]:
+    """The report objects of a procedure, those that are replaced first."""
+    events, count = procedure.events, len(procedure.events)
+    whole = _report_of(procedure, events, 2)
+    match condition:
+        case "missing":
+            return []
+        case "cumulative":
+            # How many came before: as many as the procedure's number says, so that no draw is needed.
+            parts = min(count - 1, 1 + procedure.number % MOST_INTERIM_REPORTS)
+            interim = [
+                replace(
+                    _report_of(procedure, events[: count * n // (parts + 1)], n), status="superseded", suffix=f"_{n}"
+                )
+                for n in range(1, parts + 1)
+            ]
+            return [*interim, replace(whole, number=parts + 1)]
+        case "continued":
+            half = count // 2
+            return [replace(_report_of(procedure, events[:half], 1), suffix="_1"), replace(whole, events=events[half:])]
+        case "no_total":
+            return [replace(whole, has_totals=False)]
+        case "wrong_accession":
+            return [replace(whole, accession_number=FOREIGN_ACCESSION.format(procedure.accession_number[1:]))]
+        case "name_in_text":
+            return [replace(whole, is_named=True)]
+        case "wrong_patient":
+            wrong = replace(whole, patient=another(procedure.patient), status="superseded", suffix="_1")
+            return [wrong, replace(whole, delay=whole.delay + CORRECTED_AFTER)]
+        case "resend":
+            return [whole, replace(whole, status="duplicate", suffix="_resent")]
+    return [whole]
+
+
+def _report_of(procedure: Procedure, events: tuple[Event, ...], number: int) -> Report:
+    return Report(
+        events=events,
+        number=number,
+        status="loaded",
+        suffix="",
+        patient=procedure.patient,
+        delay=timedelta(seconds=90),
+        accession_number=procedure.accession_number,
+    )
 
 
 def report_files(hospital: Hospital) -> Iterator[list[ReportFile]]:
@@ -147,17 +294,12 @@ def report_files(hospital: Hospital) -> Iterator[list[ReportFile]]:
 
 
 def _files_of(hospital: Hospital, procedure: Procedure, condition: str | None) -> list[ReportFile]:
-    if condition == "missing":
-        return []
-    extension = "" if procedure.number % WITHOUT_EXTENSION == 0 else ".dcm"
     stem = f"{_folder(procedure)}/{procedure.accession_number}"
-    content = _report(hospital, procedure, procedure.events, 2, is_named=condition == "name_in_text")
-    files = [ReportFile(f"{stem}{extension}", content, "loaded")]
-    if condition == "cumulative":
-        interim = procedure.events[: len(procedure.events) // 2]
-        files.append(ReportFile(f"{stem}_1.dcm", _report(hospital, procedure, interim, 1), "superseded"))
-    if condition == "resend":
-        files.append(ReportFile(f"{stem}_resent.dcm", content, "duplicate"))
+    files = []
+    for report in reports_of(procedure, condition):
+        is_bare = procedure.number % WITHOUT_EXTENSION == 0 and not report.suffix
+        path = f"{stem}{report.suffix}{'' if is_bare else '.dcm'}"
+        files.append(ReportFile(path, _report(hospital, procedure, report), report.status))
     return files
 
 
@@ -165,29 +307,32 @@ def _folder(procedure: Procedure) -> str:
     return f"{FOLDER}/{procedure.procedure_date:%Y/%m/%d}"
 
 
-def _report(
-    hospital: Hospital, procedure: Procedure, events: tuple[Event, ...], instance: int, is_named: bool = False
-) -> bytes:
+def _zone(hospital: Hospital, room: Room) -> tzinfo:
+    """The zone that an X-ray system's clock is set to."""
+    return ZoneInfo(room.device_timezone or hospital.preset.timezone)
+
+
+def _report(hospital: Hospital, procedure: Procedure, report: Report) -> bytes:
     """One report object: the header by pydicom, then the content tree, whose tag is the last of the data set."""
-    header = _header(hospital, procedure, events, instance)
-    if is_named:
-        header.StudyDescription += f" ({_family_name(procedure)})"
-    return _file_bytes(header) + sr_tree.content_sequence(_content(hospital, procedure, events))
+    header = _header(hospital, procedure, report)
+    if report.is_named:
+        header.StudyDescription += f" ({report.patient.phi[0]})"
+    return _file_bytes(header) + sr_tree.content_sequence(_content(hospital, procedure, report))
 
 
-def _header(hospital: Hospital, procedure: Procedure, events: tuple[Event, ...], instance: int) -> Dataset:
-    zone = ZoneInfo(hospital.preset.timezone)
-    room, patient = procedure.room, procedure.patient
+def _header(hospital: Hospital, procedure: Procedure, report: Report) -> Dataset:
+    room, patient, instance = procedure.room, report.patient, report.number
+    zone, shift = _zone(hospital, room), procedure.modality_shift
     dialect = DIALECTS[room.dialect]
-    study_at = (procedure.started_at - timedelta(minutes=8)).astimezone(zone)
-    content_at = (events[-1].ended_at + timedelta(seconds=90)).astimezone(zone)
+    study_at = (procedure.started_at + shift - timedelta(minutes=8)).astimezone(zone)
+    content_at = (report.events[-1].ended_at + shift + report.delay).astimezone(zone)
     ds = Dataset()
-    ds.SpecificCharacterSet = _character_set(dialect, patient.dicom_name)
+    ds.SpecificCharacterSet = list(_character_set(dialect, patient.dicom_name))
     ds.SOPClassUID = XRayRadiationDoseSRStorage
     ds.SOPInstanceUID = make_uid(hospital.seed, "report", procedure.number, instance)
     ds.StudyDate, ds.StudyTime = f"{study_at:%Y%m%d}", f"{study_at:%H%M%S}"
     ds.ContentDate, ds.ContentTime = f"{content_at:%Y%m%d}", f"{content_at:%H%M%S}"
-    ds.AccessionNumber = procedure.accession_number
+    ds.AccessionNumber = report.accession_number
     ds.Modality = "SR"
     ds.Manufacturer = room.manufacturer
     ds.ManufacturerModelName = room.model
@@ -200,7 +345,7 @@ def _header(hospital: Hospital, procedure: Procedure, events: tuple[Event, ...],
         ds.ProcedureCodeSequence = _codes(
             Code(procedure.procedure_class.code, "99DEMO", procedure.procedure_class.code)
         )
-    _add_patient(ds, procedure, dialect)
+    _add_patient(ds, procedure, patient, dialect)
     ds.DeviceSerialNumber = room.device_serial
     ds.StudyInstanceUID = procedure.study_uid
     ds.SeriesInstanceUID = make_uid(hospital.seed, "series", procedure.number, instance)
@@ -222,8 +367,7 @@ def _header(hospital: Hospital, procedure: Procedure, events: tuple[Event, ...],
     return ds
 
 
-def _add_patient(ds: Dataset, procedure: Procedure, dialect: Dialect) -> None:
-    patient = procedure.patient
+def _add_patient(ds: Dataset, procedure: Procedure, patient: Patient, dialect: Dialect) -> None:
     ds.PatientName = patient.dicom_name
     ds.PatientID = patient.patient_id
     ds.IssuerOfPatientID = ISSUER
@@ -235,14 +379,22 @@ def _add_patient(ds: Dataset, procedure: Procedure, dialect: Dialect) -> None:
         ds.PatientBirthDate = f"{patient.birth_date:%Y%m%d}"
 
 
-def _character_set(dialect: Dialect, name: str) -> str:
-    if not dialect.prefers_latin1:
-        return "ISO_IR 192"
+def _character_set(dialect: Dialect, name: str) -> tuple[str, ...]:
+    """The first of a dialect's character sets that can write a name."""
+    return next(terms for terms in dialect.character_sets if _can_write(terms, name))
+
+
+def _can_write(terms: tuple[str, ...], name: str) -> bool:
+    codecs = [python_encoding[term] for term in terms]
+    return all(any(_encodes(codec, character) for codec in codecs) for character in name)
+
+
+def _encodes(codec: str, character: str) -> bool:
     try:
-        name.encode("iso-8859-1")
+        character.encode(codec)
     except UnicodeEncodeError:
-        return "ISO_IR 192"
-    return "ISO_IR 100"
+        return False
+    return True
 
 
 def _codes(code: Code) -> Sequence:
@@ -251,7 +403,7 @@ def _codes(code: Code) -> Sequence:
     return Sequence([item])
 
 
-def _content(hospital: Hospital, procedure: Procedure, events: tuple[Event, ...]) -> Iterator[bytes]:
+def _content(hospital: Hospital, procedure: Procedure, report: Report) -> Iterator[bytes]:
     room = procedure.room
     dialect = DIALECTS[room.dialect]
     modifier, context, property_of = "HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS PROPERTIES"
@@ -265,15 +417,17 @@ def _content(hospital: Hospital, procedure: Procedure, events: tuple[Event, ...]
     study = sr_tree.uid(_C["study_uid"], procedure.study_uid, property_of)
     yield sr_tree.coded(_C["scope"], _C["study"], context, [study])
     yield sr_tree.coded(_C["source_of_dose"], _C["automated"])
-    yield sr_tree.container(_C["accumulated"], _accumulated(dialect, events))
-    zone = ZoneInfo(hospital.preset.timezone)
-    for event in events:
-        yield sr_tree.container(_C["event"], _event(dialect, event, event.started_at.astimezone(zone)))
+    if report.has_totals:
+        for plane, events in by_plane(report.events).items():
+            yield sr_tree.container(_C["accumulated"], _accumulated(dialect, plane, stated_totals(events)))
+    zone = _zone(hospital, room)
+    for event in report.events:
+        started = (event.started_at + procedure.modality_shift).astimezone(zone)
+        yield sr_tree.container(_C["event"], _event(dialect, event, started))
 
 
-def _accumulated(dialect: Dialect, events: tuple[Event, ...]) -> Iterator[bytes]:
-    totals = stated_totals(events)
-    yield sr_tree.coded(_C["plane"], _C["single_plane"], "HAS CONCEPT MOD")
+def _accumulated(dialect: Dialect, plane: str, totals: Totals) -> Iterator[bytes]:
+    yield sr_tree.coded(_C["plane"], PLANES[plane], "HAS CONCEPT MOD")
     yield _kap(dialect, "kap_total", totals.kap_gy_cm2)
     yield _kerma(dialect, "ka_r_total", totals.ka_r_mgy)
     yield _kap(dialect, "kap_fluoro_total", totals.kap_fluoro_gy_cm2)
@@ -285,7 +439,7 @@ def _accumulated(dialect: Dialect, events: tuple[Event, ...]) -> Iterator[bytes]
 
 def _event(dialect: Dialect, event: Event, started: datetime) -> Iterator[bytes]:
     kind = ACQUISITIONS.get(event.event_type, dialect.fluoroscopy)
-    yield sr_tree.coded(_C["plane"], _C["single_plane"], "HAS CONCEPT MOD")
+    yield sr_tree.coded(_C["plane"], PLANES[event.plane], "HAS CONCEPT MOD")
     yield sr_tree.uid(_C["event_uid"], event.uid)
     yield sr_tree.instant(_C["started"], f"{started:%Y%m%d%H%M%S}.{started.microsecond // 1000:03d}")
     yield sr_tree.coded(_C["event_type"], kind)
@@ -310,10 +464,6 @@ def _kap(dialect: Dialect, concept: str, gy_cm2: Decimal) -> bytes:
 
 def _kerma(dialect: Dialect, concept: str, mgy: Decimal) -> bytes:
     return sr_tree.number(_C[concept], mgy * dialect.kerma_per_mgy, dialect.kerma_unit)
-
-
-def _family_name(procedure: Procedure) -> str:
-    return procedure.patient.phi[0]
 
 
 def _ct_slice(hospital: Hospital, procedure: Procedure) -> bytes:
@@ -363,7 +513,6 @@ _C = {
         ("automated", "113856", "Automated Data Collection"),
         ("accumulated", "113702", "Accumulated X-Ray Dose Data"),
         ("plane", "113764", "Acquisition Plane"),
-        ("single_plane", "113622", "Single Plane"),
         ("kap_total", "113722", "Dose Area Product Total"),
         ("ka_r_total", "113725", "Dose (RP) Total"),
         ("kap_fluoro_total", "113726", "Fluoro Dose Area Product Total"),

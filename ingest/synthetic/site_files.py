@@ -17,9 +17,10 @@ from ingest.synthetic.catalogue import (
     PROCEDURE_TYPE_RULES,
     Preset,
 )
-from ingest.synthetic.export_files import SOURCES, description_yaml
+from ingest.synthetic.export_files import description_yaml, sources_of
 from ingest.synthetic.hospital import Hospital, generator
 from ingest.synthetic.people import PLACEHOLDER_ID
+from ingest.synthetic.report_files import report_conditions
 
 EMPLOYED_FROM = date(2020, 1, 1)
 ASSIGNED_FROM = date(2023, 1, 1)
@@ -55,7 +56,7 @@ def site_files(hospital: Hospital) -> Iterator[tuple[str, str]]:
             site_id=preset.site_id, name=preset.site_name, timezone=preset.timezone, placeholder=PLACEHOLDER_ID
         ),
     )
-    for source in SOURCES.values():
+    for source in sources_of(preset):
         yield f"sources/{source.source_id}.yaml", description_yaml(source, preset)
     yield "reference/rooms.csv", _rooms(preset)
     yield "reference/operators.csv", _operators(preset)
@@ -90,7 +91,7 @@ def _rooms(preset: Preset) -> str:
                 None,
                 room.manufacturer,
                 room.model,
-                None,
+                room.device_timezone,
                 room.c_arm_badge,
             )
             for room in preset.rooms
@@ -144,9 +145,13 @@ def _procedure_types() -> str:
 
 def _logbook(hospital: Hospital) -> str:
     rng = generator(hospital.seed, "logbook")
+    conditions = report_conditions(hospital)
     rows = []
     for procedure in hospital.procedures:
-        study_uid = None if rng.random() < WITHOUT_STUDY_UID_SHARE else procedure.study_uid
+        is_numbered_only = rng.random() < WITHOUT_STUDY_UID_SHARE
+        # Whoever knows the accession number only cannot be found where the report has another one.
+        is_findable = conditions.get(procedure.number) != "wrong_accession"
+        study_uid = None if is_numbered_only and is_findable else procedure.study_uid
         rows += [
             (study_uid, procedure.accession_number, person.operator_id, person.role)
             for person in procedure.participants

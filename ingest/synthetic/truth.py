@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,8 @@ import numpy as np
 from ingest.synthetic.badges import FSV_PER_USV, IntArray, usv
 from ingest.synthetic.expected import Expected, Share, sum_by
 from ingest.synthetic.findings import procedure_findings
-from ingest.synthetic.hospital import Participant
-from ingest.synthetic.report_files import stated_totals
+from ingest.synthetic.hospital import Participant, Procedure
+from ingest.synthetic.report_files import reports_of
 
 Row = tuple[object, ...]
 
@@ -76,36 +76,52 @@ def truth_tables(expected: Expected, files: list[Row]) -> Iterator[tuple[str, It
     yield "truth_unlinked", _unlinked(expected)
     yield "truth_file", sorted(files, key=lambda row: str(row[0]).encode())
     yield "truth_alert", _alerts(expected)
-    yield "truth_phi", [(text,) for text in sorted({t for p in expected.hospital.procedures for t in p.patient.phi})]
-    yield "truth_site", [(1, 1)]
+    yield "truth_phi", [(text,) for text in sorted(_phi(expected))]
+    yield "truth_site", [(int(expected.hospital.preset.names_hubs), 1)]
+
+
+def _phi(expected: Expected) -> set[str]:
+    procedures = expected.hospital.procedures
+    patients = {p.patient for p in procedures}
+    patients |= {r.patient for p in procedures for r in reports_of(p, expected.conditions.get(p.number))}
+    return {text for patient in patients for text in patient.phi}
 
 
 def _procedures(expected: Expected) -> Iterator[Row]:
     for index, p in enumerate(expected.hospital.procedures):
-        totals, factor = stated_totals(p.events), p.kap_factor
-        span = (_utc(p.started_at), _utc(p.ended_at))  # clocks agree: true time and the modality's time
+        planes, factor = expected.totals[index], p.kap_factor
+        totals = list(planes.values())
+        reported_kap = sum((t.kap_gy_cm2 for t in totals), Decimal(0))
         yield (
             p.study_uid,
             p.room.room_id,
             p.procedure_class.procedure_type,
             p.accession_number,
-            *span,
-            *span,
+            _utc(p.started_at),
+            _utc(p.ended_at),
+            _utc(p.started_at + p.modality_shift),
+            _utc(p.ended_at + p.modality_shift),
             p.procedure_date,
             len(p.events),
-            _plain(totals.kap_gy_cm2 * factor),
-            _plain(totals.kap_gy_cm2),
-            _plain(totals.kap_fluoro_gy_cm2 * factor),
-            _plain(totals.kap_acquisition_gy_cm2 * factor),
-            _plain(totals.ka_r_mgy),
-            None,
-            None,
-            _plain(totals.fluoro_time_s),
-            _usv(expected.sample_fsv[p.room.c_arm_badge][index]),
+            _plain(reported_kap * factor),
+            _plain(reported_kap),
+            _plain(sum((t.kap_fluoro_gy_cm2 for t in totals), Decimal(0)) * factor),
+            _plain(sum((t.kap_acquisition_gy_cm2 for t in totals), Decimal(0)) * factor),
+            _plain(max(t.ka_r_mgy for t in totals)),
+            *(_plain(planes[plane].ka_r_mgy) if plane in planes else None for plane in ("A", "B")),
+            _plain(sum((t.fluoro_time_s for t in totals), Decimal(0))),
+            _c_arm_usv(expected, index),
             _float(sum(p.c_arm_usv)),
             int(expected.is_present(p)),
             expected.conditions.get(p.number),
         )
+
+
+def _c_arm_usv(expected: Expected, index: int) -> str | None:
+    p = expected.hospital.procedures[index]
+    if not expected.readings.wearing.is_alive(p.room.room_id, p.procedure_date):
+        return None
+    return _usv(expected.sample_fsv[p.room.c_arm_badge][index])
 
 
 def _events(expected: Expected) -> Iterator[Row]:
@@ -115,10 +131,10 @@ def _events(expected: Expected) -> Iterator[Row]:
                 e.uid,
                 p.study_uid,
                 p.room.room_id,
-                "single",
+                e.plane,
                 e.event_type,
                 _utc(e.started_at),
-                _utc(e.started_at),
+                _utc(e.started_at + p.modality_shift),
                 _plain(e.duration_s),
                 _plain(e.kap_gy_cm2 * p.kap_factor),
                 _plain(e.kap_gy_cm2),
@@ -132,35 +148,40 @@ def _operator_procedures(expected: Expected) -> Iterator[Row]:
         for person in procedure.participants:
             in_logbook.add((index, person.operator_id))
             yield _operator_procedure(expected, index, person)
-    for index, operator_id in sorted(expected.shares.keys() - in_logbook):
+    others = {key for key, share in expected.shares.items() if share.linked_fsv or share.apportioned_fsv} - in_logbook
+    for index, operator_id in sorted(others):
         yield _operator_procedure(expected, index, Participant(operator_id, "", ()))
 
 
 def _operator_procedure(expected: Expected, index: int, person: Participant) -> Row:
     procedure = expected.hospital.procedures[index]
+    wearing = expected.readings.wearing
     badge = expected.electronic_badge(person.operator_id)
     share = expected.shares.get((index, person.operator_id), Share())
-    true_usv = sum(person.event_usv)
     linked = expected.hp10_fsv(index, person.operator_id)
+    statuses = expected.statuses(index, person.operator_id)
+    is_swapped = (procedure.number, person.operator_id) in wearing.swapped
+    exposed_usv = sum(wearing.doses_at(procedure, badge) or ())
     samples: Row = (None, None, None)
     if badge.kind == "rate":
         sampled = int(expected.sample_fsv[badge.serial][index])
-        count = int((expected.readings.samples[badge.serial].procedure == index).sum())
-        samples = (_usv(sampled), count, _float(true_usv - float(usv(sampled))))
-    apportioned = share.apportioned_fsv
+        below = exposed_usv - float(usv(sampled))
+        samples = (_usv(sampled), int(expected.n_samples[badge.serial][index]), _float(max(below, 0.0)))
+    # Dose of samples is what it is; a session, or a status without dose, may hang on the clocks.
+    is_decided = len(statuses) == 1 and (badge.kind == "rate" or share.is_decided)
     return (
         procedure.study_uid,
         person.operator_id,
         person.role or None,
         badge.serial,
         badge.kind,
-        1,
-        _float(true_usv),
+        int(wearing.is_on_owner(procedure, person.operator_id)),
+        None if is_swapped else _float(sum(person.event_usv)),
         *samples,
         None if linked is None else _usv(linked),
-        _float(float(apportioned) / FSV_PER_USV),
-        "measured" if linked or apportioned else "zero",
-        1,
+        _float(float(share.apportioned_fsv) / FSV_PER_USV),
+        "|".join(statuses),
+        int(is_decided),
         int(share.is_decided),
         int(expected.is_present(procedure)),
     )
@@ -180,36 +201,56 @@ def _operator_events(expected: Expected) -> Iterator[Row]:
 
 
 def _clocks(expected: Expected) -> Iterator[Row]:
-    events: dict[tuple[str, str], int] = defaultdict(int)
-    for p in expected.hospital.procedures:
-        events[p.room.room_id, p.procedure_date.isoformat()] += len(p.events)
-    for (room_id, day), count in sorted(events.items()):
-        yield room_id, day, 0, count, 1
+    """Offsets at local noon, of room-days with work, with or without a report."""
+    hospital = expected.hospital
+    of_day: dict[tuple[str, date], list[Procedure]] = defaultdict(list)
+    for p in hospital.procedures:
+        of_day[p.room.room_id, p.procedure_date].append(p)
+    for (room_id, day), procedures in sorted(of_day.items()):
+        noon = (hospital.preset.midnight(day) + timedelta(hours=12)).astimezone(UTC)
+        clock = hospital.clocks[room_id]
+        offset = clock.badge_shift(noon) - clock.modality_shift(noon)
+        n_events = sum(len(p.events) for p in procedures)
+        is_alive = expected.readings.wearing.is_alive(room_id, day)
+        yield room_id, day, _float(offset.total_seconds()), n_events, int(is_alive)
+
+
+TotalKey = tuple[str, str, str, str, str]  # source, layout, badge, quantity, local date
 
 
 def _totals(expected: Expected) -> Iterator[Row]:
-    zone = ZoneInfo(expected.hospital.preset.timezone)
-    ingested: dict[tuple[str, ...], int] = defaultdict(int)
-    covered: dict[tuple[str, ...], int] = defaultdict(int)
-    key: tuple[str, ...]
+    ingested: dict[TotalKey, int] = defaultdict(int)
+    covered: dict[TotalKey, int] = defaultdict(int)
+    for key, dose_fsv, covered_fsv in _ingested(expected):
+        ingested[key] += dose_fsv
+        covered[key] += covered_fsv
+    for key in sorted(ingested):
+        yield (*key, _usv(ingested[key]), _usv(covered[key]))
+
+
+def _ingested(expected: Expected) -> Iterator[tuple[TotalKey, int, int]]:
+    """Every dose that counts, with the part of it that samples cover."""
+    preset = expected.hospital.preset
+    zone = ZoneInfo(preset.timezone)
     for source_id, serial, second, dose in _samples_by_source(expected):
         quarters, inverse = np.unique(second // 900, return_inverse=True)  # no zone's midnight lies within one
         for quarter, fsv in zip(quarters.tolist(), sum_by(inverse, dose, len(quarters)).tolist(), strict=True):
-            key = (source_id, "rate_samples", serial, "hp10", _date(datetime.fromtimestamp(quarter * 900, UTC), zone))
-            ingested[key] += fsv
+            day = _date(datetime.fromtimestamp(quarter * 900, UTC), zone)
+            yield (source_id, "rate_samples", serial, "hp10", day), fsv, 0
     for hour in expected.readings.hours:
-        key = ("badge_hours", "hourly_totals", hour.serial, "hp10", _date(hour.started_at, zone))
-        ingested[key] += hour.dose_usv * FSV_PER_USV
-        covered[key] += expected.covered_fsv(hour)
+        key = (hour.source_id, "hourly_totals", hour.serial, "hp10", _date(hour.started_at, zone))
+        yield key, hour.dose_usv * FSV_PER_USV, expected.covered_fsv(hour)
+    for badge in expected.badges.values():
+        if badge.hours_source == "counter_hours":  # read out every hour, so there is a record of every day
+            for day in map(date.isoformat, preset.days()):
+                yield ("counter_hours", "hourly_totals", badge.serial, "hp10", day), 0, 0
     for session in expected.readings.sessions:
         key = ("staff_sessions", "sessions", session.serial, "hp10", _date(session.started_at, zone))
-        ingested[key] += int(session.dose_usv * FSV_PER_USV)
+        yield key, int(session.dose_usv * FSV_PER_USV), 0
     for period in expected.readings.periods:
         for quantity in ("hp007", "hp10"):
             key = ("passive", "badge_periods", period.serial, quantity, period.end.isoformat())
-            ingested[key] += int((period.dose_msv or Decimal(0)) * 1000 * FSV_PER_USV)
-    for key in sorted(ingested):
-        yield (*key, _usv(ingested[key]), _usv(covered[key]))
+            yield key, int((period.dose_msv or Decimal(0)) * 1000 * FSV_PER_USV), 0
 
 
 def _samples_by_source(expected: Expected) -> Iterator[tuple[str, str, IntArray, IntArray]]:
@@ -227,12 +268,13 @@ def _unlinked(expected: Expected) -> Iterator[Row]:
     for index, procedure in enumerate(expected.hospital.procedures):
         if expected.is_present(procedure):
             continue
-        span = (_utc(procedure.started_at), _utc(procedure.ended_at))
+        shift = procedure.badge_shift
+        span = (_utc(procedure.started_at + shift), _utc(procedure.ended_at + shift))
         for serial, doses in expected.sample_fsv.items():
             if doses[index]:
                 yield (procedure.room.rate_source, serial, *span, _usv(doses[index]), *reason)
     for session in expected.readings.sessions:
-        if session.dose_usv and not expected.present_in(session):
+        if session.dose_usv and expected.is_surely_nowhere(session):
             span = (_utc(session.started_at), _utc(session.ended_at))
             yield ("staff_sessions", session.serial, *span, _usv(int(session.dose_usv * FSV_PER_USV)), *reason)
 

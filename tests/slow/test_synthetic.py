@@ -32,7 +32,7 @@ from ingest.dosimeters.reader import read_export
 from ingest.records import Refused
 from ingest.site import check_site, load_site
 from ingest.synthetic import HospitalSummary, truth_folder, write_hospital
-from ingest.synthetic.badges import FSV_PER_USV, doses_at, register, usv
+from ingest.synthetic.badges import FSV_PER_USV, register, usv
 from ingest.synthetic.catalogue import PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset
 from ingest.synthetic.expected import Expected
 from ingest.synthetic.export_files import export_files
@@ -543,7 +543,7 @@ def test_a_badge_registers_what_its_resolution_allows_and_nothing_more(seed: int
     for badge in hospital.preset.badges():
         if badge.kind != "rate":
             continue
-        true_usv = sum(sum(doses_at(p, badge) or ()) for p in hospital.procedures)
+        true_usv = sum(sum(readings.wearing.doses_at(p, badge) or ()) for p in hospital.procedures)
         samples = readings.samples[badge.serial]
         assert (samples.rate_tenths >= 400).all()
         assert len(np.unique(samples.second)) == len(samples.second)
