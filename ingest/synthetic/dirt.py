@@ -33,7 +33,7 @@ class Dirt:
         dead_reference_days: so long one C-arm badge is dead.
         retaped_factor: what another C-arm badge shows of its former dose after it was taped elsewhere.
         corrected_rows: rows of an export that a later one of the same week corrects.
-        has_broken_exports: one export ends within a line, and one comes a second time with its doses in mSv/h.
+        has_broken_exports: one export breaks off within a line and comes again, once with its rates in mSv/h.
     """
 
     resent: float = 0.0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -334,14 +335,14 @@ def _periods(readings: Readings) -> Table:
 def _weekly(source: Source, preset: Preset, rows: _Rows, is_dirty: bool = False) -> Iterator[ExportFile]:
     """Exports of seven days each; every one repeats the last day of the one before.
 
-    Of a dirty source one week comes with wrong values first, one ends within a line, and one comes again in mSv/h.
+    Of a dirty source one week comes with wrong values first; another breaks off within a line, comes in mSv/h, and at
+    last as it should be.
     """
     first_day = int(datetime.combine(preset.first_day, time(), UTC).timestamp()) // 86400
     day = rows.second // 86400 - first_day
     dirt = preset.dirt
     weeks = range(0, len(preset.days()), 7)
-    # A cut row is lost unless the next export repeats its day.
-    cut = next((begin for begin in weeks if (day == begin + 6).any() and (day > begin + 6).any()), None)
+    broken = next((begin for begin in weeks if ((day >= begin) & (day < begin + 7)).any()), None)
     corrected = weeks[len(weeks) // 2]
     for begin in weeks:
         chosen = np.flatnonzero((day >= begin - 1) & (day < begin + 7))
@@ -349,8 +350,9 @@ def _weekly(source: Source, preset: Preset, rows: _Rows, is_dirty: bool = False)
         table = rows.cells(chosen)
         stem = f"export_{preset.first_day + timedelta(days=begin + 7):%Y%m%d}"
         export = _file(source, preset, f"{stem}.csv", table, "loaded" if is_new else "duplicate")
-        if is_dirty and dirt.has_broken_exports and begin == cut:
+        if is_dirty and dirt.has_broken_exports and begin == broken:
             yield _cut_off(source, export)
+            yield _file(source, preset, f"{stem}_again.csv", table, "loaded")
             yield _in_other_unit(source, preset, f"{stem}_msv.csv", table)
         elif is_dirty and dirt.corrected_rows and begin == corrected and len(chosen):
             yield _file(source, preset, f"{stem}.csv", _miscalibrated(table, dirt.corrected_rows), "loaded")
@@ -439,7 +441,8 @@ def _texts(described: dict[str, Any], column: list[Any]) -> list[str]:
         case Decimal():
             return [BELOW_DETECTION if cell is None else f"{cell:f}".replace(".", decimal) for cell in column]
         case datetime():
-            texts = {instant: _instant_text(described, instant) for instant in set(column)}
+            write = _instant_writer(described)
+            texts = {instant: write(instant) for instant in set(column)}
             return [texts[instant] for instant in column]
         case date():
             return [cell.strftime(form) for cell in column]
@@ -448,10 +451,32 @@ def _texts(described: dict[str, Any], column: list[Any]) -> list[str]:
     return [BELOW_DETECTION] * len(column)
 
 
-def _instant_text(described: dict[str, Any], instant: datetime) -> str:
-    """An instant in UTC with Z, in local time, or in the zone's standard time all year."""
-    form: str = described["datetime_format"]
-    if form == "iso8601":
-        return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
-    local = instant.astimezone(ZoneInfo(described["timezone"]))
-    return (local if described["dst"] else local - (local.dst() or timedelta(0))).strftime(form)
+def _instant_writer(described: dict[str, Any]) -> Callable[[datetime], str]:
+    """How a reader writes an instant: in UTC with Z, in local time, or in the zone's standard time all year.
+
+    Date and time of day are written apart and kept: a big hospital has millions of instants, but few days.
+    """
+    if described["datetime_format"] == "iso8601":
+        date_form, blank, time_form, zone = "%Y-%m-%d", "T", "%H:%M:%SZ", ZoneInfo("UTC")
+    else:
+        date_form, blank, time_form = described["datetime_format"].partition(" ")
+        zone = ZoneInfo(described["timezone"])
+    no_shift = timedelta(0)
+
+    def write(instant: datetime) -> str:
+        local = instant.astimezone(zone)
+        if not described["dst"]:
+            local -= local.dst() or no_shift
+        return _date_text(local.date(), date_form) + blank + _time_text(local.time(), time_form)
+
+    return write
+
+
+@lru_cache(maxsize=1024)
+def _date_text(day: date, form: str) -> str:
+    return day.strftime(form)
+
+
+@lru_cache(maxsize=1 << 18)
+def _time_text(time_of_day: time, form: str) -> str:
+    return time_of_day.strftime(form)

@@ -32,12 +32,12 @@ from ingest.dosimeters.reader import read_export
 from ingest.records import Refused
 from ingest.site import check_site, load_site
 from ingest.synthetic import HospitalSummary, truth_folder, write_hospital
-from ingest.synthetic.badges import FSV_PER_USV, register, usv
-from ingest.synthetic.catalogue import PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset
+from ingest.synthetic.badges import FSV_PER_USV, Readings, register, usv
+from ingest.synthetic.catalogue import CARDIOLOGY, PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset
 from ingest.synthetic.expected import Expected
 from ingest.synthetic.export_files import export_files
-from ingest.synthetic.hospital import LEAST_EVENT_GAP_S, Procedure, draw_hospital
-from ingest.synthetic.report_files import stated_totals
+from ingest.synthetic.hospital import LEAST_EVENT_GAP_S, Hospital, Procedure, draw_hospital
+from ingest.synthetic.report_files import report_conditions, stated_totals
 from ingest.synthetic.site_files import csv_text
 from ingest.synthetic.truth import HEADERS, truth_tables
 
@@ -571,6 +571,104 @@ def test_a_hospital_with_almost_no_work_still_makes_all_files_and_tables() -> No
         assert set(tables) == set(HEADERS)
         for name, rows in tables.items():
             assert all(len(row) == len(HEADERS[name].split(",")) for row in rows), name
+
+
+# --- dirt ---------------------------------------------------------------------------------------------------------
+
+DIRTY = PRESETS["tiny-paper"]
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def dirty(request: pytest.FixtureRequest) -> tuple[Hospital, Readings]:
+    hospital = draw_hospital(DIRTY, request.param)
+    return hospital, register(hospital)
+
+
+def test_the_paper_preset_has_the_published_size() -> None:
+    paper = PRESETS["paper"]
+    specialties = [person.specialty for person in paper.operators]
+    assert sum(room.procedures for room in paper.rooms) == 3373
+    assert [sum(room.specialty == name for room in paper.rooms) for name in (CARDIOLOGY, RADIOLOGY)] == [3, 2]
+    assert [specialties.count(name) for name in (CARDIOLOGY, RADIOLOGY)] == [8, 11]
+    assert len({badge.serial for badge in paper.badges()}) == len(paper.badges())
+
+
+def test_a_badge_shows_one_value_a_second(dirty: tuple[Hospital, Readings]) -> None:
+    """Also where somebody goes from one hub to another that is minutes slow: the second would replace the first."""
+    for serial, samples in dirty[1].samples.items():
+        assert len(np.unique(samples.second)) == len(samples.second), serial
+
+
+def test_samples_are_during_beam_on_by_the_true_offset(dirty: tuple[Hospital, Readings]) -> None:
+    hospital, readings = dirty
+    offsets = {(row[0], row[1]): float(str(row[2])) for row in table_of(hospital, readings, "truth_clock")}
+    for samples in readings.samples.values():
+        for index in np.unique(samples.procedure).tolist():
+            p = hospital.procedures[index]
+            seconds = samples.second[samples.procedure == index] - offsets[p.room.room_id, p.procedure_date]
+            starts = [(event.started_at + p.modality_shift).timestamp() for event in p.events]
+            ends = [(event.ended_at + p.modality_shift).timestamp() for event in p.events]
+            last = np.searchsorted(starts, seconds + 1.5) - 1  # drift within half a day is below half a second
+            assert (last >= 0).all()
+            assert (seconds < np.array(ends)[last] + 0.5).all()
+
+
+def test_every_kind_of_dirt_is_there(dirty: tuple[Hospital, Readings]) -> None:
+    hospital, readings = dirty
+    kinds = {"cumulative", "missing", "name_in_text", "continued", "no_total", "wrong_accession", "wrong_patient"}
+    assert set(report_conditions(hospital).values()) == kinds | {"resend"}
+    assert readings.wearing.unworn
+    room_id, first, last = readings.wearing.dead or ("", date.min, date.min)
+    dead = next(room.c_arm_badge for room in DIRTY.rooms if room.room_id == room_id)
+    alive = {datetime.fromtimestamp(at, UTC).date() for at in readings.samples[dead].second.tolist()}
+    alive |= {hour.started_at.date() for hour in readings.hours if hour.serial == dead}
+    assert alive
+    assert not any(first <= day <= last for day in alive)
+    statuses = [export.expected_status for export in export_files(hospital, readings)]
+    assert statuses.count("quarantined") == 2
+    assert sum(export.rows_rejected for export in export_files(hospital, readings)) == 1
+
+
+def test_who_leaves_for_another_room_gets_no_more_dose_here() -> None:
+    busy = replace(DIRTY, dirt=replace(DIRTY.dirt, two_rooms=1.0))
+    procedures = draw_hospital(busy, 1).procedures
+    both = 0
+    for earlier in procedures:
+        for later in procedures:
+            if earlier.started_at < later.started_at < earlier.ended_at:
+                doses = {p.operator_id: p.event_usv for p in earlier.participants}
+                for person in doses.keys() & {p.operator_id for p in later.participants}:
+                    both += 1
+                    after = [
+                        usv
+                        for e, usv in zip(earlier.events, doses[person], strict=True)
+                        if e.ended_at > later.started_at
+                    ]
+                    assert not any(after)
+    assert both > 5
+
+
+def test_exports_without_hubs_hold_the_same_samples() -> None:
+    hospital = draw_hospital(DIRTY, 1)
+    readings = register(hospital)
+    named = list(export_files(hospital, readings))
+    nameless = list(export_files(replace(hospital, preset=replace(DIRTY, names_hubs=False)), readings))
+    assert [export.path for export in named] == [export.path for export in nameless]
+    for with_hub, without in zip(named, nameless, strict=True):
+        assert with_hub.content.count(b"\n") == without.content.count(b"\n")
+        assert not any(room.hub.encode() in without.content for room in DIRTY.rooms)
+
+
+def test_a_clock_fault_moves_only_the_badges_of_the_first_department() -> None:
+    right = draw_hospital(DIRTY, 1)
+    wrong = draw_hospital(replace(DIRTY, dirt=replace(DIRTY.dirt, clock_fault_s=3600.0)), 1)
+    for before, after in zip(right.procedures, wrong.procedures, strict=True):
+        moved = timedelta(hours=1) if before.room.specialty == CARDIOLOGY else timedelta(0)
+        assert after == replace(before, badge_shift=before.badge_shift + moved)
+
+
+def table_of(hospital: Hospital, readings: Readings, name: str) -> list[tuple[object, ...]]:
+    return list(dict(truth_tables(Expected(hospital, readings), []))[name])
 
 
 def radiology(procedures: int) -> Preset:
