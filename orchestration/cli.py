@@ -25,6 +25,7 @@ from ingest.site_template import create_site
 from orchestration.publish import PublishRefused
 
 if TYPE_CHECKING:
+    from orchestration.alert_actions import Action
     from orchestration.nightly import NightlyResult
 
 EXIT_CODES = "Exit codes: 0 done; 1 a mistake or a check is in the way, said in words; 2 the command was typed wrongly."
@@ -181,6 +182,34 @@ def status(site: SiteOption) -> None:
 
     with _told_plainly():
         print_status(site, out)
+
+
+alert = typer.Typer(help="Say what was done about a finding; reference/alert_log.csv keeps it.", no_args_is_help=True)
+app.add_typer(alert, name="alert")
+
+AlertId = Annotated[str, typer.Argument(metavar="ID", help="Identifier of the finding, as the letter gives it.")]
+By = Annotated[str, typer.Option("--by", help="Who answers.")]
+Comment = Annotated[str, typer.Option("--comment", help="What was found or done.")]
+
+
+@alert.command(epilog=EPILOG)
+def acknowledge(alert_id: AlertId, site: SiteOption, by: By, comment: Comment) -> None:
+    """Somebody has seen a finding and is at it: letters no longer tell it."""
+    _answer(site, alert_id, "acknowledged", by, comment)
+
+
+@alert.command(epilog=EPILOG)
+def close(alert_id: AlertId, site: SiteOption, by: By, comment: Comment) -> None:
+    """A finding is done with."""
+    _answer(site, alert_id, "closed", by, comment)
+
+
+def _answer(site: Path, alert_id: str, action: Action, by: str, comment: str) -> None:
+    from orchestration.alert_actions import answer_finding
+
+    with _told_plainly():
+        answer = answer_finding(site, alert_id, action, by, comment)
+    out.print(f"[green]✓[/] {escape(answer.alert_id)} {answer.action} on {answer.on}; the next run publishes it.")
 
 
 @app.command(epilog=EPILOG)

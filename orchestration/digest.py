@@ -5,8 +5,8 @@ Only reading lives here. What is new, who is told and how it is worded is decide
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -36,6 +36,7 @@ class Finding:
     unit: str | None
     n_reference: int | None
     message: str | None
+    advice_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,20 @@ class QuarantinedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedThreshold:
+    """A threshold that site.yaml changes, or one of a rule that it switches off; values in the unit."""
+
+    rule: str
+    name: str
+    value: float
+    default: float
+    unit: str
+    is_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
-    """The figures and open findings of one published warehouse."""
+    """The figures and open findings of one published warehouse; ``advice`` is worded by (advice code, language)."""
 
     run_id: str
     as_of: date
@@ -109,6 +122,8 @@ class Publication:
     unlinked: tuple[UnlinkedReason, ...]
     quarantined: tuple[QuarantinedFile, ...]
     findings: tuple[Finding, ...]
+    advice: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    changed_thresholds: tuple[ChangedThreshold, ...] = ()
 
     @property
     def staff(self) -> Balance:
@@ -143,6 +158,8 @@ def read_publication(warehouse: Path) -> Publication:
             unlinked=tuple(UnlinkedReason(*row) for row in _rows(connection, _UNLINKED)),
             quarantined=tuple(QuarantinedFile(*row) for row in _rows(connection, _QUARANTINED)),
             findings=tuple(Finding(*row) for row in _rows(connection, _FINDINGS)),
+            advice={(code, language): sentence for code, language, sentence in _rows(connection, _ADVICE)},
+            changed_thresholds=tuple(ChangedThreshold(*row) for row in _rows(connection, _CHANGED_THRESHOLDS)),
         )
 
 
@@ -215,10 +232,19 @@ _FINDINGS = f"""
     select
         alert_id, rule, severity, operator_id, procedure_id, procedure_type,
         coalesce(alert.room_id, fct_procedure.room_id), occurred_on,
-        quantity, value, threshold, unit, n_reference, message
+        quantity, value, threshold, unit, n_reference, message, advice_code
     from alerts.alert
     left join marts.fct_procedure using (procedure_id)
     where audience in {AUDIENCES!r} and state = 'open'
     order by
         list_position(['urgent', 'review', 'notice'], severity), occurred_on desc nulls first, rule, alert_id
+"""
+
+_ADVICE = "select advice_code, language, sentence from marts.dim_advice"
+
+_CHANGED_THRESHOLDS = """
+    select rule, name, threshold_value, default_value, unit, is_enabled
+    from marts.dim_alert_threshold
+    where is_changed or not is_enabled
+    order by rule, name
 """

@@ -6,7 +6,7 @@ No file, clock, database or network is touched here: digest.py reads, delivery.p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from orchestration.digest import Balance, DayBalance, Finding, Publication
+from orchestration.digest import Balance, ChangedThreshold, DayBalance, Finding, Publication
 from orchestration.wording import NO_BREAK_SPACE, Wording, wording
 
 # A finding that is first seen when it is older than this is told as a count only (issue 8).
@@ -40,6 +40,10 @@ UNIT_SIGNS = {
     "mGy.cm": "mGy·cm",
     "1": "",
     "procedures": "",
+    "reports": "",
+    "records": "",
+    "studies": "",
+    "rows": "",
 }
 
 
@@ -79,6 +83,7 @@ class FindingText:
     threshold: str
     derivation: str
     message: str | None
+    advice: str
 
 
 def is_told_in_full(finding: Finding, as_of: date) -> bool:
@@ -128,7 +133,7 @@ def chart_days(publication: Publication) -> tuple[DayBalance, ...]:
     return days if any(day.balance.registered_usv for day in days) else ()
 
 
-def finding_text(finding: Finding, words: Wording) -> FindingText:
+def finding_text(finding: Finding, words: Wording, advice: Mapping[tuple[str, str], str]) -> FindingText:
     """Put a finding into words. A rule without words (added by a site) is told by its code and its own message."""
     is_known = words.knows(f"rules.{finding.rule}")
     value, threshold = _value_and_threshold(finding, words)
@@ -143,6 +148,7 @@ def finding_text(finding: Finding, words: Wording) -> FindingText:
         threshold=threshold,
         derivation=_derivation(finding, words) if is_known else "",
         message=finding.message if finding.rule in RULES_OF_SEVERAL_KINDS or not is_known else None,
+        advice=advice.get((finding.advice_code or "", words.locale.language), ""),
     )
 
 
@@ -181,6 +187,15 @@ def _value_and_threshold(finding: Finding, words: Wording) -> tuple[str, str]:
     return written(finding.value), written(finding.threshold)
 
 
+def _changed(changed: ChangedThreshold, words: Wording) -> str:
+    rule = _rule_name(changed.rule, words)
+    if not changed.is_enabled:
+        return words.say("changed.off", rule=rule)
+    sign = UNIT_SIGNS.get(changed.unit, changed.unit)
+    value, default = (f"{words.number(number)}{NO_BREAK_SPACE}{sign}" for number in (changed.value, changed.default))
+    return words.say("changed.value", rule=rule, name=changed.name, value=value.rstrip(), default=default.rstrip())
+
+
 def _subject(digest: Digest, words: Wording) -> str:
     # A header is one line, whatever line breaks a site's name has.
     site = " ".join(digest.site_name.split())
@@ -197,7 +212,10 @@ def _context(digest: Digest, words: Wording, days: Sequence[DayBalance]) -> dict
         "written_on": words.day(digest.written_on),
         "as_of": words.day(publication.as_of),
         "run_id": publication.run_id,
-        "findings": [finding_text(finding, words) for finding in digest.findings],
+        "findings": [finding_text(finding, words, publication.advice) for finding in digest.findings],
+        "changed_thresholds": list(
+            dict.fromkeys(_changed(changed, words) for changed in publication.changed_thresholds)
+        ),
         "severities": _severity_counts(digest.findings, words),
         "older": digest.older,
         "told_in_full_days": TOLD_IN_FULL_DAYS,

@@ -68,7 +68,11 @@ DDL = """
     create table alerts.alert (
         alert_id varchar, rule varchar, severity varchar, operator_id varchar, procedure_id varchar, room_id varchar,
         occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
-        message varchar, audience varchar, state varchar);
+        message varchar, audience varchar, state varchar, advice_code varchar);
+    create table marts.dim_advice (advice_code varchar, language varchar, sentence varchar);
+    create table marts.dim_alert_threshold (
+        rule varchar, name varchar, threshold_value double, default_value double, unit varchar, is_changed boolean,
+        is_enabled boolean);
 """
 CONTENT = """
     insert into marts.fct_procedure values

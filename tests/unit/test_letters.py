@@ -228,7 +228,7 @@ def test_no_number_is_refused(value: float) -> None:
 
 
 def test_a_finding_says_who_where_when_how_much_and_against_what() -> None:
-    text = finding_text(FINDING, wording("en"))
+    text = finding_text(FINDING, wording("en"), PUBLICATION.advice)
     assert text.rule == "High operator dose for this kind of procedure"
     assert text.where == ("Operator CD01", "Room CATH1", "coronary angioplasty", "1 March 2026")
     assert (text.value, text.threshold) == ("70\u00a0µSv", "27.1\u00a0µSv")
@@ -236,18 +236,20 @@ def test_a_finding_says_who_where_when_how_much_and_against_what() -> None:
 
 
 def test_a_value_just_above_its_threshold_is_written_apart_from_it() -> None:
-    text = finding_text(replace(FINDING, value=20.0041234, threshold=20.0), wording("fr"))
+    text = finding_text(replace(FINDING, value=20.0041234, threshold=20.0), wording("fr"), PUBLICATION.advice)
     assert (text.value, text.threshold) == ("20,004\u00a0µSv", "20\u00a0µSv")
 
 
 def test_what_is_not_known_is_a_dash_and_never_zero() -> None:
-    text = finding_text(replace(FINDING, value=None, threshold=None, operator_id=None), wording("en"))
+    text = finding_text(
+        replace(FINDING, value=None, threshold=None, operator_id=None), wording("en"), PUBLICATION.advice
+    )
     assert (text.value, text.threshold) == ("—", "—")
     assert text.where[0] == "Room CATH1"
 
 
 def test_a_rule_without_words_is_told_by_its_code_and_message() -> None:
-    text = finding_text(replace(FINDING, rule="local_rule", unit="furlong"), wording("es"))
+    text = finding_text(replace(FINDING, rule="local_rule", unit="furlong"), wording("es"), PUBLICATION.advice)
     assert (text.rule, text.derivation, text.message) == ("local_rule", "", "hp10 above Q3")
     assert text.value == "70\u00a0furlong"
 

@@ -306,7 +306,8 @@ def test_headers_are_those_of_the_contract() -> None:
     if not contract.exists():
         pytest.skip("the input contract is not beside this checkout")
     text = contract.read_text("utf-8")
-    for table in TABLES:
+    beyond_the_contract = {"advice"}
+    for table in (table for table in TABLES if table.name not in beyond_the_contract):
         section = text.split(f"## reference/{table.name}.csv\n")[1]
         assert section.split("`")[1].split(",") == [column.name for column in table.columns]
 

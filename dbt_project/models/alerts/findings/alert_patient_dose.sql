@@ -42,27 +42,33 @@ doses as (
     into name quantity value dose
 ),
 
+-- A procedure that added nothing did not bring the patient anywhere.
+given_doses as (
+    select * from doses
+    where dose != 0
+),
+
 -- Each procedure with what its patient got in the days up to it; a procedure without a patient stands alone.
 summed as (
     select
-        doses.site_id,
-        doses.study_name,
-        doses.room_id,
-        doses.patient_key,
-        doses.procedure_id,
-        doses.procedure_date,
-        doses.quantity,
-        doses.dose,
+        given_doses.site_id,
+        given_doses.study_name,
+        given_doses.room_id,
+        given_doses.patient_key,
+        given_doses.procedure_id,
+        given_doses.procedure_date,
+        given_doses.quantity,
+        given_doses.dose,
         count(earlier.procedure_id) as n_procedures,
-        coalesce(sum(earlier.dose), any_value(doses.dose)) as dose_of_days
-    from doses
+        coalesce(sum(earlier.dose), any_value(given_doses.dose)) as dose_of_days
+    from given_doses
     cross join sum_windows
-    left join doses as earlier
+    left join given_doses as earlier
         on
-            doses.patient_key = earlier.patient_key
-            and doses.quantity = earlier.quantity
-            and earlier.procedure_date > doses.procedure_date - sum_windows.sum_days
-            and (earlier.ordered_at, earlier.procedure_id) <= (doses.ordered_at, doses.procedure_id)
+            given_doses.patient_key = earlier.patient_key
+            and given_doses.quantity = earlier.quantity
+            and earlier.procedure_date > given_doses.procedure_date - sum_windows.sum_days
+            and (earlier.ordered_at, earlier.procedure_id) <= (given_doses.ordered_at, given_doses.procedure_id)
     group by all
 ),
 
@@ -94,8 +100,7 @@ skin_findings as (
     inner join thresholds on summed.quantity = thresholds.name
     where
         summed.dose >= thresholds.threshold_value
-        -- A procedure that added nothing did not bring the patient there.
-        or (summed.dose > 0 and summed.dose_of_days >= thresholds.threshold_value)
+        or summed.dose_of_days >= thresholds.threshold_value
 ),
 
 cumulative as (
