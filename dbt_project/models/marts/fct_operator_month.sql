@@ -100,14 +100,6 @@ effective_months as (
     group by all
 ),
 
-external_months as (
-    select distinct
-        operator_id,
-        month
-    from quantities
-    where dose_source = 'external'
-),
-
 procedure_months as (
     select
         operator_id,
@@ -129,7 +121,7 @@ months as (
     select
         operator_id,
         month
-    from external_months
+    from effective_months
     union
     select
         operator_id,
@@ -160,11 +152,11 @@ final as (
         case
             when
                 badge_months.has_passive and badge_months.has_electronic
-                or badge_months.operator_id is not null and external_months.operator_id is not null
+                or badge_months.operator_id is not null and effective_months.external_effective_usv is not null
                 then 'mixed'
             when badge_months.has_passive then 'passive'
             when badge_months.has_electronic then 'electronic'
-            when external_months.operator_id is not null then 'external'
+            when effective_months.external_effective_usv is not null then 'external'
         end as dose_source,
         coalesce(undetected_months.n_below_detection, 0) as n_below_detection,
         cast(badge_months.electronic_beside_passive_usv as double)
@@ -179,8 +171,6 @@ final as (
         on months.operator_id = badge_months.operator_id and months.month = badge_months.month
     left join effective_months
         on months.operator_id = effective_months.operator_id and months.month = effective_months.month
-    left join external_months
-        on months.operator_id = external_months.operator_id and months.month = external_months.month
     left join procedure_months
         on months.operator_id = procedure_months.operator_id and months.month = procedure_months.month
     left join undetected_months

@@ -58,8 +58,8 @@ corrected as (
         on
             doses.dosimeter_serial = corrections.dosimeter_serial
             and doses.started_at >= corrections.from_at
-            and coalesce(doses.ended_at, doses.started_at)
-            <= corrections.to_at + case when doses.layout = 'badge_periods' then interval 1 minute else interval 0 minute end
+            and coalesce(doses.ended_at, doses.started_at) - to_minutes(cast(doses.layout = 'badge_periods' as integer))
+            <= corrections.to_at
     qualify row_number() over (partition by doses.dose_key order by corrections.line desc) = 1
 ),
 
