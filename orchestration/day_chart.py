@@ -326,7 +326,7 @@ def _lane(
             minExtent=36,
         ),
     )
-    return (
+    chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows), width=width, height=BEAM_PX if is_beam else LANE_PX)
         .mark_bar(clip=True, minBandSize=1)
         .encode(
@@ -342,6 +342,7 @@ def _lane(
             ),
         )
     )
+    return chart
 
 
 def _colours(procedures: Sequence[str]) -> dict[str, str]:

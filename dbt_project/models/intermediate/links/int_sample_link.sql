@@ -53,7 +53,8 @@ timelines as (
 touchable as (
     select
         timelines.timeline_no,
-        epoch_us(beam_on.started_at) - cast(({{ var('event_tolerance_s') }} + beam_on.uncertainty_s) * 1000000 as bigint)
+        epoch_us(beam_on.started_at)
+        - cast(({{ var('event_tolerance_s') }} + beam_on.uncertainty_s) * 1000000 as bigint)
         - timelines.length_us + 1 as from_us,
         epoch_us(beam_on.ended_at)
         + cast(({{ var('event_tolerance_s') }} + beam_on.uncertainty_s) * 1000000 as bigint) as to_us,
@@ -66,7 +67,7 @@ touchable as (
             is_plane_b := coalesce(beam_on.plane = 'B', false),
             event_no := beam_on.event_no,
             procedure_no := beam_on.procedure_no
-        ) as event,
+        ) as hit,
         0 as n_windows,
         0 as window_procedure_no,
         cast(null as varchar) as window_procedure_id,
@@ -76,12 +77,14 @@ touchable as (
     union all
     select
         timelines.timeline_no,
-        epoch_us(procedure_clocks.started_at) - {{ var('window_margin_s') }} * 1000000 - timelines.length_us + 1 as from_us,
+        epoch_us(procedure_clocks.started_at)
+        - {{ var('window_margin_s') }} * 1000000
+        - timelines.length_us + 1 as from_us,
         epoch_us(procedure_clocks.ended_at) + {{ var('window_margin_s') }} * 1000000 as to_us,
         0 as n_events,
         0 as event_no,
         0 as event_procedure_no,
-        null as event,
+        null as hit,
         1 as n_windows,
         procedure_clocks.procedure_no as window_procedure_no,
         procedure_clocks.procedure_id as window_procedure_id,
@@ -122,28 +125,30 @@ timeline as (
     window room_time as (partition by timeline_no order by at_us)
 ),
 
+-- What lasts, once for each minute: an equi-join on the minute comes first, so that ranges are compared within it only.
+touchable_minutes as (
+    select
+        *,
+        unnest(range(from_us // {{ minute_us }}, (to_us - 1) // {{ minute_us }} + 1)) as utc_minute
+    from touchable
+),
+
 -- Where several are on, they are listed.
 crowds as (
     select
         timeline.timeline_no,
         timeline.from_us,
         row_number() over (order by timeline.timeline_no, timeline.from_us) as crowd_no,
-        list(touchable.event) filter (where touchable.event is not null) as events,
+        list(touchable.hit) filter (where touchable.hit is not null) as events,
         string_agg(touchable.window_procedure_id, ' ' order by touchable.window_procedure_id) as window_procedures
     from timeline
-    inner join (
-        select
-            *,
-            unnest(range(from_us // {{ minute_us }}, (to_us - 1) // {{ minute_us }} + 1)) as utc_minute
-        from touchable
-    ) as touchable
+    inner join touchable_minutes as touchable
         on
             timeline.timeline_no = touchable.timeline_no
             and timeline.from_us // {{ minute_us }} = touchable.utc_minute
             and timeline.from_us >= touchable.from_us
             and timeline.from_us < touchable.to_us
-    where
-        (timeline.n_events > 1 or timeline.n_windows > 1) and timeline.to_us > timeline.from_us
+    where (timeline.n_events > 1 or timeline.n_windows > 1) and timeline.to_us > timeline.from_us
     group by timeline.timeline_no, timeline.from_us
 ),
 
@@ -151,7 +156,6 @@ stretches as (
     select
         timeline.*,
         crowds.crowd_no,
-        -- An equi-join on the minute first: the range is compared within it only.
         unnest(
             range(timeline.from_us // {{ minute_us }}, (timeline.to_us - 1) // {{ minute_us }} + 1)
         ) as utc_minute
@@ -178,6 +182,7 @@ touched as not materialized (
         samples.started_us,
         samples.length_us,
         sample_rooms.n_rooms,
+        sample_rooms.is_any_room,
         sample_rooms.is_badge_in_doubt,
         coalesce(beams.n_events, 0) as n_events,
         beams.event_no,
@@ -195,7 +200,7 @@ touched as not materialized (
             and samples.operator_id is not distinct from sample_rooms.operator_id
             and samples.evident_room_id is not distinct from sample_rooms.evident_room_id
             and samples.clock_basis = sample_rooms.clock_basis
-            and samples.length_us = sample_rooms.length_us
+            and samples.length_us is not distinct from sample_rooms.length_us
     left join beams
         on
             sample_rooms.timeline_no = beams.timeline_no
@@ -218,20 +223,21 @@ chosen as not materialized (
     select
         * exclude (event_no, event_procedure_no, events),
         case
-            when n_events = 1 then {'event_no': event_no, 'procedure_no': event_procedure_no}
+            when n_events = 1 then struct_pack(event_no := event_no, procedure_no := event_procedure_no)
             when n_events > 1
                 then list_max(
                     list_transform(
                         events,
-                        lambda e: {
-                            'overlap_us': least(started_us + length_us, e.ended_us) - greatest(started_us, e.started_us),
-                            'earliness': -e.started_us,
-                            'is_not_plane_b': not e.is_plane_b,
-                            'event': {'event_no': e.event_no, 'procedure_no': e.procedure_no}
-                        }
+                        lambda e: struct_pack(
+                            overlap_us := least(started_us + length_us, e.ended_us)
+                            - greatest(started_us, e.started_us),
+                            earliness := -e.started_us,
+                            is_not_plane_b := not e.is_plane_b,
+                            hit := struct_pack(event_no := e.event_no, procedure_no := e.procedure_no)
+                        )
                     )
-                ).event
-        end as event
+                ).hit
+        end as hit
     from touched
 ),
 
@@ -241,7 +247,7 @@ in_one_room as not materialized (
         dosimeter_serial,
         is_badge_in_doubt,
         cast(n_events > 0 as bigint) as n_rooms_on,
-        event,
+        hit,
         n_windows,
         window_procedure_no,
         window_procedures,
@@ -254,14 +260,15 @@ in_several_rooms as (
     select
         chosen.dose_key,
         any_value(chosen.dosimeter_serial) as dosimeter_serial,
-        count(chosen.event) as n_rooms_on,
-        any_value(chosen.event) as event,
-        list(chosen.event) filter (where chosen.event is not null) as events,
+        count(chosen.hit) as n_rooms_on,
+        any_value(chosen.hit) as hit,
+        list(chosen.hit) filter (where chosen.hit is not null) as events,
         cast(sum(chosen.n_windows) as bigint) as n_windows,
         any_value(chosen.window_procedure_no) as window_procedure_no,
         string_agg(coalesce(chosen.window_procedures, procedures.procedure_id), ' ' order by procedures.procedure_id)
             as window_procedures,
-        bool_or(chosen.is_clock_unknown) as is_clock_unknown
+        bool_or(chosen.is_clock_unknown) as is_clock_unknown,
+        any_value(case when chosen.is_any_room then chosen.dosimeter_serial end) as badge_of_any_room
     from chosen
     left join procedures on chosen.window_procedure_no = procedures.procedure_no
     where chosen.n_rooms > 1
@@ -273,39 +280,54 @@ disputed as (
     select
         dose_key,
         dosimeter_serial,
-        unnest(events) as event
+        unnest(events) as hit
     from in_several_rooms
     where n_rooms_on > 1
 ),
 
-badge_samples as (
+disputed_badges as (
+    select distinct dosimeter_serial
+    from disputed
+),
+
+-- A badge that may never be disputed is not even looked at.
+certain as (
     select
         dosimeter_serial,
-        event.procedure_no as procedure_no,
+        hit
+    from in_one_room
+    where n_rooms_on = 1 and is_badge_in_doubt
+    union all
+    select
+        dosimeter_serial,
+        hit
+    from in_several_rooms
+    where n_rooms_on = 1
+),
+
+badge_samples as (
+    select
+        certain.dosimeter_serial,
+        certain.hit.procedure_no,
         count(*) as n_samples
-    from (
-        -- A badge that was never disputed is not even looked at.
-        select dosimeter_serial, event, n_rooms_on from in_one_room where is_badge_in_doubt
-        union all
-        select dosimeter_serial, event, n_rooms_on from in_several_rooms
-    ) as certain
-    where n_rooms_on = 1 and dosimeter_serial in (select dosimeter_serial from disputed)
+    from certain
+    inner join disputed_badges on certain.dosimeter_serial = disputed_badges.dosimeter_serial
     group by all
 ),
 
 disputed_shares as (
     select
         disputed.dose_key,
-        disputed.event,
+        disputed.hit,
         procedures.procedure_id,
         coalesce(badge_samples.n_samples, 0)
         / nullif(sum(coalesce(badge_samples.n_samples, 0)) over (partition by disputed.dose_key), 0) as room_share
     from disputed
-    inner join procedures on disputed.event.procedure_no = procedures.procedure_no
+    inner join procedures on disputed.hit.procedure_no = procedures.procedure_no
     left join badge_samples
         on
             disputed.dosimeter_serial = badge_samples.dosimeter_serial
-            and disputed.event.procedure_no = badge_samples.procedure_no
+            and disputed.hit.procedure_no = badge_samples.procedure_no
 ),
 
 settled as (
@@ -315,14 +337,33 @@ settled as (
         -- Two shares can both reach the bound only if it is set to a half or less: then nothing is settled.
         case
             when count(*) filter (where room_share >= {{ var('room_majority_share') }}) = 1
-                then any_value(event) filter (where room_share >= {{ var('room_majority_share') }})
-        end as event
+                then any_value(hit) filter (where room_share >= {{ var('room_majority_share') }})
+        end as hit
     from disputed_shares
     group by dose_key
 ),
 
+-- Where neither hub nor logbook speaks for a room (rule 1: "else any"), beams of a stranger's room and a badge's dose meet by
+-- chance as often as the beam there is on. Who was there has dose at its beams and hardly between them: so of the badge's
+-- samples within the procedure the share that rule 2 asks for must be at its beams, else time alone does not tell the room.
+explained as (
+    select
+        chosen.dosimeter_serial,
+        procedures.procedure_no,
+        procedures.procedure_id,
+        count(chosen.hit) / count(*) as beam_share
+    from chosen
+    inner join procedures
+        on procedures.procedure_no = coalesce(chosen.hit.procedure_no, chosen.window_procedure_no)
+    where chosen.n_rooms > 1 and chosen.is_any_room
+    group by all
+),
+
 together as (
-    select * exclude (dosimeter_serial, is_badge_in_doubt) from in_one_room
+    select
+        * exclude (dosimeter_serial, is_badge_in_doubt),
+        cast(null as varchar) as badge_of_any_room
+    from in_one_room
     union all by name
     select * exclude (dosimeter_serial, events) from in_several_rooms
 ),
@@ -330,16 +371,19 @@ together as (
 judged as (
     select
         together.dose_key,
-        case when together.n_rooms_on > 1 then settled.event else together.event end as event,
-        together.n_rooms_on = 0 and together.n_windows = 1 and not together.is_clock_unknown as is_window,
-        together.window_procedure_no,
+        case when together.n_rooms_on > 1 then settled.hit else together.hit end as hit,
+        case
+            when together.n_rooms_on = 0 and together.n_windows = 1 and not together.is_clock_unknown
+                then together.window_procedure_no
+        end as window_procedure_no,
         case
             when together.n_rooms_on > 1 then 'ambiguous_room'
             when together.n_windows = 0 then 'no_procedure'
             when together.n_windows > 1 then 'ambiguous_procedure'
             else 'clock_unknown'
         end as reason,
-        settled.candidates as rooms_candidates,
+        together.badge_of_any_room,
+        settled.candidates as room_candidates,
         coalesce(together.window_procedures, procedures.procedure_id) as window_candidates
     from together
     left join settled on together.dose_key = settled.dose_key
@@ -347,22 +391,41 @@ judged as (
         on procedures.procedure_no = case when together.is_clock_unknown then together.window_procedure_no end
 ),
 
+believed as (
+    select
+        judged.dose_key,
+        coalesce(explained.beam_share < {{ var('room_majority_share') }}, false) as is_by_chance,
+        case when not is_by_chance then judged.hit end as hit,
+        case when not is_by_chance then judged.window_procedure_no end as window_procedure_no,
+        case when is_by_chance then 'ambiguous_room' else judged.reason end as reason,
+        -- Which rooms were in question is told also where the badge's other samples decided.
+        coalesce(judged.room_candidates, case when is_by_chance then explained.procedure_id end) as room_candidates,
+        judged.window_candidates
+    from judged
+    left join explained
+        on
+            judged.badge_of_any_room = explained.dosimeter_serial
+            and coalesce(judged.hit.procedure_no, judged.window_procedure_no) = explained.procedure_no
+),
+
 final as (
     select
         dose_key,
         cast(
-            case when event is not null then 'event' when is_window then 'window' else 'unlinked' end
-            as enum('event', 'window', 'unlinked')
+            case
+                when hit is not null then 'event' when window_procedure_no is not null then 'window' else 'unlinked'
+            end as enum('event', 'window', 'unlinked')
         ) as disposition,
         cast(
-            case when event is null and not is_window then reason end
+            case when hit is null and window_procedure_no is null then reason end
             as enum('no_procedure', 'ambiguous_room', 'ambiguous_procedure', 'clock_unknown')
         ) as reason,
-        cast(coalesce(event.procedure_no, case when is_window then window_procedure_no end) as integer) as procedure_no,
-        cast(event.event_no as integer) as event_no,
-        -- Which rooms were in question is told also where the badge's other samples decided.
-        coalesce(rooms_candidates, case when event is null and not is_window then window_candidates end) as candidates
-    from judged
+        cast(coalesce(hit.procedure_no, window_procedure_no) as integer) as procedure_no,
+        cast(hit.event_no as integer) as event_no,
+        coalesce(
+            room_candidates, case when hit is null and window_procedure_no is null then window_candidates end
+        ) as candidates
+    from believed
 )
 
 select * from final

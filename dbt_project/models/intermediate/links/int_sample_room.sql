@@ -42,7 +42,8 @@ logbook_rooms as (
 allowed as (
     select
         groups.*,
-        coalesce(groups.evident_room_id, logbook_rooms.room_id, rooms.room_id) as room_id
+        coalesce(groups.evident_room_id, logbook_rooms.room_id, rooms.room_id) as room_id,
+        groups.evident_room_id is null and logbook_rooms.room_id is null as is_any_room
     from groups
     left join logbook_rooms
         on
