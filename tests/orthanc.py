@@ -50,8 +50,6 @@ class Orthanc:
     http: int = field(default_factory=free_port)
     dimse: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
-    scheme: str = "http"
-    verify: bool | str = True
 
     def start(self) -> None:
         """Starts it, or starts it again on what it has stored."""
@@ -97,17 +95,15 @@ class Orthanc:
     @property
     def url(self) -> str:
         """Its own REST interface."""
-        return f"{self.scheme}://127.0.0.1:{self.http}"
+        return f"http://127.0.0.1:{self.http}"
 
     def get(self, path: str) -> requests.Response:
         """An answer of its REST interface."""
-        return requests.get(self.url + path, auth=(USER, PASSWORD), timeout=10, verify=self.verify)
+        return requests.get(self.url + path, auth=(USER, PASSWORD), timeout=10)
 
     def store(self, content: bytes) -> str:
         """Stores one object; returns Orthanc's own name of it."""
-        answer = requests.post(
-            f"{self.url}/instances", data=content, auth=(USER, PASSWORD), timeout=10, verify=self.verify
-        )
+        answer = requests.post(f"{self.url}/instances", data=content, auth=(USER, PASSWORD), timeout=10)
         answer.raise_for_status()
         return str(answer.json()["ID"])
 

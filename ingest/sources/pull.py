@@ -178,6 +178,7 @@ class _Marks:
     def move_on(self, address: str, day: date) -> None:
         marks = self.read()
         marks[address] = max(day, marks.get(address, day))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(".new")
         unfinished.write_text(json.dumps({name: mark.isoformat() for name, mark in marks.items()}), "utf-8")
         unfinished.replace(self.path)

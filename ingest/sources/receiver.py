@@ -17,6 +17,7 @@ from pynetdicom.events import Event, EventHandlerType
 from ingest.problems import UserError
 from ingest.site import Receive, Site
 from ingest.sources.association import (
+    CONNECT_S,
     GUARDS,
     REPORT_CLASSES,
     REPORT_SYNTAXES,
@@ -27,6 +28,7 @@ from ingest.sources.association import (
 )
 from ingest.sources.store import ReceivedStore
 
+MAX_ASSOCIATIONS = 100  # at a time, those of strangers included until they are refused
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1; the sender tries again later
 Say = Callable[[str], None]
 
@@ -43,6 +45,8 @@ def serve(site: Site, say: Say) -> None:
     """
     settings = _settings(site)
     entity = application_entity(settings.ae_title)
+    entity.acse_timeout = CONNECT_S  # a connection that asks for nothing, such as a port scanner's, soon ends
+    entity.maximum_associations = MAX_ASSOCIATIONS
     entity.require_called_aet = True
     entity.require_calling_aet = settings.allowed_ae
     entity.add_supported_context(VERIFICATION, ALL_TRANSFER_SYNTAXES)
