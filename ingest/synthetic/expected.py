@@ -75,6 +75,11 @@ class Expected:
         """Totals by plane of every procedure."""
         return [procedure_totals(p, self.conditions.get(p.number)) for p in self.hospital.procedures]
 
+    def has_c_arm_badge(self, index: int) -> bool:
+        """Whether the room's C-arm badge lived on the day of a procedure."""
+        p = self.hospital.procedures[index]
+        return self.readings.wearing.is_alive(p.room.room_id, p.procedure_date)
+
     def kap_gy_cm2(self, index: int) -> Decimal:
         """Calibrated KAP of a procedure."""
         reported = sum((plane.kap_gy_cm2 for plane in self.totals[index].values()), Decimal(0))
@@ -207,14 +212,15 @@ class Expected:
     def _apportion(
         self, fsv: int, candidates: list[int], begin_s: float, end_s: float, is_certain: bool
     ) -> Iterator[tuple[int, Share]]:
-        """Shares by the C-arm badge's samples in the overlap; where it has none, what comes next is left open."""
+        """Shares by the C-arm badges' samples in the overlap; where one has none, what comes next is left open."""
         weights = [self._c_arm_fsv(index, begin_s, end_s) for index in candidates]
         if len(candidates) == 1:
             weights = [1]
         total = sum(weights)
+        is_decided = is_certain and total > 0 and (len(candidates) == 1 or all(map(self.has_c_arm_badge, candidates)))
         for index, weight in zip(candidates, weights, strict=True):
             portion = Decimal(fsv) * weight / total if total else Decimal(0)
-            yield index, Share(apportioned_fsv=portion, is_decided=is_certain and bool(total))
+            yield index, Share(apportioned_fsv=portion, is_decided=is_decided)
 
     def _c_arm_fsv(self, index: int, begin_s: float, end_s: float) -> int:
         spans = self.by_badge_clock

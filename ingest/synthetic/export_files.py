@@ -286,8 +286,10 @@ def _hours(readings: Readings) -> _Rows:
 def _counters(hospital: Hospital, readings: Readings) -> _Rows:
     """Readings of every hour of the period; a badge had seen some dose before."""
     preset = hospital.preset
-    begin = int(preset.midnight(preset.first_day).timestamp()) // 3600
-    count = 24 * len(preset.days())
+    begin, end = (
+        int(preset.midnight(day).timestamp()) // 3600 for day in (preset.first_day, preset.last_day + timedelta(days=1))
+    )
+    count = end - begin
     serials = sorted(badge.serial for badge in preset.badges() if badge.hours_source == "counter_hours")
     increments = np.zeros((len(serials), count), dtype=np.int64)
     for hour in readings.hours:

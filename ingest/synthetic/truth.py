@@ -118,10 +118,9 @@ def _procedures(expected: Expected) -> Iterator[Row]:
 
 
 def _c_arm_usv(expected: Expected, index: int) -> str | None:
-    p = expected.hospital.procedures[index]
-    if not expected.readings.wearing.is_alive(p.room.room_id, p.procedure_date):
+    if not expected.has_c_arm_badge(index):
         return None
-    return _usv(expected.sample_fsv[p.room.c_arm_badge][index])
+    return _usv(expected.sample_fsv[expected.hospital.procedures[index].room.c_arm_badge][index])
 
 
 def _events(expected: Expected) -> Iterator[Row]:
@@ -167,8 +166,9 @@ def _operator_procedure(expected: Expected, index: int, person: Participant) -> 
         sampled = int(expected.sample_fsv[badge.serial][index])
         below = exposed_usv - float(usv(sampled))
         samples = (_usv(sampled), int(expected.n_samples[badge.serial][index]), _float(max(below, 0.0)))
-    # Dose of samples is what it is; a session, or a status without dose, may hang on the clocks.
-    is_decided = len(statuses) == 1 and (badge.kind == "rate" or share.is_decided)
+    # Dose of samples is what it is; a session, or a row without any, may hang on the clocks.
+    is_sampled = badge.kind == "rate" and expected.linked_fsv(index, person.operator_id) > 0
+    is_decided = len(statuses) == 1 and (is_sampled or share.is_decided)
     return (
         procedure.study_uid,
         person.operator_id,
