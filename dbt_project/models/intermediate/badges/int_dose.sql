@@ -86,7 +86,8 @@ readings as (
     window sequence as (
         partition by dosimeter_serial, quantity, layout
         -- In a doubled hour no time tells the two passes apart; a counter that grows does, in whatever files it came.
-        order by case when is_ambiguous then date_trunc('hour', started_at) else started_at end, value_usv, load_seq, line
+        order by
+            case when is_ambiguous then date_trunc('hour', started_at) else started_at end, value_usv, load_seq, line
     )
 ),
 
