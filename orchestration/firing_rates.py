@@ -80,4 +80,4 @@ def markdown(rates: list[FiringRate]) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(firing_rates(Path(sys.argv[1]))))
+    sys.stdout.write(markdown(firing_rates(Path(sys.argv[1]))) + "\n")

@@ -46,8 +46,8 @@ def _page(rule: str, model: dict[str, Any], finding: dict[str, Any] | None) -> s
                 "## Thresholds",
                 *_threshold_table(thresholds),
                 "",
-                "Change one in `site.yaml`, or switch the rule off; a misspelt name stops the run. The letter says what a site has"
-                " changed, and each finding's `rule_version` ends in `+site`.",
+                "Change one in `site.yaml`, or switch the rule off; a misspelt name stops the run. The letter says"
+                " what a site has changed, and each finding's `rule_version` ends in `+site`.",
                 "",
                 *_how_to_change(rule, thresholds),
                 "",
