@@ -236,7 +236,14 @@ NEVER_NEGATIVE: dict[str, tuple[str, ...]] = {
     "marts.fct_operator_event": ("hp10_usv",),
     "marts.fct_operator_month": ("hp10_over_apron_usv", "hp10_linked_usv", "effective_dose_estimate_usv"),
     "marts.fct_operator_limit": ("dose_msv", "fraction_of_limit"),
-    "marts.fct_study_dose": ("kap_gy_cm2", "ka_r_mgy", "dlp_mgy_cm", "ctdi_vol_mgy", "agd_mgy"),
+    "marts.fct_study_dose": (
+        "kap_gy_cm2",
+        "ka_r_mgy",
+        "dlp_mgy_cm",
+        "ctdi_vol_mgy",
+        "agd_mgy",
+        "effective_dose_estimate_msv",
+    ),
     "marts.fct_patient_exposure": ("effective_dose_estimate_msv", "peak_msv"),
     "ledger.dose_balance": ("ingested_usv", "unlinked_usv", "apportioned_usv", "covered_by_samples_usv"),
 }
@@ -349,6 +356,17 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
                 ("ledger.dose_balance", "measured_date"),
                 ("alerts.alert", "occurred_on"),
             )
+        ),
+        (
+            "marts.fct_patient_exposure",
+            "peak_msv",
+            "no window of a patient holds more than the peak of its length, and a longer one not less than a shorter",
+            "a patient who needs to be looked at is overlooked",
+            CONTRACT,
+            'select patient_key, "window", effective_dose_estimate_msv, peak_msv from marts.fct_patient_exposure'
+            " where effective_dose_estimate_msv > peak_msv"
+            " or peak_msv > (select longest.peak_msv from marts.fct_patient_exposure as longest"
+            " where longest.patient_key = fct_patient_exposure.patient_key and longest.\"window\" = 'all')",
         ),
         (
             "alerts.alert",

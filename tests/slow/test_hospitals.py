@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import recomputed_patients as recomputed
 from reckoning import RULES, Reckoning, differences, rows_of
 
 from ingest.synthetic import truth_folder, write_hospital
@@ -35,6 +36,7 @@ class Hospital:
     result: NightlyResult
     truth: Path
     con: duckdb.DuckDBPyConnection
+    as_of: date
 
     def rows(self, table: str) -> list[dict[str, str]]:
         """One truth table; empty cells stay empty."""
@@ -67,7 +69,7 @@ def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     assert result.outcome == "published", result.reasons
     assert result.folder
     with duckdb.connect(str(result.folder / "warehouse.duckdb"), read_only=True) as con:
-        yield Hospital(request.param, result, truth, con)
+        yield Hospital(request.param, result, truth, con, as_of)
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +77,13 @@ def reckoning(hospital: Hospital) -> Iterator[Reckoning]:
     """What is published of operators, once more from the raw badge rows."""
     folder = hospital.result.folder
     assert folder
-    (as_of,) = hospital.con.execute("select max(as_of) from ledger.publication").fetchone() or (None,)
     with (
         duckdb.connect(str(folder.parents[2] / "build/doseledger.duckdb"), read_only=True) as raw,
         duckdb.connect(str(folder / "restricted/restricted.duckdb"), read_only=True) as published,
     ):
         for con in (raw, published):
             con.execute("set TimeZone = 'UTC'")
-        yield Reckoning(raw, published, as_of)
+        yield Reckoning(raw, published, hospital.as_of)
 
 
 def number(text: str) -> float | None:
@@ -267,3 +268,109 @@ def test_nothing_of_a_patient_is_in_any_published_byte(hospital: Hospital) -> No
     for path in files:
         content = path.read_bytes()
         assert not [name for name in names if name in content], path.name
+
+
+# --- patients, reference levels and rooms, computed again ----------------------------------------------------------
+
+PROCEDURES = """
+    select fct_procedure.*, dim_procedure_type.specialty as class_specialty
+    from marts.fct_procedure left join marts.dim_procedure_type using (procedure_type)
+"""
+
+
+def test_effective_dose_estimates_are_those_of_the_coefficients(hospital: Hospital) -> None:
+    studies = hospital.published(
+        "select study_instance_uid, effective_dose_estimate_msv, effective_dose_method, estimate_gap "
+        "from marts.fct_study_dose where modality = 'XA'"
+    )
+    for procedure in recomputed.rows(hospital.con, PROCEDURES):
+        estimate, method, gap = studies[procedure["study_instance_uid"]]
+        expected = recomputed.effective_dose(procedure)
+        assert (estimate is None) == (expected is None) == (method is None) == (gap is not None)
+        if expected is not None:
+            assert estimate == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_the_exposure_of_every_patient_and_window(hospital: Hospital) -> None:
+    studies = recomputed.rows(hospital.con, "from marts.fct_study_dose")
+    found = {
+        (row["patient_key"], row["window"]): row
+        for row in recomputed.rows(hospital.con, "from marts.fct_patient_exposure")
+    }
+    expected = recomputed.exposures(studies, hospital.as_of)
+    assert found.keys() == expected.keys()
+    for key, (n, without, total, peak) in expected.items():
+        row = found[key]
+        assert (row["studies"], row["studies_without_estimate"]) == (n, without), key
+        assert row["effective_dose_estimate_msv"] == (None if total is None else pytest.approx(total))
+        assert row["peak_msv"] == (None if peak is None else pytest.approx(peak))
+
+
+def test_typical_values_and_their_reference_levels(hospital: Hospital) -> None:
+    found = {
+        (row["room_id"], row["procedure_type"], row["quantity"]): row
+        for row in recomputed.rows(
+            hospital.con, "from marts.fct_reference_level where quantity in ('kap', 'ka_r', 'fluoro_time')"
+        )
+    }
+    expected = recomputed.typical_values(recomputed.rows(hospital.con, PROCEDURES), hospital.as_of)
+    assert found.keys() == expected.keys()
+    for key, values in expected.items():
+        row = found[key]
+        assert (row["n"], row["q1"], row["median"], row["q3"]) == pytest.approx(values), key
+        judged = row["n"] >= 20 and row["drl_value"] is not None
+        assert (row["status"] in ("above", "at_or_below")) == judged
+        assert (row["status"] == "above") == (judged and row["median"] > row["drl_value"])
+    above = {
+        (row["quantity"], row["value"])
+        for row in recomputed.rows(hospital.con, "from alerts.alert where rule = 'reference_level'")
+    }
+    assert above == {
+        (quantity, row["median"])
+        for (room, _, quantity), row in found.items()
+        if room is None and row["status"] == "above"
+    }
+
+
+def test_findings_about_patients_and_rooms(hospital: Hospital) -> None:
+    procedures = recomputed.rows(hospital.con, PROCEDURES)
+    offsets = recomputed.rows(hospital.con, "from ledger.clock_offset")
+    alerts = recomputed.rows(hospital.con, "from alerts.alert where rule in ('patient_dose', 'data_quality')")
+
+    def found(rule: str, quantity: str, *columns: str) -> set[tuple[Any, ...]]:
+        return {
+            tuple(row[column] for column in columns)
+            for row in alerts
+            if row["rule"] == rule and row["quantity"] == quantity
+        }
+
+    for quantity in ("ka_r", "kap", "fluoro_time"):
+        expected = {key for key in recomputed.skin_findings(procedures) if key[1] == quantity}
+        assert found("patient_dose", quantity, "procedure_id", "quantity") == expected
+    cumulative = {
+        row["patient_key"]
+        for row in recomputed.rows(
+            hospital.con,
+            "from marts.fct_patient_exposure where \"window\" = 'all' and effective_dose_estimate_msv >= 100",
+        )
+    }
+    assert found("patient_dose", "effective_dose", "patient_key") == {(key,) for key in cumulative}
+    assert found("data_quality", "totals_gap", "procedure_id") == {(key,) for key in recomputed.totals_gaps(procedures)}
+    assert found("data_quality", "clock_step", "room_id", "occurred_on") == recomputed.clock_steps(offsets)
+    assert found("data_quality", "clock_unknown", "room_id", "occurred_on") == set(
+        recomputed.unknown_clock_spells(offsets)
+    )
+    assert found("data_quality", "c_arm_drift", "room_id", "occurred_on") == recomputed.c_arm_drifts(procedures)
+    unnamed = {
+        row["study_date"].replace(day=1)
+        for row in recomputed.rows(hospital.con, "from marts.fct_study_dose where patient_key is null")
+    }
+    assert {day.replace(day=1) for (day,) in found("data_quality", "no_patient_id", "occurred_on")} == unnamed
+
+
+def test_every_finding_carries_advice_in_the_sites_languages(hospital: Hospital) -> None:
+    without = hospital.con.execute(
+        "select rule, quantity from alerts.alert where advice_code is null or advice_code not in "
+        "(select advice_code from marts.dim_advice group by advice_code having count(*) = 3)"
+    ).fetchall()
+    assert without == []

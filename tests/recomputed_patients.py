@@ -1,0 +1,182 @@
+"""Patients, reference levels and room findings computed again from the published facts, in plain Python and numpy.
+
+Written from the output contract and domain reference 6, not from the models; it reads the published file only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import numpy as np
+from dateutil.relativedelta import relativedelta
+
+Row = dict[str, Any]
+YEARS = {"1_year": 1, "3_years": 3, "5_years": 5, "all": 200}
+ADULT = 18
+# mSv/(Gy.cm2) of adults, for hospitals whose reports tell no copper filter (domain reference 6.2).
+K_OF_CLASS = {"coronary_angiography": "0.30", "pci": "0.33"}
+K_OF_REGION = {"cardiology": "0.20", "neuroradiology": "0.087"}
+ABDOMINAL = {"biliary_drainage", "tips", "tace", "nephrostomy", "evar", "peripheral_angioplasty"}
+CEREBRAL = {"cerebral_angiography", "thrombectomy_stroke"}
+SKIN = {"ka_r_mgy": ("ka_r", 5000), "kap_gy_cm2": ("kap", 500), "fluoro_time_s": ("fluoro_time", 3600)}
+LEVEL_QUANTITIES = {"kap_gy_cm2": "kap", "ka_r_mgy": "ka_r", "fluoro_time_s": "fluoro_time"}
+
+
+def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    """Rows of a query as dictionaries."""
+    result = con.execute(query)
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def effective_dose(procedure: Row) -> Decimal | None:
+    """Estimate of one procedure without copper filters, mSv."""
+    kap, age, kind = procedure["kap_gy_cm2"], procedure["patient_age_years"], procedure["procedure_type"]
+    if kap is None or age is None or age < ADULT:
+        return None
+    if kind in ABDOMINAL:
+        k = "0.26"
+    elif kind in CEREBRAL:
+        k = "0.087"
+    else:
+        k = K_OF_CLASS.get(kind) or K_OF_REGION.get(procedure["class_specialty"] or "") or ""
+    return Decimal(str(kap)) * Decimal(k) if k else None
+
+
+def exposures(studies: list[Row], as_of: date) -> dict[tuple[str, str], tuple[int, int, float | None, float | None]]:
+    """By patient and window: studies, those without estimate, sum and peak, mSv."""
+    of_patient: defaultdict[str, list[Row]] = defaultdict(list)
+    for study in studies:
+        if study["patient_key"]:
+            of_patient[study["patient_key"]].append(study)
+    found = {}
+    for patient, own in of_patient.items():
+        for window, years in YEARS.items():
+            inside = _inside(own, as_of, years)
+            peak = [_sum(_inside(own, study["study_date"], years)) for study in own]
+            known = [value for value in (*peak, _sum(inside)) if value is not None]
+            without = sum(study["effective_dose_estimate_msv"] is None for study in inside)
+            found[patient, window] = (len(inside), without, _sum(inside), max(known, default=None))
+    return found
+
+
+def _inside(studies: list[Row], end: date, years: int) -> list[Row]:
+    begin = end - relativedelta(years=years) + timedelta(days=1)
+    return [study for study in studies if begin <= study["study_date"] <= end]
+
+
+def _sum(studies: list[Row]) -> float | None:
+    known = [
+        study["effective_dose_estimate_msv"] for study in studies if study["effective_dose_estimate_msv"] is not None
+    ]
+    return float(sum(known)) if known or not studies else None
+
+
+def typical_values(procedures: list[Row], as_of: date) -> dict[tuple[str | None, str, str], tuple[float, ...]]:
+    """By room (None: site), class and quantity: n, first quartile, median, third quartile of adults' procedures."""
+    values: defaultdict[tuple[str | None, str, str], list[float]] = defaultdict(list)
+    for procedure in procedures:
+        recent = as_of - timedelta(days=364) <= procedure["procedure_date"] <= as_of
+        adult = procedure["patient_age_years"] is None or procedure["patient_age_years"] >= ADULT
+        if not recent or not adult or procedure["procedure_type"] == "unclassified":
+            continue
+        for column, quantity in LEVEL_QUANTITIES.items():
+            if procedure[column] is not None:
+                for room in (procedure["room_id"], None):
+                    values[room, procedure["procedure_type"], quantity].append(procedure[column])
+    return {
+        key: (len(found), *(float(np.quantile(found, share)) for share in (0.25, 0.5, 0.75)))
+        for key, found in values.items()
+    }
+
+
+def skin_findings(procedures: list[Row]) -> set[tuple[str, str]]:
+    """Procedure and quantity of every dose for follow-up, in one procedure or in the 60 days up to it."""
+    ordered = sorted(procedures, key=lambda row: (row["started_at"], row["procedure_id"]))
+    found = set()
+    for number, procedure in enumerate(ordered):
+        for column, (quantity, threshold) in SKIN.items():
+            own = procedure[column] or 0
+            total = own + sum(
+                earlier[column] or 0
+                for earlier in ordered[:number]
+                if procedure["patient_key"] is not None
+                and earlier["patient_key"] == procedure["patient_key"]
+                and (procedure["procedure_date"] - earlier["procedure_date"]).days < 60
+            )
+            if own >= threshold or (own > 0 and total >= threshold):
+                found.add((procedure["procedure_id"], quantity))
+    return found
+
+
+def totals_gaps(procedures: list[Row]) -> set[str]:
+    """Procedures whose accumulated KAP and event sum are apart by more than 2 % and 0.05 Gy.cm2."""
+    found = set()
+    for row in procedures:
+        total, events = row["kap_gy_cm2"], row["kap_event_sum_gy_cm2"]
+        if row["kap_source"] == "accumulated" and events is not None:
+            gap = abs(total - events)
+            if gap > 0.02 * total and gap > 0.05:
+                found.add(row["procedure_id"])
+    return found
+
+
+def clock_steps(offsets: list[Row]) -> set[tuple[str, date]]:
+    """Room and day of a step of more than 5 s between estimates; ordinary drift (2.5 s a day) is none."""
+    found, last = set(), {}
+    for row in sorted(offsets, key=lambda row: (row["room_id"], row["offset_date"])):
+        if row["method"] != "cross_correlation":
+            continue
+        known = last.get(row["room_id"])
+        if known:
+            drift = 2.5 * (row["offset_date"] - known["offset_date"]).days
+            if abs(row["offset_s"] - known["offset_s"]) > max(5.0, drift):
+                found.add((row["room_id"], row["offset_date"]))
+        last[row["room_id"]] = row
+    return found
+
+
+def c_arm_drifts(procedures: list[Row]) -> set[tuple[str, date]]:
+    """Room and day on which the median of the last 20 procedures leaves 25 % about that of the 60 days before them."""
+    found = set()
+    for room in {row["room_id"] for row in procedures} - {"unknown"}:
+        judged = [
+            row
+            for row in sorted(procedures, key=lambda row: (row["procedure_date"], row["started_at"]))
+            if row["room_id"] == room and (row["kap_gy_cm2"] or 0) >= 1 and row["c_arm_dose_usv"] is not None
+        ]
+        off = [_is_off(judged, number) for number in range(len(judged))]
+        found |= {
+            (room, row["procedure_date"])
+            for number, row in enumerate(judged)
+            if off[number] and not (number and off[number - 1])
+        }
+    return found
+
+
+def _is_off(judged: list[Row], number: int) -> bool:
+    last = judged[max(0, number - 19) : number + 1]
+    first_day = last[0]["procedure_date"]
+    before = [row for row in judged if 1 <= (first_day - row["procedure_date"]).days <= 60]
+    if len(last) < 20 or len(before) < 20:
+        return False
+    recent, earlier = (float(np.median([_ratio(row) for row in part])) for part in (last, before))
+    return earlier > 0 and abs(recent / earlier - 1) > 0.25
+
+
+def _ratio(row: Row) -> float:
+    return float(row["c_arm_dose_usv"] / row["kap_gy_cm2"])
+
+
+def unknown_clock_spells(offsets: list[Row]) -> Iterator[tuple[str, date]]:
+    """Room and first day of each run of days without a known clock."""
+    before: dict[str, str] = {}
+    for row in sorted(offsets, key=lambda row: (row["room_id"], row["offset_date"])):
+        if row["method"] == "none" and before.get(row["room_id"]) != "none":
+            yield row["room_id"], row["offset_date"]
+        before[row["room_id"]] = row["method"]
