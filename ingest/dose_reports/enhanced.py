@@ -6,15 +6,16 @@ where its windows agree: nothing is computed from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from ingest.dose_reports import codes, events
 from ingest.dose_reports.projection import breast_side, copper_mm, read_filters, settled, stated_totals
-from ingest.dose_reports.tree import Children, Item
+from ingest.dose_reports.tree import Children
 from ingest.dose_reports.values import Reading
-from ingest.records import IrradiationEvent, Plane, Total
+from ingest.records import Filter, IrradiationEvent, Plane, Total
 
 SourcePlane = Literal["single", "A", "B", "all"]
 
@@ -25,16 +26,36 @@ _PLANES: dict[str, SourcePlane] = {
     **dict.fromkeys(("aandb", "a+b", "planeaandb", "planesaandb", "allplanes", "bothplanes"), "all"),
 }
 _NUMBERS = {quantity.column: quantity for quantity in (*codes.CT_NUMBERS, *codes.PROJECTION_NUMBERS)}.values()
-_TECHNIQUE = ("kvp", "tube_current_ma")
+_TECHNIQUE = [q for q in codes.PROJECTION_NUMBERS if q.column in ("kvp", "tube_current_ma")]
+_FILTERS = "filters"
+_CONCEPTS = {q.column: q.concepts[0] for q in _TECHNIQUE} | {_FILTERS: codes.FILTERS[0]}
 
 
-class _Window(NamedTuple):
-    """A stretch of time of one X-ray source, and what was so during it."""
+class _Span(NamedTuple):
+    """A stretch of time of one X-ray source."""
 
     source: str
     begin: timedelta
     end: timedelta
-    children: Children
+
+
+class _Track(NamedTuple):
+    """What one X-ray source did over time: stretches of one value each in order, none over another."""
+
+    begins: list[timedelta]
+    ends: list[timedelta]
+    values: list[object]
+
+    def during(self, span: _Span) -> list[object]:
+        """The value, or the first two where it changes, of a stretch of time; none where nothing is known."""
+        found: list[object] = []
+        at = bisect_left(self.ends, span.begin)
+        while at < len(self.begins) and self.begins[at] <= span.end and len(found) < 2:
+            begin, end, value = self.begins[at], self.ends[at], self.values[at]
+            if (begin == span.begin or (begin < span.end and end > span.begin)) and value not in found:
+                found.append(value)
+            at += 1
+        return found
 
 
 def read_totals(root: Children, reading: Reading) -> tuple[Total, ...]:
@@ -55,18 +76,19 @@ def read_events(root: Children, header_offset_min: int | None, reading: Reading)
     """The event summaries in document order, numbered from 1, with the technique and filters of their time."""
     planes = _planes(root, reading)
     is_ct = reading.coded(root, codes.PROCEDURE_REPORTED, codes.MODALITIES) == "ct"
-    details = [item.children for item in root.find(codes.IRRADIATION_DETAILS)]
-    technique = list(_windows(details, codes.TECHNIQUE, header_offset_min, reading))
-    filtration = list(_windows(details, codes.FILTRATION, header_offset_min, reading))
+    tracks = _tracks(root, header_offset_min, reading)
     result = []
     for no, item in enumerate(root.find(codes.ENHANCED_EVENT), start=1):
         children = item.children.flattened(codes.ENHANCED_PARTS)
         events.note_unknown_schemes(children, reading)
         start = events.read_start(children, header_offset_min, reading)
         numbers = events.read_numbers(children, _NUMBERS, reading)
-        span = _window(children, header_offset_min, reading)
-        _add_technique(numbers, _during(span, technique), reading)
-        filters = read_filters(children.find(codes.FILTERS) or _filters_of(_during(span, filtration)), reading)
+        span = _span(children, header_offset_min, reading)
+        for quantity in _TECHNIQUE:
+            if numbers[quantity.column] is None:
+                numbers[quantity.column] = _detail(tracks, quantity.column, span, reading)
+        own = read_filters(children.find(codes.FILTERS), reading)
+        filters = own or cast("tuple[Filter, ...]", _detail(tracks, _FILTERS, span, reading) or ())
         plane = planes[_source(children, reading)]
         if plane is None:  # KAP adds over planes whatever they are called; air kerma is of one plane
             _note_unknown_plane(reading)
@@ -120,49 +142,56 @@ def _note_unknown_plane(reading: Reading) -> None:
     )
 
 
-def _windows(
-    details: Iterable[Children], concepts: codes.Concepts, header_offset_min: int | None, reading: Reading
-) -> Iterable[_Window]:
-    for children in details:
-        for item in children.find(concepts):
-            window = _window(item.children, header_offset_min, reading)
-            if window is not None:
-                yield window
+def _tracks(root: Children, header_offset_min: int | None, reading: Reading) -> dict[tuple[str, str], _Track]:
+    """By X-ray source and column: tube voltage and current, and filters, over time."""
+    stretches: defaultdict[tuple[str, str], list[tuple[timedelta, timedelta, object]]] = defaultdict(list)
+    for details in root.find(codes.IRRADIATION_DETAILS):
+        for item in details.children.find((*codes.TECHNIQUE, *codes.FILTRATION)):
+            span = _span(item.children, header_offset_min, reading)
+            values: dict[str, object] = dict(events.read_numbers(item.children, _TECHNIQUE, reading))
+            values[_FILTERS] = read_filters(item.children.find(codes.FILTERS), reading) or None
+            for column, value in values.items():
+                if span is not None and value is not None:
+                    stretches[span.source, column].append((span.begin, span.end, value))
+    return {key: track for key, found in stretches.items() if (track := _track(found, reading)) is not None}
 
 
-def _window(children: Children, header_offset_min: int | None, reading: Reading) -> _Window | None:
+def _track(stretches: list[tuple[timedelta, timedelta, object]], reading: Reading) -> _Track | None:
+    """The stretches in order, those of one value that touch as one; None if any overlap: the standard forbids that."""
+    track = _Track([], [], [])
+    for begin, end, value in sorted(stretches, key=lambda stretch: stretch[:2]):
+        if end < begin or (track.ends and begin < track.ends[-1]):
+            reading.findings.add("overlapping_details", "windows of irradiation details overlap: they are not used")
+            return None
+        if track.values and (track.ends[-1], track.values[-1]) == (begin, value):
+            track.ends[-1] = end
+        else:
+            track.begins.append(begin)
+            track.ends.append(end)
+            track.values.append(value)
+    return track
+
+
+def _detail(tracks: dict[tuple[str, str], _Track], column: str, span: _Span | None, reading: Reading) -> object:
+    """What the details say of an event; what changes during it is not stated."""
+    track = None if span is None else tracks.get((span.source, column))
+    values = track.during(span) if track is not None and span is not None else []
+    if len(values) > 1:
+        scheme, value = _CONCEPTS[column]
+        field = f"{value} {scheme}"
+        reading.findings.add("several_values", f"{field} changes during an irradiation event", field)
+    return values[0] if len(values) == 1 else None
+
+
+def _span(children: Children, header_offset_min: int | None, reading: Reading) -> _Span | None:
     """The time that items are about, begin and end; None if either is not readable."""
     begin, end = (events.read_start(children, header_offset_min, reading, c) for c in (codes.STARTED, codes.ENDED))
     if begin.local is None or end.local is None:
         return None
-    return _Window(_source(children, reading), _instant(begin), _instant(end), children)
+    return _Span(_source(children, reading), _instant(begin), _instant(end))
 
 
 def _instant(start: events.Start) -> timedelta:
     """Time since the first day of the calendar; by UTC where an offset is known, else by the device's clock."""
     assert start.local is not None  # noqa: S101 - asked before
     return (start.local - datetime.min) - timedelta(minutes=start.utc_offset_min or 0)  # noqa: DTZ901
-
-
-def _during(span: _Window | None, windows: Iterable[_Window]) -> list[Children]:
-    """What was so during an event, of the same source."""
-    if span is None:
-        return []
-    return [w.children for w in windows if w.source == span.source and w.begin <= span.end and w.end >= span.begin]
-
-
-def _add_technique(numbers: dict[str, Any], technique: list[Children], reading: Reading) -> None:
-    """Tube voltage and current where the event's windows agree; what changes during an event is not stated."""
-    for quantity in _NUMBERS:
-        if quantity.column in _TECHNIQUE and numbers[quantity.column] is None:
-            values = {reading.number(children, quantity) for children in technique} - {None}
-            if len(values) == 1:
-                numbers[quantity.column] = values.pop()
-            elif values:
-                concept = f"{quantity.concepts[0][1]} {quantity.concepts[0][0]}"
-                reading.findings.add("several_values", f"{concept} changes during an irradiation event", concept)
-
-
-def _filters_of(filtration: list[Children]) -> list[Item]:
-    """The filters of the only window of an event; where they changed they are not known."""
-    return filtration[0].find(codes.FILTERS) if len(filtration) == 1 else []

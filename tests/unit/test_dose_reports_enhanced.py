@@ -144,6 +144,28 @@ def test_details_are_put_to_the_event_of_their_time_and_source() -> None:
     ]
 
 
+def test_details_that_overlap_are_not_used() -> None:
+    report = read(
+        summary(),
+        details(
+            technique("20240304080000", "20240304080009", sr.num("113733", "70", "kV")),
+            technique("20240304080005", "20240304080010", sr.num("113733", "70", "kV")),
+        ),
+    )
+    assert (report.events[0].kvp, finding_codes(report)) == (None, ["overlapping_details"])
+
+
+def test_details_of_a_time_just_before_or_after_are_of_no_event() -> None:
+    report = read(
+        summary(),
+        details(
+            technique("20240304075950", "20240304080000", sr.num("113733", "60", "kV")),
+            technique("20240304080010", "20240304080020", sr.num("113733", "80", "kV")),
+        ),
+    )
+    assert (report.events[0].kvp, report.findings) == (None, ())
+
+
 def test_what_the_event_says_itself_comes_before_details() -> None:
     report = read(
         summary(sr.num("113733", "66", "kV")),
