@@ -8,15 +8,12 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from io import BytesIO
 from typing import NamedTuple
 
 from pydicom.config import IGNORE
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
-from ingest.dose_reports.structure import BrokenStructureError, Syntax, check_structure, read_element
+from ingest.dose_reports.structure import LONG_VRS, BrokenStructureError, DataSet, Syntax, read_data_set
 from ingest.dose_reports.text import Decoder
 from ingest.dose_reports.tree import raw
 from ingest.records import Refused
@@ -48,13 +45,13 @@ class DicomFile:
     """A whole data set of a class that may be a dose report.
 
     Attributes:
-        data: the data set, values not converted yet.
+        data: the data set, values as they stand in the file.
         sop_class_uid: of the data set.
         sender_ae: (0002,0016), or None.
         decoder: for the text of this data set.
     """
 
-    data: Dataset
+    data: DataSet
     sop_class_uid: str
     sender_ae: str | None
     decoder: Decoder
@@ -81,8 +78,7 @@ def open_dicom(data: bytes) -> DicomFile:
         header, body = _split(data)
         _refuse_class(_uid(header, MEDIA_CLASS))  # before anything else: images need not be whole nor readable
         body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
-        check_structure(body, syntax)
-        dataset = _dataset(body, syntax)
+        dataset = read_data_set(body, syntax)
     except BrokenStructureError as broken:
         raise Refused("quarantined", f"the DICOM structure is damaged: {broken}") from broken
     sop_class = _uid(dataset, SOP_CLASS)
@@ -110,30 +106,22 @@ def identity_of(data: bytes) -> Identity | None:
     try:
         header, body = _split(data)
         body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
-        check_structure(body, syntax)
-        uids = [_uid(_dataset(body, syntax), tag) for tag in (STUDY_UID, SERIES_UID, INSTANCE_UID)]
+        dataset = read_data_set(body, syntax)
     except (BrokenStructureError, Refused):
         return None
+    uids = [_uid(dataset, tag) for tag in (STUDY_UID, SERIES_UID, INSTANCE_UID)]
     return Identity(*(uid for uid in uids if uid)) if all(uids) else None
 
 
-def _split(data: bytes) -> tuple[Dataset, bytes]:
+def _split(data: bytes) -> tuple[DataSet, bytes]:
     """The file meta information (group 0002, always explicit little endian) and the bytes behind it."""
-    syntax = Syntax(is_implicit=False, is_little_endian=True)
     at = PREAMBLE_BYTES
     while data[at : at + 2] == b"\x02\x00":
-        head = read_element(data, at, len(data), syntax)
-        at = head.start + head.length
-    header = data[PREAMBLE_BYTES:at]
-    check_structure(header, syntax)
-    return _dataset(header, syntax), data[at:]
-
-
-def _dataset(content: bytes, syntax: Syntax) -> Dataset:
-    try:
-        return read_dataset(BytesIO(content), syntax.is_implicit, syntax.is_little_endian)
-    except ValueError as error:  # pydicom looks the character set up at once, and a NUL within its name stops it
-        raise BrokenStructureError("a character set name in it cannot be one") from error
+        is_long = data[at + 4 : at + 6] in LONG_VRS
+        length = data[at + 8 : at + 12] if is_long else data[at + 6 : at + 8]
+        at += (12 if is_long else 8) + int.from_bytes(length, "little")
+    header = read_data_set(data[PREAMBLE_BYTES:at], Syntax(is_implicit=False, is_little_endian=True))
+    return header, data[at:]
 
 
 def _decoded(body: bytes, transfer_syntax: str | None) -> tuple[bytes, Syntax]:
@@ -172,5 +160,5 @@ def class_name(uid: str) -> str:
     return str(UID(uid, IGNORE).name)
 
 
-def _uid(data: Dataset, tag: int) -> str | None:
+def _uid(data: DataSet, tag: int) -> str | None:
     return raw(data, tag).decode("ascii", "replace").strip("\x00 ") or None

@@ -11,11 +11,11 @@ from datetime import date, datetime
 from io import BytesIO
 from typing import NamedTuple
 
-from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
 
 from ingest.dose_reports import codes
 from ingest.dose_reports.dicom_file import DEFLATED
+from ingest.dose_reports.structure import DataSet
 from ingest.dose_reports.times import join, parse_date, parse_offset, parse_time
 from ingest.dose_reports.tree import CODE_VALUE, LONG_CODE_VALUE, Children, raw, sequence
 from ingest.dose_reports.values import Reading
@@ -44,7 +44,7 @@ _AGE = re.compile(r"(\d{1,3})([YMWD])")
 class Header(NamedTuple):
     """The attributes of one report and how to read them."""
 
-    data: Dataset
+    data: DataSet
     reading: Reading
 
     def text(self, tag: int) -> str | None:
@@ -140,7 +140,7 @@ class Header(NamedTuple):
             return Header(item, self.reading).text(TEMPLATE_ID)
         return None
 
-    def _requests(self) -> list[Dataset]:
+    def _requests(self) -> list[DataSet]:
         return [item for tag in REQUESTS for item in sequence(self.data, tag)]
 
     def _of_requests(self, tag: int) -> str | None:
@@ -151,7 +151,7 @@ class Header(NamedTuple):
         self.reading.findings.add(code, f"{_name(tag)} is no {kind}", _name(tag))
 
 
-def _code_value(item: Dataset, reading: Reading) -> str | None:
+def _code_value(item: DataSet, reading: Reading) -> str | None:
     header = Header(item, reading)
     return header.text(CODE_VALUE) or header.text(LONG_CODE_VALUE)
 

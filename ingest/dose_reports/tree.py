@@ -6,71 +6,57 @@ How the tree is walked is said here once; what the codes mean is in codes.py, nu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.values import convert_SQ
+from ingest.dose_reports.structure import DataSet
 
 CONTENT, CONCEPT_NAME, CONCEPT_CODE = 0x0040A730, 0x0040A043, 0x0040A168
 VALUE_TYPE = 0x0040A040
 CODE_VALUE, LONG_CODE_VALUE, URN_CODE_VALUE, SCHEME = 0x00080100, 0x00080119, 0x00080120, 0x00080102
 CODE_MEANING = 0x00080104
+CODE_VALUES = (CODE_VALUE, LONG_CODE_VALUE, URN_CODE_VALUE)
 # Where an item's plain value lies. The value type is not asked: GE writes UIDs as TEXT.
 PLAIN_VALUES = (0x0040A160, 0x0040A124, 0x0040A120, 0x0040A123)  # text, UID, date and time, person name
 
 # SNOMED RT had three names over time; its code values are the same under each.
 SCHEME_SYNONYMS = {"SNM3": "SRT", "99SDM": "SRT"}
 
-LONGEST_CACHED = 1024  # bytes of a code sequence
-
 Code = tuple[str, str]
 """Coding scheme designator and code value, the identity of a concept."""
 
 
-def raw(data: Dataset, tag: int) -> bytes:
+def raw(data: DataSet, tag: int) -> bytes:
     """The bytes of a value as they stand in the file; empty if the element is missing or empty."""
-    element = data.get_item(tag)
-    value = None if element is None else element.value
+    value = data.get(tag)
     return value if isinstance(value, bytes) else b""
 
 
-def sequence(data: Dataset, tag: int) -> list[Dataset]:
+def sequence(data: DataSet, tag: int) -> tuple[DataSet, ...]:
     """The items of a sequence; none if it is missing or empty."""
-    element = data.get_item(tag)
-    if element is None or not element.value:
-        return []
-    if isinstance(element, RawDataElement):  # not data[tag]: that would run pydicom's hooks for each of thousands
-        return list(convert_SQ(element.value, element.is_implicit_VR, element.is_little_endian))
-    return list(element.value)
+    items = data.get(tag)
+    return items if isinstance(items, tuple) else ()
 
 
-def code_of(data: Dataset, tag: int) -> Code | None:
+def code_of(data: DataSet, tag: int) -> Code | None:
     """The code in a code sequence, or None if it is missing or incomplete."""
-    element = data.get_item(tag)
-    if isinstance(element, RawDataElement) and element.value and len(element.value) <= LONGEST_CACHED:
-        return _code_in_bytes(element.value, element.is_implicit_VR, element.is_little_endian)
-    return _code_in(sequence(data, tag))
-
-
-@lru_cache(maxsize=4096)  # a report states the same few codes thousands of times
-def _code_in_bytes(value: bytes, is_implicit: bool, is_little_endian: bool) -> Code | None:
-    return _code_in(convert_SQ(value, is_implicit, is_little_endian))
-
-
-def _code_in(items: Iterable[Dataset]) -> Code | None:
-    for item in items:
-        value = next(filter(None, (_ascii(item, t) for t in (CODE_VALUE, LONG_CODE_VALUE, URN_CODE_VALUE))), "")
-        scheme = _ascii(item, SCHEME).upper()
-        if value and scheme:
-            return SCHEME_SYNONYMS.get(scheme, scheme), value
+    for item in sequence(data, tag):
+        scheme = raw(item, SCHEME)
+        for value_tag in CODE_VALUES:
+            if code := _code(scheme, raw(item, value_tag)):
+                return code
     return None
 
 
-def _ascii(data: Dataset, tag: int) -> str:
-    return raw(data, tag)[:64].decode("ascii", "replace").strip("\x00 ")
+@lru_cache(maxsize=4096)  # a report states the same few codes thousands of times
+def _code(scheme: bytes, value: bytes) -> Code | None:
+    designator, text = _ascii(scheme).upper(), _ascii(value)
+    return (SCHEME_SYNONYMS.get(designator, designator), text) if designator and text else None
+
+
+def _ascii(value: bytes) -> str:
+    return value[:64].decode("ascii", "replace").strip("\x00 ")
 
 
 @dataclass(frozen=True)
@@ -78,7 +64,7 @@ class Item:
     """One content item: its concept name and the data set that holds its value and children."""
 
     concept: Code | None
-    data: Dataset
+    data: DataSet
 
     @cached_property
     def children(self) -> Children:
@@ -107,7 +93,7 @@ class Children:
                 self._by_concept[item.concept].append(item)
 
     @classmethod
-    def of(cls, data: Dataset) -> Children:
+    def of(cls, data: DataSet) -> Children:
         """The items of a data set's content sequence."""
         return cls([Item(code_of(child, CONCEPT_NAME), child) for child in sequence(data, CONTENT)])
 

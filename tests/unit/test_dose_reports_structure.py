@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.dose_reports import dicom_file, read_dose_report
-from ingest.dose_reports.structure import MAX_DEPTH, BrokenStructureError, Syntax, check_structure
+from ingest.dose_reports.structure import MAX_DEPTH, BrokenStructureError, Syntax, read_data_set
 from ingest.records import DoseReport, Refused
 
 EVERY_WAY = {
@@ -70,10 +70,10 @@ def item(value: bytes) -> bytes:
 def test_a_length_of_four_gigabytes_is_refused() -> None:
     for value_representation in (b"UN", b"OB", b"UT", b"SQ"):
         with pytest.raises(BrokenStructureError):
-            check_structure(element(0x0040A730, value_representation, b"", 0xFFFFFFFE), Syntax(False, True))
+            read_data_set(element(0x0040A730, value_representation, b"", 0xFFFFFFFE), Syntax(False, True))
 
 
-@pytest.mark.parametrize("depth", [MAX_DEPTH, 1000, 20_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 1000, 20_000])
 def test_deep_nesting_is_refused(depth: int) -> None:
     nested = struct.pack("<HH2sHI", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
         "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
@@ -84,7 +84,7 @@ def test_deep_nesting_is_refused(depth: int) -> None:
 
 def test_nesting_as_deep_as_allowed_is_read() -> None:
     branch = sr.text("121106", "leaf")
-    for _ in range(MAX_DEPTH // 2 - 3):
+    for _ in range(MAX_DEPTH - 3):  # the content sequence, the leaf's, and its concept name
         branch = sr.content("CONTAINER", "113706", branch)
     for undefined in (False, True):
         assert read_dose_report(sr.as_file(sr.report(branch), undefined_lengths=undefined)).events
@@ -93,27 +93,33 @@ def test_nesting_as_deep_as_allowed_is_read() -> None:
 def test_a_tag_that_stands_twice_is_refused() -> None:
     twice = element(0x00080005, b"UT", b"ab") * 2
     with pytest.raises(BrokenStructureError, match=r"\(0008,0005\)"):
-        check_structure(twice, Syntax(False, True))
+        read_data_set(twice, Syntax(False, True))
 
 
 def test_an_item_longer_than_its_sequence_is_refused() -> None:
     longer = item(b"")[:4] + struct.pack("<I", 40)
     with pytest.raises(BrokenStructureError, match="longer"):
-        check_structure(element(0x0040A730, b"SQ", longer) + b"\x00" * 60, Syntax(False, True))
+        read_data_set(element(0x0040A730, b"SQ", longer) + b"\x00" * 60, Syntax(False, True))
 
 
 def test_a_known_sequence_under_another_representation_is_refused() -> None:
     with pytest.raises(BrokenStructureError, match="value representation"):
-        check_structure(element(0x0040A730, b"UN", item(b"")), Syntax(False, True))
+        read_data_set(element(0x0040A730, b"OB", item(b"")), Syntax(False, True))
+
+
+@pytest.mark.parametrize("syntax", [Syntax(False, True), Syntax(True, True)], ids=["explicit", "implicit"])
+def test_an_archive_may_have_made_an_unknown_one_of_a_known_sequence(syntax: Syntax) -> None:
+    implicit = struct.pack("<HHI", 0x0040, 0xA040, 4) + b"CODE"  # PS3.5 section 6.2.2, note 2
+    head = element(0x0040A730, b"UN", b"", len(item(implicit)))
+    if syntax.is_implicit:
+        head = head[:4] + head[8:]
+    assert read_data_set(head + item(implicit), syntax) == {0x0040A730: ({0x0040A040: b"CODE"},)}
 
 
 def test_a_deflated_bomb_is_refused_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicom_file, "MAX_INFLATED_BYTES", 1_000_000)
     plain = EVERY_WAY[sr.DEFLATED, False]
-    at = 132
-    while plain[at : at + 2] == b"\x02\x00":
-        head = dicom_file.read_element(plain, at, len(plain), Syntax(False, True))
-        at = head.start + head.length
+    at = 144 + int.from_bytes(plain[140:144], "little")  # behind the file meta information, by its group length
     deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     bomb = deflater.compress(b"\x00" * 50_000_000) + deflater.flush()
     assert "grows beyond" in refusal(plain[:at] + bomb).reason
@@ -175,9 +181,10 @@ def test_what_is_needed_and_missing_is_said() -> None:
     assert "content" in refusal(sr.as_file(sr.report())).reason
 
 
-def test_a_nul_within_the_character_set_is_refused() -> None:
-    report = sr.as_file(sr.ordinary_report(SpecificCharacterSet="ISO_IR 192"))
-    assert "character set" in refusal(report.replace(b"ISO_IR 192", b"\x00SO_IR 192"[:10])).reason
+def test_a_nul_within_the_character_set_is_an_unknown_one() -> None:
+    report = sr.as_file(sr.ordinary_report(SpecificCharacterSet="ISO_IR 192", Manufacturer="Mäker"))
+    found = read_dose_report(report.replace(b"ISO_IR 192", b"\x00SO_IR 192"[:10]))
+    assert (found.manufacturer, found.charset_rule) == ("Mäker", "fallback_utf8")
 
 
 @settings(max_examples=300, deadline=None)
