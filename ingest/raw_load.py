@@ -6,16 +6,15 @@ Only reading in order and writing whole live here. What is new is found in ``ing
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any, Protocol
 
@@ -23,8 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.build_db import raw_ddl
-from ingest.dose_reports.reader import read_dose_report
-from ingest.dose_reports.scrub import scrub
+from ingest.dose_reports import scrub
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
 from ingest.ledger import (
@@ -37,6 +35,7 @@ from ingest.ledger import (
     find_dosimeter_exports,
     known_inputs,
 )
+from ingest.opened import OpenedFile, is_unchanged, open_file, open_reports
 from ingest.problems import Problem
 from ingest.pseudonymise import Key
 from ingest.records import FileKind, Patient, Refused
@@ -50,7 +49,6 @@ UNFINISHED_S = 600.0  # a name that copying programs give to a part of a file is
 UNFINISHED_NAME = re.compile(
     r"\.(part|partial|filepart|crdownload|download|tmp|temp|!sync)$|^\..+\.\w{6}$", re.IGNORECASE
 )
-MAX_DOSE_REPORT_BYTES = 512 * 1024 * 1024  # real ones are below 2 MB; they are read whole into memory
 Connection = duckdb.DuckDBPyConnection
 Progress = Callable[[int, int, str], None]
 Within = Callable[[str, int, int], None]
@@ -159,14 +157,15 @@ class _Outcome:
 class _Store(Protocol):
     """Reads one file of a kind and appends what it says; raises Refused."""
 
-    def __call__(self, file: FoundFile, load_seq: int, original: Original | None) -> _Outcome: ...
+    def __call__(self, opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome: ...
 
 
 def _dose_report_store(con: Connection, site: Site, key: Key) -> _Store:
-    def store(file: FoundFile, load_seq: int, original: Original | None) -> _Outcome:
-        if file.size_bytes > MAX_DOSE_REPORT_BYTES:
-            raise Refused("quarantined", "is larger than 512 MB, which no dose report is")
-        report = read_dose_report(file.place.read_bytes())
+    def store(opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome:
+        report = opened.report
+        assert report is not None  # noqa: S101 - as open_reports gives it
+        if isinstance(report, Refused):
+            raise report
         if original is not None:
             return _duplicate(original, report.patient)
         patient = report.patient
@@ -174,14 +173,15 @@ def _dose_report_store(con: Connection, site: Site, key: Key) -> _Store:
         _append(con, "dose_report", [report], load_seq=load_seq, patient_key=patient_key)
         _append(con, "dose_total", report.totals, load_seq=load_seq)
         _append(con, "irradiation_event", report.events, load_seq=load_seq)
-        _append(con, "finding", report.findings, load_seq=load_seq, path=_shown(file.name, patient))
+        _append(con, "finding", report.findings, load_seq=load_seq, path=_shown(opened.file.name, patient))
         return _Outcome("loaded", rows_loaded=len(report.events), patient=patient)
 
     return store
 
 
 def _export_store(con: Connection, site: Site, within: Within | None) -> _Store:
-    def store(file: FoundFile, load_seq: int, original: Original | None) -> _Outcome:
+    def store(opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome:
+        file = opened.file
         if original is not None:
             return _duplicate(original)
         source = source_of(file.source_id, file.place.name, site)
@@ -240,7 +240,8 @@ def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress 
         key: its pseudonymisation key.
         progress: called after each file that was looked into, with files done, files to do and the file's path.
     """
-    return _load(con, "dose_report", find_dose_reports(site), {}, key, _dose_report_store(con, site, key), progress)
+    found, store = find_dose_reports(site), _dose_report_store(con, site, key)
+    return _load(con, "dose_report", found, {}, key, open_reports, store, progress)
 
 
 def load_dosimeters(
@@ -253,7 +254,7 @@ def load_dosimeters(
     has changed. Files that were loaded are not read again: ``doseledger rebuild`` is for that.
     """
     found, store = find_dosimeter_exports(site), _export_store(con, site, within)
-    return _load(con, "dosimeter", found, descriptions_of(site), key, store, progress)
+    return _load(con, "dosimeter", found, descriptions_of(site), key, partial(map, open_file), store, progress)
 
 
 def _load(
@@ -262,14 +263,16 @@ def _load(
     found: list[FoundFile],
     descriptions: dict[str | None, str],
     key: Key,
+    open_all: Callable[[list[FoundFile]], Iterable[OpenedFile | None]],
     store: _Store,
     progress: Progress | None,
 ) -> Summary:
     ledger = Ledger.read(con, kind, descriptions)
     loader = _Loader(con, ledger, descriptions, store, Summary(kind, len(found)))
     to_read = ledger.to_read(found, key)
-    for done, (file, path_key) in enumerate(to_read, start=1):
-        shown = loader.load(file, path_key)
+    opened = open_all([file for file, _ in to_read])
+    for done, ((file, path_key), seen) in enumerate(zip(to_read, opened, strict=True), start=1):
+        shown = loader.load(file, seen, path_key)
         if progress:
             progress(done, len(to_read), shown)
     return loader.summary
@@ -286,43 +289,48 @@ class _Loader:
     summary: Summary
     looked_at: float = field(default_factory=time.monotonic)
 
-    def load(self, file: FoundFile, path_key: str) -> str:
+    def load(self, file: FoundFile, opened: OpenedFile | None, path_key: str) -> str:
         """Load one file, or leave it for the next run if it changes meanwhile; returns its path as shown."""
+        if opened is None:
+            return self._wait(file)
+        if self.ledger.is_known(path_key, opened.sha256):
+            with _transaction(self.con):
+                self._write_stat(opened, path_key)
+            return _shown(file.name, None)
         try:
-            now, sha256 = _hashed(file)
-            if self.ledger.is_known(path_key, sha256):
-                with _transaction(self.con):
-                    self._write_stat(now, path_key, sha256)
-                return _shown(file.name, None)
-            outcome = self._loaded(file, now, path_key, sha256)
+            outcome = self._loaded(file, opened, path_key)
         except StillWrittenError:
-            self.summary.waiting.append(_shown(file.name, None))
-            return self.summary.waiting[-1]
+            return self._wait(file)
         self.summary.count(outcome)
         return _shown(file.name, outcome.patient)
 
-    def _loaded(self, found: FoundFile, file: FoundFile, path_key: str, sha256: str) -> _Outcome:
+    def _wait(self, file: FoundFile) -> str:
+        self.summary.waiting.append(_shown(file.name, None))
+        return self.summary.waiting[-1]
+
+    def _loaded(self, found: FoundFile, opened: OpenedFile, path_key: str) -> _Outcome:
+        file, sha256 = opened.file, opened.sha256
         load_seq = self.ledger.rows.get((path_key, sha256)) or self._next_load_seq()
         original = self.ledger.originals.get((sha256, file.source_id))
         try:
             with _transaction(self.con):
-                outcome = self._read(file, load_seq, original)
+                outcome = self._read(opened, load_seq, original)
                 _check_unchanged(file)
-                self._write(file, path_key, sha256, load_seq, outcome)
+                self._write(opened, path_key, load_seq, outcome)
         except Refused as refused:
             self._wait_if_written(found)
             outcome = _Outcome(refused.status, refused.reason, patient=refused.patient)
             if original is not None:
                 outcome = _duplicate(original, refused.patient)
             with _transaction(self.con):
-                self._write(file, path_key, sha256, load_seq, outcome)
+                self._write(opened, path_key, load_seq, outcome)
         self.ledger.note(path_key, sha256, file.source_id, load_seq, _shown(file.name, outcome.patient))
         return outcome
 
-    def _read(self, file: FoundFile, load_seq: int, original: Original | None) -> _Outcome:
-        if file.obstacle is not None:
-            raise Refused("quarantined", file.obstacle)
-        return self.store(file, load_seq, original)
+    def _read(self, opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome:
+        if opened.file.obstacle is not None:
+            raise Refused("quarantined", opened.file.obstacle)
+        return self.store(opened, load_seq, original)
 
     def _wait_if_written(self, found: FoundFile) -> None:
         """Raises StillWrittenError if a file that cannot be read shows that it is not whole yet.
@@ -346,8 +354,9 @@ class _Loader:
         assert row is not None  # noqa: S101 - an aggregate always has a row
         return int(row[0])
 
-    def _write(self, file: FoundFile, path_key: str, sha256: str, load_seq: int, outcome: _Outcome) -> None:
+    def _write(self, opened: OpenedFile, path_key: str, load_seq: int, outcome: _Outcome) -> None:
         """The file's row in the ledger: a new one, or what a second try made of the old one."""
+        file, sha256 = opened.file, opened.sha256
         self.con.execute(
             """
             insert into raw.file (load_seq, path, path_key, sha256, size_bytes, kind, source_id, first_seen_at,
@@ -375,41 +384,20 @@ class _Loader:
             ],
         )
         if sha256 != NO_BYTES:
-            self._write_stat(file, path_key, sha256)
+            self._write_stat(opened, path_key)
 
-    def _write_stat(self, file: FoundFile, path_key: str, sha256: str) -> None:
+    def _write_stat(self, opened: OpenedFile, path_key: str) -> None:
         self.con.execute(
             "insert or replace into raw.file_stat values (?, ?, ?, ?)",
-            [path_key, file.size_bytes, file.mtime_ns, sha256],
+            [path_key, opened.file.size_bytes, opened.file.mtime_ns, opened.sha256],
         )
         # Once there are bytes to read, the row that told of none is out of date.
         self.con.execute("delete from raw.file where path_key = ? and sha256 = ?", [path_key, NO_BYTES])
         self.ledger.rows.pop((path_key, NO_BYTES), None)
 
 
-def _hashed(file: FoundFile) -> tuple[FoundFile, str]:
-    """The file as it is now, with the SHA-256 of its bytes; with an obstacle if it cannot be read."""
-    if file.obstacle is not None:
-        return file, NO_BYTES
-    try:
-        seen = file.place.stat()
-        with file.place.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise StillWrittenError from None
-    except OSError as error:
-        return replace(file, obstacle=f"cannot be read ({error.strerror})"), NO_BYTES
-    now = replace(file, size_bytes=seen.st_size, mtime_ns=seen.st_mtime_ns)
-    _check_unchanged(now)
-    return now, sha256
-
-
 def _check_unchanged(file: FoundFile) -> None:
-    try:
-        seen = file.place.stat()
-    except FileNotFoundError:
-        raise StillWrittenError from None
-    if (seen.st_size, seen.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
+    if not is_unchanged(file):
         raise StillWrittenError
 
 

@@ -34,6 +34,9 @@ class Refused(Exception):
         self.reason = reason
         self.patient = patient
 
+    def __reduce__(self) -> tuple[type[Refused], tuple[object, ...]]:  # it comes back from reading processes
+        return Refused, (self.status, self.reason, self.patient)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

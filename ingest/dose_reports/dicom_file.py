@@ -19,7 +19,7 @@ from ingest.dose_reports.tree import raw
 from ingest.records import Refused
 
 PREAMBLE_BYTES = 132  # 128 free bytes and "DICM"
-MAX_INFLATED_BYTES = 256 * 1024 * 1024  # a deflated data set may not grow beyond this
+MAX_BYTES = 32 * 1024 * 1024  # of a dose report, also when it is inflated; real ones are below 2 MB
 
 SYNTAXES = {
     "1.2.840.10008.1.2": Syntax(is_implicit=True, is_little_endian=True),
@@ -37,6 +37,7 @@ GENERAL_SRS = frozenset(f"1.2.840.10008.5.1.4.1.1.88.{n}" for n in (22, 33, 34, 
 MEDIA_CLASS, MEDIA_SYNTAX, SENDER_AE = 0x00020002, 0x00020010, 0x00020016
 SOP_CLASS, CHARACTER_SET = 0x00080016, 0x00080005
 STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
+_MAX = f"{MAX_BYTES // 2**20} MB"
 _LEGAL_UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -66,7 +67,7 @@ def open_dicom(data: bytes) -> DicomFile:
     """Read and check a DICOM file.
 
     Args:
-        data: the whole file.
+        data: the whole file; of one that is larger than ``MAX_BYTES`` at least a byte more.
 
     Raises:
         Refused: ``not_dose`` (no DICOM file, or a class that never is an X-ray dose report) or ``quarantined``
@@ -77,6 +78,8 @@ def open_dicom(data: bytes) -> DicomFile:
     try:
         header, body = _split(data)
         _refuse_class(_uid(header, MEDIA_CLASS))  # before anything else: images need not be whole nor readable
+        if len(data) > MAX_BYTES:
+            raise Refused("quarantined", f"is larger than {_MAX}, which no dose report is")
         body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
         dataset = read_data_set(body, syntax)
     except BrokenStructureError as broken:
@@ -137,11 +140,11 @@ def _decoded(body: bytes, transfer_syntax: str | None) -> tuple[bytes, Syntax]:
 def _inflated(body: bytes) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = inflater.decompress(body, MAX_INFLATED_BYTES)
+        inflated = inflater.decompress(body, MAX_BYTES)
     except zlib.error as error:
         raise BrokenStructureError("its deflated data set cannot be inflated") from error
     if inflater.unconsumed_tail:
-        raise BrokenStructureError(f"its deflated data set grows beyond {MAX_INFLATED_BYTES} bytes")
+        raise BrokenStructureError(f"its deflated data set grows beyond {_MAX}")
     if not inflater.eof:
         raise BrokenStructureError("its deflated data set is cut off")
     return inflated

@@ -23,7 +23,7 @@ def read_dose_report(data: bytes, transfer_ae: str | None = None) -> DoseReport:
     """Read one X-ray dose report (projection, CT, mammography or radiography).
 
     Args:
-        data: the whole DICOM file; the caller bounds its size.
+        data: the whole DICOM file; of one that is larger than ``MAX_BYTES`` at least a byte more than these.
         transfer_ae: AE title of the sender where the object came over the network and names none itself.
 
     Returns:

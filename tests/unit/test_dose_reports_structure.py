@@ -117,7 +117,7 @@ def test_an_archive_may_have_made_an_unknown_one_of_a_known_sequence(syntax: Syn
 
 
 def test_a_deflated_bomb_is_refused_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicom_file, "MAX_INFLATED_BYTES", 1_000_000)
+    monkeypatch.setattr(dicom_file, "MAX_BYTES", 1_000_000)
     plain = EVERY_WAY[sr.DEFLATED, False]
     at = 144 + int.from_bytes(plain[140:144], "little")  # behind the file meta information, by its group length
     deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)

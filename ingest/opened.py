@@ -1,0 +1,94 @@
+"""Opening the files that are to be loaded: their hash and, of dose reports, what they say; many are read ahead.
+
+Nothing is written here. What lies there is found in ``ingest/ledger.py``, what was read is stored by ``raw_load.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+
+from ingest.dose_reports import MAX_BYTES, read_dose_report
+from ingest.ledger import NO_BYTES, FoundFile
+from ingest.records import DoseReport, Refused
+
+MANY = 200  # files from which processes pay: each needs a second to start
+AHEAD = 64  # files that are read but not yet stored: bounds memory
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """A file as it was when it was read.
+
+    Attributes:
+        file: with size and time of change at that moment, and with an obstacle if it cannot be read.
+        sha256: of its bytes; ``NO_BYTES`` if it cannot be read.
+        report: what a dose report says, or why it is refused; None for other files.
+    """
+
+    file: FoundFile
+    sha256: str
+    report: DoseReport | Refused | None = None
+
+
+def open_file(file: FoundFile) -> OpenedFile | None:
+    """The file with the hash of its bytes; None if it changes meanwhile."""
+    if file.obstacle is not None:
+        return OpenedFile(file, NO_BYTES)
+    try:
+        seen = file.place.stat()
+        with file.place.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return OpenedFile(replace(file, obstacle=f"cannot be read ({error.strerror})"), NO_BYTES)
+    now = replace(file, size_bytes=seen.st_size, mtime_ns=seen.st_mtime_ns)
+    return OpenedFile(now, sha256) if is_unchanged(now) else None
+
+
+def open_report(file: FoundFile) -> OpenedFile | None:
+    """The file with its hash and what it says; None if it changes meanwhile."""
+    opened = open_file(file)
+    if opened is None or opened.file.obstacle is not None:
+        return opened
+    report: DoseReport | Refused
+    try:
+        with file.place.open("rb") as content:
+            report = read_dose_report(content.read(MAX_BYTES + 1))
+    except Refused as refused:
+        report = refused
+    except FileNotFoundError:
+        return None
+    return replace(opened, report=report) if is_unchanged(opened.file) else None
+
+
+def open_reports(files: Sequence[FoundFile]) -> Iterator[OpenedFile | None]:
+    """``open_report`` of each file, in their order; of many files in as many processes as there are processors."""
+    workers = len(os.sched_getaffinity(0))
+    if len(files) < MANY or workers < 2:
+        yield from map(open_report, files)
+        return
+    # Not forked: the database's threads live in this process.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        reading: deque[Future[OpenedFile | None]] = deque()
+        for file in files:
+            reading.append(pool.submit(open_report, file))
+            if len(reading) > AHEAD:
+                yield reading.popleft().result()
+        while reading:
+            yield reading.popleft().result()
+
+
+def is_unchanged(file: FoundFile) -> bool:
+    """Whether its size and time of change are still those that were seen."""
+    try:
+        seen = file.place.stat()
+    except FileNotFoundError:
+        return False
+    return (seen.st_size, seen.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
