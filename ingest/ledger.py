@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,7 +147,8 @@ class Ledger:
         stats: size and time of change of each path at its last look, by path key.
         rows: load sequence by path key and SHA-256.
         originals: load sequence and shown path of the first file with given bytes, by SHA-256 and source.
-        outdated: path key and SHA-256 of files that were refused under another source description than today's.
+        outdated: path key and SHA-256 of files that were refused under another source description, or by another
+            reader of dose reports, than today's.
     """
 
     stats: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -161,7 +163,8 @@ class Ledger:
         Args:
             con: the build database.
             kind: dose reports or dosimeter exports.
-            descriptions: SHA-256 of each source's description by source_id.
+            descriptions: SHA-256 of what says how files are read, by source_id: ``descriptions_of`` or
+                ``reader_of_reports``.
         """
         ledger = cls()
         rows = con.execute(
@@ -211,6 +214,14 @@ def descriptions_of(site: Site) -> dict[str | None, str]:
     return {source_id: site.inputs[f"sources/{source_id}.yaml"] for source_id in site.sources}
 
 
+@cache
+def reader_of_reports() -> dict[str | None, str]:
+    """SHA-256 of the code that reads dose reports, in place of a description: newer code may read what this refuses."""
+    here = Path(__file__).parent
+    files = [here / "units.py", *sorted((here / "dose_reports").glob("*.py"))]
+    return {None: hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()}
+
+
 def whats_new(site: Site, key: Key) -> News:
     """What a run would have to read now; opens no file of the inbox.
 
@@ -221,7 +232,7 @@ def whats_new(site: Site, key: Key) -> News:
     dose_reports, exports, inputs = Ledger(), Ledger(), {}
     if site.build_db.exists():
         with look_into_build(site, key) as con:
-            dose_reports = Ledger.read(con, "dose_report", {})
+            dose_reports = Ledger.read(con, "dose_report", reader_of_reports())
             exports = Ledger.read(con, "dosimeter", descriptions_of(site))
             inputs = known_inputs(con)
     return News(

@@ -34,6 +34,7 @@ from ingest.ledger import (
     find_dose_reports,
     find_dosimeter_exports,
     known_inputs,
+    reader_of_reports,
 )
 from ingest.opened import OpenedFile, is_unchanged, open_file, open_reports
 from ingest.problems import Problem
@@ -234,6 +235,9 @@ def _shown(name: bytes, patient: Patient | None) -> str:
 def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress | None = None) -> Summary:
     """Load what is new among the dose reports of the inbox and the received ones.
 
+    A report that was refused is tried again, in its old place of the load sequence, by every other version of the
+    reader.
+
     Args:
         con: the build database, from ``open_build``.
         site: the site.
@@ -241,7 +245,7 @@ def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress 
         progress: called after each file that was looked into, with files done, files to do and the file's path.
     """
     found, store = find_dose_reports(site), _dose_report_store(con, site, key)
-    return _load(con, "dose_report", found, {}, key, open_reports, store, progress)
+    return _load(con, "dose_report", found, reader_of_reports(), key, open_reports, store, progress)
 
 
 def load_dosimeters(
@@ -391,9 +395,8 @@ class _Loader:
             "insert or replace into raw.file_stat values (?, ?, ?, ?)",
             [path_key, opened.file.size_bytes, opened.file.mtime_ns, opened.sha256],
         )
-        # Once there are bytes to read, the row that told of none is out of date.
-        self.con.execute("delete from raw.file where path_key = ? and sha256 = ?", [path_key, NO_BYTES])
-        self.ledger.rows.pop((path_key, NO_BYTES), None)
+        if self.ledger.rows.pop((path_key, NO_BYTES), None):  # now there are bytes: the row that told of none is wrong
+            self.con.execute("delete from raw.file where path_key = ? and sha256 = ?", [path_key, NO_BYTES])
 
 
 def _check_unchanged(file: FoundFile) -> None:

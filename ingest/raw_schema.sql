@@ -24,7 +24,7 @@ create table if not exists raw.file (  -- one row per (path, content) ever seen
     rows_loaded bigint not null,
     rows_rejected bigint not null,
     duplicate_of bigint,  -- load_seq of the file that has the same bytes
-    description_sha256 varchar,  -- of the source description (dosimeter) that read it
+    description_sha256 varchar,  -- of what read it: the source description, for dose reports the reader's code
     unique (path_key, sha256)
 );
 

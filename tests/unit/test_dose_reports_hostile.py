@@ -10,8 +10,13 @@ import struct
 import zlib
 from pathlib import Path
 
+import pytest
 import sr_builder as sr
-from small_site import content, files, make_site, run, write
+from small_site import content, files, make_site, rows, run, the_key, write
+
+from ingest.dose_reports.dicom_file import SYNTAXES
+from ingest.ledger import whats_new
+from ingest.site import load_site
 
 GOOD = sr.as_file(sr.ordinary_report())
 CONTENT = GOOD.index(b"\x40\x00\x30\xa7SQ")  # where the content sequence begins
@@ -100,6 +105,39 @@ def test_each_ends_as_one_row_with_its_reason_and_the_others_load(tmp_path: Path
     again, _ = run(root)
     assert not again.statuses
     assert content(root) == before
+
+
+def test_a_newer_reader_tries_again_what_an_older_one_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_site(tmp_path / "site")
+    write(root, "inbox/dose_reports/a.dcm", GOOD)
+    write(root, "inbox/dose_reports/b.dcm", GOOD_ONES["big endian"])
+    with monkeypatch.context() as older:
+        older.delitem(SYNTAXES, sr.EXPLICIT)
+        for module in ("ledger", "raw_load"):
+            older.setattr(f"ingest.{module}.reader_of_reports", lambda: {None: "older"})
+        run(root)
+        assert not whats_new(load_site(root), the_key())
+    assert [status for status, _ in files(root).values()] == ["quarantined", "loaded"]
+    assert whats_new(load_site(root), the_key()).dose_reports == 1, "what is loaded is not read again"
+    run(root)
+    assert rows(root, "select load_seq, status from raw.file order by load_seq") == [(1, "loaded"), (2, "loaded")]
+    assert not whats_new(load_site(root), the_key())
+
+
+def test_many_are_read_in_processes_and_end_as_if_they_were_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = {name: data for name, (data, *_) in HOSTILE.items() if len(data) < 100_000} | GOOD_ONES
+    few, many = make_site(tmp_path / "few"), make_site(tmp_path / "many")
+    for root in (few, many):
+        for name, data in inbox.items():
+            write(root, f"inbox/dose_reports/{name}", data)
+    run(few)
+    monkeypatch.setattr("ingest.opened.MANY", 1)
+    monkeypatch.setattr("ingest.opened.AHEAD", 3)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    run(many)
+    assert content(many) == content(few)
 
 
 def test_a_report_that_a_pipe_replaces_between_two_runs_is_not_lost(tmp_path: Path) -> None:
