@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TypeVar
 
-from pydicom.dataset import Dataset
-
 from ingest.dose_reports.codes import IMPOSSIBLE_ABOVE, UNIT_SCHEMES, Concepts, Quantity
 from ingest.dose_reports.findings import Findings
+from ingest.dose_reports.structure import DataSet
 from ingest.dose_reports.text import Decoder
 from ingest.dose_reports.tree import CODE_VALUE, Children, Code, Item, code_of, raw, sequence
 from ingest.units import dicom_unit
@@ -101,7 +100,7 @@ class Reading:
             return None
         return self._stored(_EXACT.multiply(value, factor), quantity, concept)
 
-    def _factor(self, measured: Dataset, kind: str, concept: str) -> Decimal | None:
+    def _factor(self, measured: DataSet, kind: str, concept: str) -> Decimal | None:
         """What a value in its unit is multiplied with to be in the canonical unit of its kind."""
         code = code_of(measured, UNIT)
         if code is None:
