@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import unit.sr_builder as sr
+import sr_builder as sr
 from small_site import files, make_site, run, write
 
 from ingest.dose_reports import MAX_BYTES

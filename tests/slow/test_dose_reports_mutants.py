@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import unit.sr_builder as sr
+import sr_builder as sr
 
 from ingest.dose_reports import read_dose_report
 from ingest.records import DoseReport, Refused
