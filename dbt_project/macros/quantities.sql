@@ -36,3 +36,8 @@
         * cast(0.000000001 as decimal(9, 9)) as decimal(18, 9)
     )
 {%- endmacro %}
+
+{# An instant so many seconds (exact decimals) later. Instants plus intervals go through the calendar: thirty times slower. #}
+{% macro moved_by(instant, seconds) -%}
+    make_timestamptz(epoch_us({{ instant }}) + cast(({{ seconds }}) * 1000000 as bigint))
+{%- endmacro %}

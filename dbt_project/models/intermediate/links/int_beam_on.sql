@@ -16,7 +16,7 @@ clipped as (
         plane,
         started_at,
         least(
-            started_at + to_microseconds(cast(coalesce(duration_s, 0) * 1000000 as bigint)),
+            {{ moved_by('started_at', 'coalesce(duration_s, 0)') }},
             coalesce(
                 lead(started_at) over (partition by room_id, plane order by started_at, irradiation_event_uid),
                 timestamptz '9999-12-31'
@@ -36,8 +36,8 @@ final as (
         procedure_clocks.clock_basis,
         clipped.plane,
         procedure_clocks.uncertainty_s,
-        clipped.started_at + to_microseconds(cast(procedure_clocks.shift_s * 1000000 as bigint)) as started_at,
-        clipped.ended_at + to_microseconds(cast(procedure_clocks.shift_s * 1000000 as bigint)) as ended_at
+        {{ moved_by('clipped.started_at', 'procedure_clocks.shift_s') }} as started_at,
+        {{ moved_by('clipped.ended_at', 'procedure_clocks.shift_s') }} as ended_at
     from clipped
     inner join procedure_clocks
         on clipped.study_key = procedure_clocks.study_key and clipped.room_id = procedure_clocks.room_id

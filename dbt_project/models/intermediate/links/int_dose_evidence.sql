@@ -31,8 +31,8 @@ final as (
         doses.* exclude (started_at, ended_at),
         doses.started_at as recorded_started_at,
         doses.ended_at as recorded_ended_at,
-        doses.started_at - to_microseconds(cast(coalesce(declared.offset_s, 0) * 1000000 as bigint)) as started_at,
-        doses.ended_at - to_microseconds(cast(coalesce(declared.offset_s, 0) * 1000000 as bigint)) as ended_at,
+        {{ moved_by('doses.started_at', '-coalesce(declared.offset_s, 0)') }} as started_at,
+        {{ moved_by('doses.ended_at', '-coalesce(declared.offset_s, 0)') }} as ended_at,
         case
             when declared.dose_key is not null then 'source'
             -- Readers without hubs have a clock of their own, which only a declaration can correct.

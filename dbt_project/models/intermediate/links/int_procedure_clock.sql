@@ -26,8 +26,8 @@ final as (
         procedures.procedure_date,
         bases.clock_basis,
         case when bases.clock_basis = 'room' then coalesce(offsets.offset_s, 0) else 0 end as shift_s,
-        procedures.started_at + to_microseconds(cast(shift_s * 1000000 as bigint)) as started_at,
-        procedures.ended_at + to_microseconds(cast(shift_s * 1000000 as bigint)) as ended_at,
+        {{ moved_by('procedures.started_at', 'shift_s') }} as started_at,
+        {{ moved_by('procedures.ended_at', 'shift_s') }} as ended_at,
         case when bases.clock_basis = 'room' then coalesce(offsets.uncertainty_s, 0) else 0 end as uncertainty_s,
         offsets.offset_method != 'none' as is_clock_known,
         offsets.unknown_days
