@@ -6,6 +6,7 @@ The truth is made by somebody else: the shared test hospitals' by their makers, 
 from __future__ import annotations
 
 import csv
+import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +19,17 @@ import duckdb
 import pytest
 import recomputed_patients as recomputed
 from reckoning import RULES, Reckoning, differences, rows_of
+from typer.testing import CliRunner
 
 from ingest.synthetic import truth_folder, write_hospital
+from orchestration.cli import app
 from orchestration.nightly import NightlyResult, run_nightly
 
 pytestmark = pytest.mark.slow
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 # The truth adds unrounded event values; a device states totals of six digits.
 RELATIVE = 1e-5
+KEY = "a key of the tests, long enough"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         shutil.copytree(source, site, ignore=shutil.ignore_patterns("data"))
         truth, as_of = source.with_name(f"{source.name}_truth"), date(2024, 3, 31)
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("DOSELEDGER_KEY", "a key of the tests, long enough")
+        environment.setenv("DOSELEDGER_KEY", KEY)
         result = run_nightly(site, as_of, lambda *_: None)
     assert result.outcome == "published", result.reasons
     assert result.folder
@@ -257,6 +261,51 @@ def test_every_finding_about_an_operator_follows_from_the_facts(reckoning: Recko
     assert found
     assert len(found) == len(set(found))
     assert set(found) == reckoning.findings()
+
+
+def test_a_dose_is_traced_from_its_line_to_where_it_went(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOSELEDGER_KEY", KEY)
+    assert hospital.result.folder
+    site = hospital.result.folder.parents[3]
+
+    def trace(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["trace", "--site", str(site), *arguments])
+        return result.exit_code, result.output
+
+    largest = hospital.con.execute(
+        "select procedure_id, operator_id, dosimeter_serial, hp10_usv, study_instance_uid, procedure_date::varchar "
+        "from marts.fct_operator_procedure join marts.fct_procedure using (procedure_id) "
+        "where link_method = 'event' order by hp10_usv desc limit 1"
+    ).fetchone()
+    assert largest
+    procedure, operator, badge, hp10_usv, study, day = largest
+    code, said = trace("--procedure", procedure)
+    assert code == 0
+    assert (code, said) == trace("--procedure", study)
+    row = next(line.split() for line in said.splitlines() if line.startswith(f"{badge} "))
+    assert row[1] == operator
+    assert Decimal(row[4]) <= Decimal(str(hp10_usv)) + Decimal("1e-9")
+    path, sha256 = next(
+        (path, sha256)
+        for path, sha256 in hospital.con.execute(
+            "select path, sha256 from ledger.file where kind = 'dosimeter'"
+        ).fetchall()
+        if f"sha256      {sha256}" in said
+    )
+    assert hashlib.sha256((site / path).read_bytes()).hexdigest() == sha256
+    assert "rounded once, half-even" in said
+    assert ": counts" in said
+    code, said = trace("--badge", badge, "--date", day)
+    assert (code, f"Badge {badge} on {day}" in said) == (0, True)
+    for rule, alert_id in hospital.con.execute(
+        "select rule, min(alert_id) from alerts.alert where procedure_id is not null group by rule"
+    ).fetchall():
+        code, said = trace("--alert", alert_id)
+        assert (code, f"({rule})" in said, "disposition" in said or "No dose" in said) == (0, True, True)
+    for unknown in (["--procedure", "x"], ["--badge", badge, "--date", "2001-01-01"], ["--alert", "x"]):
+        code, said = trace(*unknown)
+        assert (code, len(said.splitlines())) == (1, 1)
+    assert trace("--badge", badge)[0] == 2
 
 
 def test_nothing_of_a_patient_is_in_any_published_byte(hospital: Hospital) -> None:
