@@ -47,25 +47,33 @@ def answer_finding(root: Path, alert_id: str, action: Action, by: str, comment: 
         OSError: the file cannot be written.
     """
     site = load_site(root)
-    _find(site, alert_id)
-    today = datetime.now(ZoneInfo(site.config.timezone)).date()
-    answer = Answer(alert_id, action, _one_line(by, "--by"), today, _one_line(comment, "--comment"))
+    on = _find(site, alert_id)
+    answer = Answer(alert_id, action, _one_line(by, "--by"), on, _one_line(comment, "--comment"))
     _append(site, answer)
     return answer
 
 
-def _find(site: Site, alert_id: str) -> None:
+def _find(site: Site, alert_id: str) -> date:
+    """Local date on which a finding of the current publication is answered."""
     current = current_publication(site.published_dir)
     if current is None:
         raise UserError("Nothing was published yet, so there is no finding to answer: run `doseledger run` first.")
+    zone = ZoneInfo(site.config.timezone)
     # The occupational physician answers restricted findings by the same command: whoever may read the file may ask it.
     with duckdb.connect(current.folder / RESTRICTED, read_only=True) as con:
         known = con.execute("select 1 from alerts.alert where alert_id = ?", [alert_id]).fetchone()
+        (published_at,) = con.execute(
+            "select published_at from ledger.publication where run_id = ?", [current.run_id]
+        ).fetchall()[0]
     if known is None:
         raise UserError(
             f"The publication {current.run_id} has no finding {alert_id!r}; copy the whole identifier from the letter"
             " or from alerts.alert."
         )
+    # What was published for a past date (a replay, a demo) is answered as of that date: no run as of it would count an
+    # answer that lies in its future.
+    is_replay = current.as_of < published_at.astimezone(zone).date()
+    return current.as_of if is_replay else datetime.now(zone).date()
 
 
 def _one_line(text: str, option: str) -> str:

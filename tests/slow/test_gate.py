@@ -56,6 +56,10 @@ BREAKS = {
         "logical",
         "later_than_as_of=2024-04-01",
     ),
+    "insert into marts.fct_patient_exposure values ('K', 'all', 1, 0, 8, 7, false)": (
+        "logical",
+        "patient_key=K, window=all",
+    ),
     "insert into raw.file values (99, 'inbox/lost.csv')": ("logical", "load_seq=99, path=inbox/lost.csv"),
     "update ledger.file set rows_rejected = 3 where load_seq = 1": ("logical", "rejected=3, listed=0"),
     "update marts.fct_operator_limit set dose_msv = -1": (

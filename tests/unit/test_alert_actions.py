@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -25,10 +27,14 @@ def site(tmp_path: Path) -> Path:
     folder = root / "data/published/runs/r1"
     (folder / "restricted").mkdir(parents=True)
     with duckdb.connect(folder / "restricted/restricted.duckdb") as con:
-        con.execute("create schema ledger; create schema alerts; create table alerts.alert as select 'A1' as alert_id")
+        con.execute(
+            "set TimeZone = 'UTC'; create schema ledger; create schema alerts;"
+            " create table alerts.alert as select 'A1' as alert_id"
+        )
         con.execute(
             "create table ledger.publication as"
-            " select 'r1' as run_id, date '2024-03-31' as as_of, 'f' as input_fingerprint"
+            " select 'r1' as run_id, date '2024-03-31' as as_of, 'f' as input_fingerprint,"
+            " timestamptz '2024-03-31 21:30:00+00' as published_at"
         )
     (root / "data/published/current").symlink_to("runs/r1")
     return root
@@ -76,6 +82,18 @@ def test_the_order_of_columns_and_lines_of_the_file_are_kept(site: Path, encodin
 def test_a_comment_is_one_cell_whatever_it_holds(site: Path) -> None:
     assert call(*answer(site, comment='he said "no",\n then left')).exit_code == 0
     assert rows(site)[0]["comment"] == 'he said "no", then left'
+
+
+def test_an_answer_is_of_today(site: Path) -> None:
+    assert call(*answer(site)).exit_code == 0
+    assert rows(site)[0]["on"] == str(datetime.now(ZoneInfo("Europe/Madrid")).date())
+
+
+def test_what_was_published_for_a_past_date_is_answered_as_of_it(site: Path) -> None:
+    with duckdb.connect(site / "data/published/current/restricted/restricted.duckdb") as con:
+        con.execute("update ledger.publication set published_at = '2024-03-31 22:30:00+00'")  # 1 April in Madrid
+    assert call(*answer(site)).exit_code == 0
+    assert rows(site)[0]["on"] == "2024-03-31"
 
 
 def test_an_unknown_finding_is_refused_and_nothing_is_written(site: Path) -> None:

@@ -65,6 +65,8 @@ final as (
     select
         {{ procedure_finding('dose_per_kap', 'hp10_per_kap', 'uSv/(Gy.cm2)') }}
     from fired
+    -- A study in two rooms is one finding: its higher value.
+    qualify row_number() over (partition by alert_id order by fired.finding_value desc, fired.procedure_id asc) = 1
 )
 
 select * from final

@@ -87,6 +87,8 @@ final as (
     select
         {{ operator_finding('persistent') }}
     from fired
+    -- A study in two rooms is one finding: its higher value.
+    qualify row_number() over (partition by alert_id order by fired.finding_value desc, fired.procedure_id asc) = 1
 )
 
 select * from final
