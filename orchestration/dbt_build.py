@@ -112,8 +112,8 @@ def _invoke(
             on_event(msg_to_dict(event))
 
     manifest = Manifest.from_msgpack(parsed.read_bytes()) if parsed else None
-    if manifest:
-        manifest.build_flat_graph()  # what macros see as `graph`; dbt makes it only where it parses itself
+    if manifest:  # what macros see as `graph`: dbt makes it only where it parses itself
+        manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     project = ("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT))
     try:
         return dbtRunner(manifest, callbacks=[hand_on]).invoke([*QUIET, *arguments, *project])
