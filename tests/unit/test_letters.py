@@ -265,8 +265,8 @@ def test_a_rule_without_words_is_told_by_its_code_and_message() -> None:
 )
 def test_a_rule_of_several_quantities_says_which_one_it_was(rule: str, quantity: str, language: str) -> None:
     words = wording(language)
-    of_quantity = finding_text(replace(FINDING, rule=rule, quantity=quantity), words)
-    of_another = finding_text(replace(FINDING, rule=rule, quantity="of a later version"), words)
+    of_quantity = finding_text(replace(FINDING, rule=rule, quantity=quantity), words, PUBLICATION.advice)
+    of_another = finding_text(replace(FINDING, rule=rule, quantity="of a later version"), words, PUBLICATION.advice)
     assert of_another.derivation == words.say(f"rules.{rule}.threshold", n=23)
     assert of_quantity.derivation not in ("", of_another.derivation)
     assert ("23" in of_quantity.derivation) == (rule == "badge_not_worn" and quantity == "hp10")
