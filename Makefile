@@ -36,11 +36,12 @@ lint: $(READY)
 	DOSELEDGER_BUILD_DB=doseledger.duckdb $(BIN)/dbt --quiet --warn-error parse --no-partial-parse \
 		--project-dir dbt_project --profiles-dir dbt_project
 
+# A file's tests stay in one process: they share its hospital.
 unit: $(READY)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not slow"
 
 slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest --numprocesses auto --dist loadfile -m slow
 
 # Installed once per lock file; the hashes in it are checked by pip.
 $(READY): requirements.lock pyproject.toml

@@ -1,6 +1,6 @@
 """Patients, reference levels and room findings computed again from the published facts, in plain Python and numpy.
 
-Written from the output contract and domain reference 6, not from the models; it reads the published file only.
+Written from the output contract and the sources of the seeds, not from the models; it reads the published file only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dateutil.relativedelta import relativedelta
 Row = dict[str, Any]
 YEARS = {"1_year": 1, "3_years": 3, "5_years": 5, "all": 200}
 ADULT = 18
-# mSv/(Gy.cm2) of adults, for hospitals whose reports tell no copper filter (domain reference 6.2).
+# mSv/(Gy.cm2) of adults: by copper filter (Vano 2018, upper end of the filter in mm), else by class or region.
+K_OF_COPPER = {0.05: "0.16", 0.25: "0.27", 0.65: "0.34", 1.15: "0.40"}
 K_OF_CLASS = {"coronary_angiography": "0.30", "pci": "0.33"}
 K_OF_REGION = {"cardiology": "0.20", "neuroradiology": "0.087"}
 ABDOMINAL = {"biliary_drainage", "tips", "tace", "nephrostomy", "evar", "peripheral_angioplasty"}
@@ -34,8 +35,8 @@ def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def effective_dose(procedure: Row) -> Decimal | None:
-    """Estimate of one procedure without copper filters, mSv."""
+def effective_dose(procedure: Row, events: list[Row]) -> Decimal | None:
+    """Estimate of one procedure, mSv; of the heart by the copper filter where every event tells it."""
     kap, age, kind = procedure["kap_gy_cm2"], procedure["patient_age_years"], procedure["procedure_type"]
     if kap is None or age is None or age < ADULT:
         return None
@@ -43,9 +44,21 @@ def effective_dose(procedure: Row) -> Decimal | None:
         k = "0.26"
     elif kind in CEREBRAL:
         k = "0.087"
+    elif (kind in K_OF_CLASS or procedure["class_specialty"] == "cardiology") and _mean_k_of_copper(events):
+        return Decimal(str(kap)) * _mean_k_of_copper(events)
     else:
         k = K_OF_CLASS.get(kind) or K_OF_REGION.get(procedure["class_specialty"] or "") or ""
     return Decimal(str(kap)) * Decimal(k) if k else None
+
+
+def _mean_k_of_copper(events: list[Row]) -> Decimal:
+    """Mean coefficient of the events, each with its KAP; 0 if an event does not tell its filter or KAP."""
+    told = [(event["kap_gy_cm2"], event["copper_filter_mm"]) for event in events]
+    if not told or any(None in pair or pair[1] >= max(K_OF_COPPER) for pair in told):
+        return Decimal(0)
+    doses = [Decimal(str(kap)) for kap, _ in told]
+    factors = [Decimal(next(k for upper, k in K_OF_COPPER.items() if copper < upper)) for _, copper in told]
+    return sum((k * dose for k, dose in zip(factors, doses, strict=True)), Decimal(0)) / sum(doses)
 
 
 def exposures(studies: list[Row], as_of: date) -> dict[tuple[str, str], tuple[int, int, float | None, float | None]]:

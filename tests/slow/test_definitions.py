@@ -106,7 +106,7 @@ def test_one_writer_and_blocking_checks(without_site: dg.Definitions) -> None:
     assert set(suites) == set(SUITES)
     assert all(spec.blocking for spec in suites.values())
     executable = [asset for asset in assets if asset.is_executable]
-    assert len(executable) == 8
+    assert len(executable) == 9
     assert {asset.op.pool for asset in executable} == {"duckdb_write"}
 
 
