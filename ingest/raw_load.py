@@ -1,4 +1,4 @@
-"""Loading: what is new in the site goes into the raw tables, one file per transaction, each file with its ledger row.
+"""Loading: what is new in the site goes into the raw tables, a file's rows and its ledger row in one transaction.
 
 Only reading in order and writing whole live here. What is new is found in ``ingest/ledger.py``, files are read by
 ``ingest/dose_reports`` and ``ingest/dosimeters``; versions, repeats and links are decided later, in dbt.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -54,6 +54,8 @@ Connection = duckdb.DuckDBPyConnection
 Progress = Callable[[int, int, str], None]
 Within = Callable[[str, int, int], None]
 MB = 1_000_000
+TOGETHER = 64  # dose reports that are written at once: a commit costs more than reading one
+Append = Callable[..., None]  # table, records, constants
 LARGE_BYTES = 50 * MB  # an export of which people want to see how far its reading is: about ten seconds
 
 
@@ -117,17 +119,18 @@ def _storage_type(arrow_type: pa.DataType) -> pa.DataType:
     return getattr(arrow_type, "storage_type", arrow_type)
 
 
-def _append(
-    con: Connection,
+def _insert(con: Connection, table: str, rows: pa.Table) -> None:
+    con.from_arrow(rows).insert_into(f"raw.{table}")
+
+
+def _rows(
     table: str,
     records: Sequence[object],
     *,
     value: Callable[[str], Callable[[Any], object]] = attrgetter,
     **constants: object,
-) -> None:
-    """Append records to a raw table: each column holds the constant of its name, else what the record has under it."""
-    if not records:
-        return
+) -> pa.Table:
+    """Rows of a raw table: each column holds the constant of its name, else what the record has under it."""
     schema = _schemas()[table]
     columns = [
         [constants[name]] * len(records) if name in constants else list(map(value(name), records))
@@ -137,7 +140,58 @@ def _append(
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     except (pa.ArrowInvalid, OverflowError) as error:
         raise Refused("quarantined", f"holds a number that raw.{table} has no room for") from error
-    con.from_arrow(pa.Table.from_arrays(arrays, schema=schema)).insert_into(f"raw.{table}")
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtOnce:
+    """Writes a file while it is read, in a transaction of its own: an export may be larger than memory."""
+
+    con: Connection
+
+    @contextmanager
+    def file(self) -> Iterator[tuple[Append, Callable[[Callable[[], None]], None]]]:
+        """Takes the rows of a file, and what is then written in the ledger; an exception leaves nothing of it."""
+        with _transaction(self.con):
+            yield (
+                lambda table, records, **constants: _insert(self.con, table, _rows(table, records, **constants)),
+                lambda write: write(),
+            )
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Keeps what whole files say and writes many of them in one transaction."""
+
+    con: Connection
+    rows: defaultdict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
+    ledger_rows: list[Callable[[], None]] = field(default_factory=list)
+
+    @contextmanager
+    def file(self) -> Iterator[tuple[Append, Callable[[Callable[[], None]], None]]]:
+        """As ``_AtOnce.file``."""
+        own: list[tuple[str, pa.Table]] = []
+        yield (
+            lambda table, records, **constants: own.append((table, _rows(table, records, **constants))),
+            self.ledger_rows.append,
+        )
+        for table, rows in own:
+            self.rows[table].append(rows)
+        if len(self.ledger_rows) >= TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was kept."""
+        with _transaction(self.con):
+            for table, parts in self.rows.items():
+                _insert(self.con, table, pa.concat_tables(parts))
+            for write in self.ledger_rows:
+                write()
+        self.rows.clear()
+        self.ledger_rows.clear()
 
 
 # --- one file ------------------------------------------------------------------------------------------------------
@@ -158,11 +212,11 @@ class _Outcome:
 class _Store(Protocol):
     """Reads one file of a kind and appends what it says; raises Refused."""
 
-    def __call__(self, opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome: ...
+    def __call__(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome: ...
 
 
-def _dose_report_store(con: Connection, site: Site, key: Key) -> _Store:
-    def store(opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome:
+def _dose_report_store(site: Site, key: Key) -> _Store:
+    def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
         report = opened.report
         assert report is not None  # noqa: S101 - as open_reports gives it
         if isinstance(report, Refused):
@@ -171,25 +225,25 @@ def _dose_report_store(con: Connection, site: Site, key: Key) -> _Store:
             return _duplicate(original, report.patient)
         patient = report.patient
         patient_key = key.patient_key(patient.issuer, patient.patient_id, site.config.patient_id_placeholders)
-        _append(con, "dose_report", [report], load_seq=load_seq, patient_key=patient_key)
-        _append(con, "dose_total", report.totals, load_seq=load_seq)
-        _append(con, "irradiation_event", report.events, load_seq=load_seq)
-        _append(con, "finding", report.findings, load_seq=load_seq, path=_shown(opened.file.name, patient))
+        append("dose_report", [report], load_seq=load_seq, patient_key=patient_key)
+        append("dose_total", report.totals, load_seq=load_seq)
+        append("irradiation_event", report.events, load_seq=load_seq)
+        append("finding", report.findings, load_seq=load_seq, path=_shown(opened.file.name, patient))
         return _Outcome("loaded", rows_loaded=len(report.events), patient=patient)
 
     return store
 
 
-def _export_store(con: Connection, site: Site, within: Within | None) -> _Store:
-    def store(opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome:
+def _export_store(site: Site, within: Within | None) -> _Store:
+    def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
         file = opened.file
         if original is not None:
             return _duplicate(original)
         source = source_of(file.source_id, file.place.name, site)
         rows = rejected = 0
         for batch in read_export(file.place, source):
-            _append(con, "dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
-            _append(con, "rejected_row", batch.rejected, load_seq=load_seq)
+            append("dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
+            append("rejected_row", batch.rejected, load_seq=load_seq)
             rows += len(batch.rows)
             rejected += len(batch.rejected)
             if within and file.size_bytes > LARGE_BYTES:
@@ -244,8 +298,8 @@ def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress 
         key: its pseudonymisation key.
         progress: called after each file that was looked into, with files done, files to do and the file's path.
     """
-    found, store = find_dose_reports(site), _dose_report_store(con, site, key)
-    return _load(con, "dose_report", found, reader_of_reports(), key, open_reports, store, progress)
+    found, store = find_dose_reports(site), _dose_report_store(site, key)
+    return _load(_Together(con), "dose_report", found, reader_of_reports(), key, open_reports, store, progress)
 
 
 def load_dosimeters(
@@ -257,12 +311,12 @@ def load_dosimeters(
     A file that was refused is tried again, in its old place of the load sequence, when the description of its source
     has changed. Files that were loaded are not read again: ``doseledger rebuild`` is for that.
     """
-    found, store = find_dosimeter_exports(site), _export_store(con, site, within)
-    return _load(con, "dosimeter", found, descriptions_of(site), key, partial(map, open_file), store, progress)
+    found, store = find_dosimeter_exports(site), _export_store(site, within)
+    return _load(_AtOnce(con), "dosimeter", found, descriptions_of(site), key, partial(map, open_file), store, progress)
 
 
 def _load(
-    con: Connection,
+    writer: _AtOnce | _Together,
     kind: FileKind,
     found: list[FoundFile],
     descriptions: dict[str | None, str],
@@ -271,26 +325,34 @@ def _load(
     store: _Store,
     progress: Progress | None,
 ) -> Summary:
-    ledger = Ledger.read(con, kind, descriptions)
-    loader = _Loader(con, ledger, descriptions, store, Summary(kind, len(found)))
+    ledger = Ledger.read(writer.con, kind, descriptions)
+    loader = _Loader(writer, ledger, descriptions, store, Summary(kind, len(found)), _last_load_seq(writer.con))
     to_read = ledger.to_read(found, key)
     opened = open_all([file for file, _ in to_read])
     for done, ((file, path_key), seen) in enumerate(zip(to_read, opened, strict=True), start=1):
         shown = loader.load(file, seen, path_key)
         if progress:
             progress(done, len(to_read), shown)
+    writer.flush()
     return loader.summary
 
 
-@dataclass(frozen=True, slots=True)
-class _Loader:
-    """Loads files of one kind one after the other; after each the database and the ledger say the same."""
+def _last_load_seq(con: Connection) -> int:
+    row = con.execute("select coalesce(max(load_seq), 0) from raw.file").fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return int(row[0])
 
-    con: Connection
+
+@dataclass(slots=True)
+class _Loader:
+    """Loads files of one kind one after the other; what a killed run had not written, the next one reads again."""
+
+    writer: _AtOnce | _Together
     ledger: Ledger
     descriptions: Mapping[str | None, str]
     store: _Store
     summary: Summary
+    last_load_seq: int
     looked_at: float = field(default_factory=time.monotonic)
 
     def load(self, file: FoundFile, opened: OpenedFile | None, path_key: str) -> str:
@@ -298,8 +360,8 @@ class _Loader:
         if opened is None:
             return self._wait(file)
         if self.ledger.is_known(path_key, opened.sha256):
-            with _transaction(self.con):
-                self._write_stat(opened, path_key)
+            with self.writer.file() as (_, then):
+                then(partial(self._write_stat, opened, path_key))
             return _shown(file.name, None)
         try:
             outcome = self._loaded(file, opened, path_key)
@@ -314,27 +376,28 @@ class _Loader:
 
     def _loaded(self, found: FoundFile, opened: OpenedFile, path_key: str) -> _Outcome:
         file, sha256 = opened.file, opened.sha256
-        load_seq = self.ledger.rows.get((path_key, sha256)) or self._next_load_seq()
+        load_seq = self.ledger.rows.get((path_key, sha256)) or self.last_load_seq + 1
         original = self.ledger.originals.get((sha256, file.source_id))
         try:
-            with _transaction(self.con):
-                outcome = self._read(opened, load_seq, original)
+            with self.writer.file() as (append, then):
+                outcome = self._read(opened, load_seq, original, append)
                 _check_unchanged(file)
-                self._write(opened, path_key, load_seq, outcome)
+                then(partial(self._write, opened, path_key, load_seq, outcome))
         except Refused as refused:
             self._wait_if_written(found)
             outcome = _Outcome(refused.status, refused.reason, patient=refused.patient)
             if original is not None:
                 outcome = _duplicate(original, refused.patient)
-            with _transaction(self.con):
-                self._write(opened, path_key, load_seq, outcome)
+            with self.writer.file() as (_, then):
+                then(partial(self._write, opened, path_key, load_seq, outcome))
+        self.last_load_seq = max(self.last_load_seq, load_seq)
         self.ledger.note(path_key, sha256, file.source_id, load_seq, _shown(file.name, outcome.patient))
         return outcome
 
-    def _read(self, opened: OpenedFile, load_seq: int, original: Original | None) -> _Outcome:
+    def _read(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
         if opened.file.obstacle is not None:
             raise Refused("quarantined", opened.file.obstacle)
-        return self.store(opened, load_seq, original)
+        return self.store(opened, load_seq, original, append)
 
     def _wait_if_written(self, found: FoundFile) -> None:
         """Raises StillWrittenError if a file that cannot be read shows that it is not whole yet.
@@ -353,15 +416,10 @@ class _Loader:
             time.sleep(max(0.0, self.looked_at + LOOK_AGAIN_S - time.monotonic()))
         _check_unchanged(found)
 
-    def _next_load_seq(self) -> int:
-        row = self.con.execute("select coalesce(max(load_seq), 0) + 1 from raw.file").fetchone()
-        assert row is not None  # noqa: S101 - an aggregate always has a row
-        return int(row[0])
-
     def _write(self, opened: OpenedFile, path_key: str, load_seq: int, outcome: _Outcome) -> None:
         """The file's row in the ledger: a new one, or what a second try made of the old one."""
         file, sha256 = opened.file, opened.sha256
-        self.con.execute(
+        self.writer.con.execute(
             """
             insert into raw.file (load_seq, path, path_key, sha256, size_bytes, kind, source_id, first_seen_at,
                 status, reason, rows_loaded, rows_rejected, duplicate_of, description_sha256)
@@ -391,12 +449,12 @@ class _Loader:
             self._write_stat(opened, path_key)
 
     def _write_stat(self, opened: OpenedFile, path_key: str) -> None:
-        self.con.execute(
+        self.writer.con.execute(
             "insert or replace into raw.file_stat values (?, ?, ?, ?)",
             [path_key, opened.file.size_bytes, opened.file.mtime_ns, opened.sha256],
         )
         if self.ledger.rows.pop((path_key, NO_BYTES), None):  # now there are bytes: the row that told of none is wrong
-            self.con.execute("delete from raw.file where path_key = ? and sha256 = ?", [path_key, NO_BYTES])
+            self.writer.con.execute("delete from raw.file where path_key = ? and sha256 = ?", [path_key, NO_BYTES])
 
 
 def _check_unchanged(file: FoundFile) -> None:
@@ -418,9 +476,9 @@ def load_reference(con: Connection, site: Site) -> bool:
     with _transaction(con):
         for table, rows in _reference_rows(site).items():
             con.execute(f"delete from raw.{table}")
-            _append(con, table, rows, value=itemgetter)
+            _insert(con, table, _rows(table, rows, value=itemgetter))
         con.execute("delete from raw.finding where load_seq is null")
-        _append(con, "finding", [_finding(problem) for problem in site.problems], value=itemgetter)
+        _insert(con, "finding", _rows("finding", [_finding(problem) for problem in site.problems], value=itemgetter))
     return True
 
 

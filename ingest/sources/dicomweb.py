@@ -125,6 +125,7 @@ class DicomWebSource:
         """
         deadline = time.monotonic() + ANSWER_S
         url = self.settings.url.rstrip("/") + path
+        self._session.close()  # no connection is used twice: a server may close an idle one at any moment
         try:
             with self._session.get(
                 url, params=parameters, headers={"Accept": accept}, timeout=(CONNECT_S, SILENCE_S), stream=True
