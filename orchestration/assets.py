@@ -23,7 +23,8 @@ from expectations.suites import SUITES, Settings
 from ingest.ledger import input_fingerprint
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
 from ingest.site import Site
-from orchestration.build_record import last_build, made_from, record_input
+from orchestration.beside import get_ready, work_beside
+from orchestration.build_record import last_build, made_from, record_input, stands
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
 from orchestration.publish import NothingNew, current_publication, publish
@@ -32,6 +33,7 @@ from orchestration.resources import Pull, Report, SiteResource, told_plainly
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
 MEDICAL_PHYSICS = ["team:medical_physics"]
+MADE_OF_PRODUCT = ("seed", "view")  # what dbt makes of the project's files alone: the same until the product changes
 LATEST_CHARTS = 3  # a second of drawing and a quarter of a megabyte in Dagster's records each
 
 
@@ -185,6 +187,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             folder = site.load()
             with site.build(folder) as con:
                 fingerprint = made_from(input_fingerprint(con))
+                is_standing = not context.is_subset and stands(con, folder.build_db.stem, made_of_product)
         selection, _ = get_subset_selection_for_context(
             context=context,
             manifest=nodes,
@@ -194,13 +197,13 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             dagster_dbt_translator=translator,
             current_dbt_indirect_selection_env=None,
         )
-        build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection)
+        get_ready("great_expectations")
+        build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection, is_standing)
         finished = 0
         for raw_event in build.events():
             event = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
             if total := _nodes_of(raw_event):
                 finished += 1  # dbt's own index is the order of starting
-                context.log.info(raw_event["info"]["msg"])
                 report("tables and tests", finished, total)
             yield from event.to_default_asset_events(nodes, translator, context)
         if build.build_id:
@@ -210,6 +213,11 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             raise dg.Failure(description="\n".join(build.failures), allow_retries=False)
 
     nodes = json.loads(manifest.read_bytes())
+    made_of_product = {
+        (node["schema"], node["alias"])
+        for node in nodes["nodes"].values()
+        if node["resource_type"] in ("seed", "model") and node["config"]["materialized"] in MADE_OF_PRODUCT
+    }
     return dbt_models
 
 
@@ -234,7 +242,12 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The gate, downstream of every table of the dbt project."""
 
     @dg.asset(
-        deps=list(models.keys),
+        # Not of seeds and views: a night in which they stand does not make them, and Dagster would skip the gate.
+        deps=[
+            spec.key
+            for spec in models.specs
+            if spec.metadata["dagster-dbt/materialization_type"] not in MADE_OF_PRODUCT
+        ],
         group_name="publication",
         kinds={"greatexpectations", "duckdb"},
         owners=MEDICAL_PHYSICS,
@@ -249,7 +262,7 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
         report("checks", 0, len(SUITES))
         with told_plainly():
             folder = site.load()
-            verdict = judge(folder.build_db, Settings(folder.config.gate.max_quarantined_files_share))
+            verdict = work_beside(judge, folder.build_db, Settings(folder.config.gate.max_quarantined_files_share))
             with site.build(folder) as con:
                 build = last_build(con, folder.build_db.stem)
                 if build is None:

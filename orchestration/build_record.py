@@ -6,6 +6,7 @@ Reading and one row of bookkeeping only; what follows from it is decided by thos
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -72,6 +73,28 @@ def last_build(con: duckdb.DuckDBPyConnection, database: str) -> Build | None:
         checks_passed,
         blocked_by or verdict_blocks,
     )
+
+
+def stands(con: duckdb.DuckDBPyConnection, database: str, relations: Collection[tuple[str, str]]) -> bool:
+    """Whether what a build makes of the product alone is there: the last one was whole, and of this very product.
+
+    Args:
+        con: a connection.
+        database: the name under which the build database is attached to it.
+        relations: schema and name of each seed and view.
+    """
+    if not _has_table(con, database, "build_input"):
+        return False
+    last = con.execute(
+        "select is_complete and succeeded and input_fingerprint like '%+' || ?"
+        f" from {database}.ops.build left join {database}.ops.build_input using (build_id)"
+        " order by started_at desc limit 1",
+        [product_fingerprint()],
+    ).fetchone()
+    there = con.execute(
+        "select table_schema, table_name from information_schema.tables where table_catalog = ?", [database]
+    ).fetchall()
+    return bool(last and last[0]) and set(relations) <= set(there)
 
 
 def record_input(con: duckdb.DuckDBPyConnection, build_id: str, input_fingerprint: str) -> None:

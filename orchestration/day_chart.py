@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import duckdb
@@ -31,6 +32,9 @@ BIN_PX = 2  # the day's panel shows the highest rate of what falls on so many pi
 LOWEST_USV_PER_H, HIGHEST_USV_PER_H = 1, 100_000  # of the axes: what badges show, and what stands in the beam
 ZOOM_S = 180  # the two panels below show so much, where most events with dose begin
 AXIS_S = 600  # a day begins and ends at full ten minutes
+
+# The rows of each lane by name, beside the chart: altair copies what is inside whenever it puts charts together.
+Datasets = dict[str, list[dict[str, Any]]]
 
 # Times are UTC in the tables and local on the chart. A day's beams by either clock, with the number of their procedure.
 BEAMS = """
@@ -226,12 +230,13 @@ def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
     before = [*(beam.moved(-room_day.offset) for beam in room_day.beams), *near]
     colours = _colours(room_day.procedures)
     plain = dict.fromkeys(colours, UNDECIDED_COLOUR)
+    rows: Datasets = {}
     half = (WIDTH_PX - 130) // 2
     picture = alt.vconcat(
-        _lanes("The day, links by procedure", day, (first, last), WIDTH_PX, colours, legend=True),
+        _lanes("The day, links by procedure", day, (first, last), WIDTH_PX, colours, rows, legend=True),
         alt.hconcat(
-            _lanes("Before: clocks as they were", before, zoom, half, plain),
-            _lanes("After: beam moved onto the badges' clock", [*room_day.beams, *near], zoom, half, colours),
+            _lanes("Before: clocks as they were", before, zoom, half, plain, rows),
+            _lanes("After: beam moved onto the badges' clock", [*room_day.beams, *near], zoom, half, colours, rows),
             spacing=40,
         ).resolve_scale(color="independent"),
         spacing=30,
@@ -252,7 +257,7 @@ def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
         .configure_title(fontSize=18, subtitleFontSize=13, subtitleColor="#444", subtitlePadding=6)
         .configure_view(stroke="#d6dade")
     )
-    return vl_convert.vegalite_to_png(styled.to_dict(), scale=scale)
+    return vl_convert.vegalite_to_png(styled.to_dict(validate=False) | {"datasets": rows}, scale=scale)
 
 
 def _lanes(
@@ -261,15 +266,17 @@ def _lanes(
     window: tuple[datetime, datetime],
     width: int,
     colours: Mapping[str, str],
+    rows: Datasets,
     *,
     legend: bool = False,
 ) -> alt.VConcatChart:
-    """Lanes one below the other on one time axis: beam on top, then each badge, the C-arm's first."""
+    """Lanes one below the other on one time axis: beam on top, then each badge, the C-arm's first; adds their rows."""
     lanes = list(dict.fromkeys([BEAM_LANE, *(stretch.lane for stretch in stretches)]))
+    rows |= {f"{title}: {lane}": _rows([s for s in stretches if s.lane == lane], window) for lane in lanes}
     charts = [
         _lane(
             lane,
-            [s for s in stretches if s.lane == lane],
+            f"{title}: {lane}",
             window,
             width,
             colours,
@@ -284,7 +291,7 @@ def _lanes(
 
 def _lane(
     lane: str,
-    stretches: Sequence[Stretch],
+    rows_name: str,
     window: tuple[datetime, datetime],
     width: int,
     colours: Mapping[str, str],
@@ -294,16 +301,6 @@ def _lane(
 ) -> alt.Chart:
     first, last = window
     is_beam = lane == BEAM_LANE
-    rows = [
-        {
-            "start": max(stretch.start, first).isoformat(),
-            "end": min(stretch.end, last).isoformat(),
-            "procedure": stretch.procedure,
-            "rate": HIGHEST_USV_PER_H if is_beam else max(stretch.rate_usv_per_h, LOWEST_USV_PER_H),
-        }
-        for stretch in stretches
-        if stretch.start < last and stretch.end > first
-    ]
     # Dates are drawn as UTC: in the machine's zone they could fall elsewhere.
     scale = alt.Scale(type="utc", domain=[first.isoformat(), last.isoformat()])
     time_format = "%H:%M" if last - first > timedelta(hours=1) else "%H:%M:%S"
@@ -327,7 +324,7 @@ def _lane(
         ),
     )
     chart: alt.Chart = (
-        alt.Chart(alt.InlineData(values=rows), width=width, height=BEAM_PX if is_beam else LANE_PX)
+        alt.Chart(alt.NamedData(name=rows_name), width=width, height=BEAM_PX if is_beam else LANE_PX)
         .mark_bar(clip=True, minBandSize=1)
         .encode(
             x=alt.X("start:T", scale=scale, axis=axis),
@@ -343,6 +340,20 @@ def _lane(
         )
     )
     return chart
+
+
+def _rows(stretches: Sequence[Stretch], window: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    first, last = window
+    return [
+        {
+            "start": max(stretch.start, first).isoformat(),
+            "end": min(stretch.end, last).isoformat(),
+            "procedure": stretch.procedure,
+            "rate": HIGHEST_USV_PER_H if stretch.lane == BEAM_LANE else max(stretch.rate_usv_per_h, LOWEST_USV_PER_H),
+        }
+        for stretch in stretches
+        if stretch.start < last and stretch.end > first
+    ]
 
 
 def _colours(procedures: Sequence[str]) -> dict[str, str]:

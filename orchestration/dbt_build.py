@@ -29,6 +29,12 @@ PARSED = MANIFEST.with_name("partial_parse.msgpack")  # the same as dbt's own ob
 QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
 # Unit tests prove the models, not tonight's data: they run in `make test`. Artifacts and a debug log nobody reads.
 LEAN = ("--exclude-resource-type", "unit_test", "--no-write-json", "--log-level-file", "warn")
+# Everything but seeds and views: where they stand, they are the product's own and the same every night. "cautious": a
+# test that reads a seed and something else is not left out with the seed.
+WITHOUT_STANDING = (
+    *("--select", "config.materialized:table", "resource_type:test"),
+    *("--exclude", "resource_type:seed", "--indirect-selection", "cautious"),
+)
 # The events that tell how a node ended; dbt fires thirty times as many.
 TOLD = ("MainReportVersion", "LogSeedResult", "LogModelResult", "LogTestResult", "LogHookEndLine")
 
@@ -41,6 +47,7 @@ class DbtBuild:
         build_db: the build database (absolute).
         as_of: valid-time date, site-local.
         selection: dbt's selection arguments; empty = everything.
+        is_standing: seeds and views stand from an earlier build of this product; what is selected, they are left out.
         build_id: dbt's invocation id, known once the first event came.
         failures: after the last event, one sentence for each node that failed.
     """
@@ -48,6 +55,7 @@ class DbtBuild:
     build_db: Path
     as_of: date
     selection: Sequence[str] = ()
+    is_standing: bool = False
     build_id: str | None = None
     failures: list[str] = field(default_factory=list)
 
@@ -56,8 +64,10 @@ class DbtBuild:
         # Beside the build database: compiled SQL is the site's, and two sites may build at a time.
         target = self.build_db.parent / "dbt"
         ensure_manifest()
+        selection = WITHOUT_STANDING if self.is_standing else self.selection
+        variables = {"as_of": self.as_of.isoformat(), "standing": self.is_standing}
         arguments = [
-            *("build", *LEAN, *self.selection, "--vars", json.dumps({"as_of": self.as_of.isoformat()})),
+            *("build", *LEAN, *selection, "--vars", json.dumps(variables)),
             *("--target-path", str(target), "--log-path", str(target)),
         ]
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()

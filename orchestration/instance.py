@@ -5,16 +5,21 @@ Its settings live here as one text; what runs is in assets.py and automation.py.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ingest.site import load_site
 
 SETTINGS = """\
 # Written by DoseLedger at each start.
-telemetry: {enabled: false}  # a hospital's network is closed
-nux: {enabled: false}  # no invitation to sign up for something outside
+telemetry: {{enabled: false}}  # a hospital's network is closed
+nux: {{enabled: false}}  # no invitation to sign up for something outside
 concurrency:
-  pools: {default_limit: 1, granularity: op}  # the build database has one writer
+  pools: {{default_limit: 1, granularity: op}}  # the build database has one writer
+event_log_storage:
+  module: orchestration.event_log  # where it would be anyway, but faster
+  class: OpenEventLogStorage
+  config: {{base_dir: {history}}}
 """
 
 
@@ -28,6 +33,7 @@ def dagster_home(site_root: Path) -> Path:
     home = load_site(site_root).data_dir / "dagster"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
-    if not settings.exists() or settings.read_text("utf-8") != SETTINGS:
-        settings.write_text(SETTINGS, "utf-8")
+    text = SETTINGS.format(history=json.dumps(str(home / "history" / "runs")))
+    if not settings.exists() or settings.read_text("utf-8") != text:
+        settings.write_text(text, "utf-8")
     return home

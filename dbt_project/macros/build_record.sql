@@ -17,8 +17,14 @@
             {% endif %}
             {% if result.node.resource_type in ('model', 'seed') %}{% do built.append(result.node.unique_id) %}{% endif %}
         {% endfor %}
-        {% set expected = graph.nodes.values() | selectattr('resource_type', 'in', ['model', 'seed']) | map(attribute='unique_id') | list %}
-        {% set complete = (built | unique | list | length) == (expected | length) %}
+        {# Seeds and views that stand from an earlier build of the same product are not made again. #}
+        {% set made_nightly = [] %}
+        {% set made_once = [] %}
+        {% for node in graph.nodes.values() if node.resource_type in ('model', 'seed') %}
+            {% do (made_once if node.config.materialized in ('seed', 'view') else made_nightly).append(node.unique_id) %}
+        {% endfor %}
+        {% set expected = made_nightly if var('standing') else made_nightly + made_once %}
+        {% set complete = expected | reject('in', built) | list | length == 0 %}
         {% set text = failures | join('; ') | replace("'", "''") %}
         {% do run_query("update ops.build set finished_at = now(), is_complete = " ~ complete ~ ", succeeded = " ~ (failures | length == 0) ~ ", failures = nullif('" ~ text ~ "', '') where build_id = '" ~ invocation_id ~ "'") %}
     {% endif %}
