@@ -1,75 +1,69 @@
-{# The columns that every rule gives, in order, from a relation "fired" with the values that differ. #}
-{% macro procedure_finding(rule, quantity, unit) -%}
-    {{ alert_id('fired.site_id', "'" ~ rule ~ "'", step='fired.step', operator='fired.operator_id', study='fired.study_name') }} as alert_id,
-        '{{ rule }}' as rule,
-        fired.severity,
-        'operator' as subject_type,
-        fired.operator_id,
-        fired.procedure_id,
-        cast(null as varchar) as patient_key,
-        fired.room_id,
-        fired.procedure_date as occurred_on,
-        '{{ quantity }}' as quantity,
-        fired.finding_value as value,
-        fired.threshold,
-        '{{ unit }}' as unit,
-        fired.n_reference,
-        fired.message,
-        fired.rule_version,
-        fired.audience
-{%- endmacro %}
-
-{# The columns of a finding about an operator, in order, from a relation "fired": quantity, unit and period differ by row. #}
-{% macro operator_finding(rule) -%}
-    {{ alert_id('fired.site_id', "'" ~ rule ~ "'", step='fired.step', operator='fired.operator_id', study='fired.study_name', period='cast(fired.period_date as varchar)') }} as alert_id,
-        '{{ rule }}' as rule,
-        fired.severity,
-        'operator' as subject_type,
-        fired.operator_id,
-        fired.procedure_id,
-        cast(null as varchar) as patient_key,
-        fired.room_id,
-        fired.occurred_on,
-        fired.quantity,
-        fired.finding_value as value,
-        fired.threshold,
-        fired.unit,
-        fired.n_reference,
-        fired.message,
-        fired.rule_version,
-        fired.audience
-{%- endmacro %}
-
-{# The same for a rule whose findings are of several kinds: the subject decides what makes the identity. A study in two
-   rooms is one finding, that of the higher value. #}
-{% macro findings_of(rule) -%}
-    select
-        {{ alert_id(
+{# The columns of a finding, in order, from a relation "fired" with what differs by row; what a rule gives all its findings
+   alike is an argument, as SQL. The subject decides whether patient and room are part of the identity. #}
+{% macro finding(
+    rule,
+    subject_type='fired.subject_type',
+    patient_key='fired.patient_key',
+    occurred_on='fired.occurred_on',
+    quantity='fired.quantity',
+    unit='fired.unit',
+    period='fired.period'
+) -%}
+    {{ alert_id(
             'fired.site_id',
             "'" ~ rule ~ "'",
             step='fired.step',
             operator='fired.operator_id',
             study='fired.study_name',
-            patient="case when fired.subject_type = 'patient' then fired.patient_key end",
-            room="case when fired.subject_type = 'room' then fired.room_id end",
-            period='fired.period'
+            patient="case when " ~ subject_type ~ " = 'patient' then " ~ patient_key ~ " end",
+            room="case when " ~ subject_type ~ " = 'room' then fired.room_id end",
+            period=period
         ) }} as alert_id,
         '{{ rule }}' as rule,
         fired.severity,
-        fired.subject_type,
+        {{ subject_type }} as subject_type,
         fired.operator_id,
         fired.procedure_id,
-        fired.patient_key,
+        {{ patient_key }} as patient_key,
         fired.room_id,
-        fired.occurred_on,
-        fired.quantity,
+        {{ occurred_on }} as occurred_on,
+        {{ quantity }} as quantity,
         fired.finding_value as value,
         fired.threshold,
-        fired.unit,
+        {{ unit }} as unit,
         fired.n_reference,
         fired.message,
         fired.rule_version,
         fired.audience
+{%- endmacro %}
+
+{# About an operator in a procedure: the procedure is its identity. #}
+{% macro procedure_finding(rule, quantity, unit) -%}
+    {{ finding(
+        rule,
+        subject_type="'operator'",
+        patient_key='cast(null as varchar)',
+        occurred_on='fired.procedure_date',
+        quantity="'" ~ quantity ~ "'",
+        unit="'" ~ unit ~ "'",
+        period='cast(null as varchar)'
+    ) }}
+{%- endmacro %}
+
+{# About an operator: quantity, unit and period differ by row. #}
+{% macro operator_finding(rule) -%}
+    {{ finding(
+        rule,
+        subject_type="'operator'",
+        patient_key='cast(null as varchar)',
+        period='cast(fired.period_date as varchar)'
+    ) }}
+{%- endmacro %}
+
+{# Of a rule whose findings are of several kinds. A study in two rooms is one finding, that of the higher value. #}
+{% macro findings_of(rule) -%}
+    select
+        {{ finding(rule) }}
     from fired
     qualify row_number() over (partition by alert_id order by fired.finding_value desc, fired.procedure_id) = 1
 {%- endmacro %}

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 import recomputed_patients as recomputed
+import recomputed_quality as quality
 from reckoning import RULES, Reckoning, differences, rows_of
 from typer.testing import CliRunner
 
@@ -417,6 +418,27 @@ def test_findings_about_patients_and_rooms(hospital: Hospital) -> None:
         for row in recomputed.rows(hospital.con, "from marts.fct_study_dose where patient_key is null")
     }
     assert {day.replace(day=1) for (day,) in found("data_quality", "no_patient_id", "occurred_on")} == unnamed
+
+
+def test_findings_about_records(reckoning: Reckoning) -> None:
+    build, published = reckoning.build, reckoning.published
+
+    def found(quantity: str, columns: str) -> list[tuple[Any, ...]]:
+        query = f"select {columns} from alerts.alert where rule = 'data_quality' and quantity = ?"
+        return sorted(published.execute(query, [quantity]).fetchall(), key=repr)
+
+    raw = {name: rows_of(build, f"select * from raw.{name}") for name in ("dose_record", "source_hub", "ref_operators")}
+    rooms = dict(published.execute("select procedure_id, room_id from marts.fct_procedure").fetchall())
+    dispositions = rows_of(build, "select * from intermediate.int_disposition")
+    shares = quality.unlinked_shares(dispositions, raw["dose_record"], raw["source_hub"], rooms)
+    assert found("unlinked", "room_id, occurred_on, round(value, 1)") == sorted(
+        ((room, month, share) for room, month, _, share in shares), key=repr
+    )
+    assert found("training_expired", "operator_id, occurred_on, value") == sorted(
+        quality.expired_training(raw["ref_operators"], reckoning.as_of)
+    )
+    hubs = quality.unknown_hubs(raw["dose_record"], raw["source_hub"])
+    assert len(found("unknown_hub", "alert_id")) == len(hubs)
 
 
 def test_every_finding_carries_advice_in_the_sites_languages(hospital: Hospital) -> None:
