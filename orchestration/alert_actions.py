@@ -20,7 +20,7 @@ from ingest.problems import Problem, SiteError, UserError
 from ingest.reference import TABLES_BY_NAME
 from ingest.reference_reader import read_table
 from ingest.site import Site, load_site
-from orchestration.publish import current_publication
+from orchestration.publications import current_publication
 from orchestration.snapshot import RESTRICTED
 
 ALERT_LOG = TABLES_BY_NAME["alert_log"]

@@ -27,7 +27,8 @@ from orchestration.beside import get_ready, work_beside
 from orchestration.build_record import last_build, made_from, record_input, stands
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
-from orchestration.publish import NothingNew, current_publication, publish
+from orchestration.publications import current_publication, keep_wanted
+from orchestration.publish import NothingNew, publish
 from orchestration.resources import Pull, Report, SiteResource, told_plainly
 
 POOL = "duckdb_write"  # the build database has one writer
@@ -308,7 +309,8 @@ def publication(
     report("publication", 0, 1)
     with told_plainly():
         folder = site.load()
-        outcome = publish(folder.build_db, folder.published_dir, even_if_same=config.even_if_same)
+        keep = keep_wanted(os.environ)
+        outcome = publish(folder.build_db, folder.published_dir, even_if_same=config.even_if_same, keep=keep)
     report("publication", 1, 1)
     if isinstance(outcome, NothingNew):
         return dg.MaterializeResult(

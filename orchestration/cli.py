@@ -22,7 +22,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ingest.problems import Problem, SiteError, UserError
 from ingest.site import check_site, load_site
 from ingest.site_template import create_site
-from orchestration.publish import PublishRefused
 
 if TYPE_CHECKING:
     from orchestration.alert_actions import Action
@@ -53,7 +52,7 @@ def _told_plainly() -> Iterator[None]:
     except SiteError as error:
         _list_problems(error.problems)
         raise typer.Exit(1) from None
-    except (UserError, PublishRefused) as error:
+    except UserError as error:
         err.print(f"[red]✗[/] {escape(str(error))}")
         raise typer.Exit(1) from None
 
@@ -182,6 +181,41 @@ def status(site: SiteOption) -> None:
 
     with _told_plainly():
         print_status(site, out)
+
+
+@app.command(epilog=EPILOG)
+def publications(site: SiteOption) -> None:
+    """List the publications on disk: when, as of when, size, checks passed, and which one readers see."""
+    from orchestration.publications import publications as on_disk
+    from orchestration.summary import publications_table
+
+    with _told_plainly():
+        folder = load_site(site)
+        kept = on_disk(folder.published_dir)
+    if not kept:
+        out.print("Nothing was published yet: run `doseledger run` first.")
+        return
+    out.print(publications_table(kept, folder.config.timezone))
+
+
+@app.command(epilog=EPILOG)
+def rollback(
+    site: SiteOption,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(help="As `doseledger publications` lists it; default: the one that the current took place of."),
+    ] = None,
+) -> None:
+    """Let `current` name an earlier publication, until the next run publishes. Sends nothing, removes nothing."""
+    from ingest.build_db import run_lock
+    from orchestration.publications import roll_back
+
+    with _told_plainly():
+        folder = load_site(site)
+        with run_lock(folder):
+            back = roll_back(folder.published_dir, run_id)
+    out.print(f"[green]✓[/] current is {back.run_id}, as of {back.entry.as_of if back.entry else '?'}.")
+    out.print("The next run that passes its checks publishes anew: mend the cause, or stop the schedule, before.")
 
 
 alert = typer.Typer(help="Say what was done about a finding; reference/alert_log.csv keeps it.", no_args_is_help=True)

@@ -21,7 +21,7 @@ from ingest.sources.pull import Pulled, pull_all
 from orchestration.build_record import last_build, made_from
 from orchestration.delivery import Delivery, deliver
 from orchestration.instance import dagster_home
-from orchestration.publish import current_publication, holds
+from orchestration.publications import current_publication, holds
 
 if TYPE_CHECKING:
     import dagster as dg

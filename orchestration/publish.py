@@ -14,9 +14,20 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.problems import UserError
 from orchestration.build_record import Build, last_build
 from orchestration.product import git_commit, product_version
+from orchestration.publications import (
+    CURRENT,
+    KEEP,
+    ROLLED_BACK_FROM,
+    Current,
+    PublishRefused,
+    current_publication,
+    history_folder,
+    holds,
+    point,
+    prune,
+)
 from orchestration.snapshot import (
     RESTRICTED,
     make_durable,
@@ -43,10 +54,6 @@ create table {name} (
     first_threshold double, audience varchar
 )
 """
-
-
-class PublishRefused(UserError):
-    """Nothing was published; the message is one or more sentences for a person."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +84,13 @@ class NothingNew:
     as_of: date
 
 
-@dataclass(frozen=True)
-class Current:
-    """The publication that `current` names."""
-
-    run_id: str
-    folder: Path
-    as_of: date
-    input_fingerprint: str | None
-
-
 def publish(
-    build_db: Path, published_dir: Path, *, even_if_same: bool = False, now: datetime | None = None
+    build_db: Path,
+    published_dir: Path,
+    *,
+    even_if_same: bool = False,
+    keep: int = KEEP,
+    now: datetime | None = None,
 ) -> Publication | NothingNew:
     """Publishes the last build, or says why not.
 
@@ -96,6 +98,7 @@ def publish(
         build_db: the build database; nobody has it open for writing.
         published_dir: ``<data_dir>/published``.
         even_if_same: publish again what the current publication holds.
+        keep: how many publications stay, this one included (publications.prune).
         now: the instant of publication (UTC); default: the clock.
 
     Raises:
@@ -119,51 +122,22 @@ def publish(
         is_same = current and build.input_fingerprint and holds(current, build.input_fingerprint, build.as_of)
         if current and is_same and not even_if_same:
             return NothingNew(current.run_id, current.folder, current.as_of)
+        if _becomes_current(build, current):
+            prune(published_dir, keep - 1, now)  # before: it makes room for what comes
         return _publish(con, build, current, published_dir, now)
-
-
-def current_publication(published_dir: Path) -> Current | None:
-    """The publication that `current` names; None if there is none yet.
-
-    Raises:
-        PublishRefused: `current` is there but cannot be read, so that history would be lost by going on.
-    """
-    link = published_dir / "current"
-    if not link.is_symlink() and not link.exists():
-        return None
-    folder = link.resolve()
-    try:
-        with duckdb.connect(folder / RESTRICTED, read_only=True) as con:
-            row = con.execute(
-                "select run_id, as_of, input_fingerprint from ledger.publication where run_id = ?",
-                [folder.name],
-            ).fetchone()
-    except duckdb.Error as error:
-        raise PublishRefused(
-            f"{link} names a publication that cannot be read ({error}). Let the link name a whole folder of"
-            f" {published_dir / 'runs'}; without it the history of findings would be lost."
-        ) from error
-    if row is None:
-        raise PublishRefused(f"{link} names a folder whose ledger.publication does not know it: {folder.name}.")
-    return Current(row[0], folder, row[1], row[2])
-
-
-def holds(current: Current, input_fingerprint: str, as_of: date) -> bool:
-    """Whether a publication made from this now would say the same."""
-    return (current.input_fingerprint, current.as_of) == (input_fingerprint, as_of)
 
 
 def _publish(
     con: duckdb.DuckDBPyConnection, build: Build, current: Current | None, published_dir: Path, now: datetime
 ) -> Publication:
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    is_current = current is None or build.as_of >= current.as_of
+    is_current = _becomes_current(build, current)
     parent = published_dir / ("runs" if is_current else "as_of")
     parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     folder = parent / f".{run_id}.tmp"
     folder.mkdir(mode=0o700)  # nobody else reads it before its files have their modes
 
-    _carry_on_history(con, current)
+    _carry_on_history(con, history_folder(published_dir, current))
     if is_current:
         _tell_history(con, run_id)
     own = {"ledger.publication": "memory.main.publication", "ledger.alert_history": "memory.main.alert_history"}
@@ -181,18 +155,22 @@ def _publish(
     write_snapshot(con, folder, run_id, sources, rules_of(con, "build"))
     make_durable(folder)
     if is_current:
-        _switch(folder, publication.folder, published_dir / "current")
+        _switch(folder, publication.folder, published_dir)
     else:
         _replace(folder, publication.folder)
     return publication
 
 
-def _carry_on_history(con: duckdb.DuckDBPyConnection, current: Current | None) -> None:
+def _becomes_current(build: Build, current: Current | None) -> bool:
+    return current is None or build.as_of >= current.as_of
+
+
+def _carry_on_history(con: duckdb.DuckDBPyConnection, newest: Path | None) -> None:
     """History lives in the publications: it survives a rebuild, and a crash before the switch leaves nothing of it."""
     con.execute(PUBLICATION_DDL.format(name="publication"))
     con.execute(ALERT_HISTORY_DDL.format(name="alert_history"))
-    if current:
-        con.execute(f"attach '{current.folder / RESTRICTED}' as previous (read_only)")
+    if newest:
+        con.execute(f"attach '{newest / RESTRICTED}' as previous (read_only)")
         con.execute("insert into publication by name select * from previous.ledger.publication")
         con.execute("insert into alert_history by name select * from previous.ledger.alert_history")
         con.execute("detach previous")
@@ -240,14 +218,12 @@ def _tell_publication(con: duckdb.DuckDBPyConnection, publication: Publication, 
     )
 
 
-def _switch(folder: Path, target: Path, current: Path) -> None:
-    """The only moment at which readers see anything: until the last rename `current` names the old publication."""
+def _switch(folder: Path, target: Path, published_dir: Path) -> None:
+    """The only moment at which readers see anything: until `current` is renamed it names the old publication."""
     folder.replace(target)
     sync(target.parent)
-    link = current.with_name(".current.tmp")
-    link.symlink_to(Path("runs") / target.name)
-    link.replace(current)
-    sync(current.parent)
+    point(published_dir / CURRENT, target.name)
+    (published_dir / ROLLED_BACK_FROM).unlink(missing_ok=True)  # its history goes on here
 
 
 def _replace(folder: Path, target: Path) -> None:
@@ -263,4 +239,5 @@ def _remove_leftovers(published_dir: Path) -> None:
     """What a killed run left behind: hidden, never named by `current`."""
     for folder in (*published_dir.glob("runs/.*.tmp"), *published_dir.glob("as_of/.*.tmp")):
         shutil.rmtree(folder)
-    (published_dir / ".current.tmp").unlink(missing_ok=True)
+    for link in (CURRENT, ROLLED_BACK_FROM):
+        (published_dir / f".{link}.tmp").unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from ingest.build_db import look_into_build
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
 from ingest.site import load_site
-from orchestration.publish import current_publication
+from orchestration.publications import current_publication
 
 TRUTH_TABLES = ("procedure", "operator_procedure", "operator_event", "clock", "total")
 

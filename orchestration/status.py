@@ -17,7 +17,7 @@ from ingest.build_db import look_into_build
 from ingest.pseudonymise import load_key
 from ingest.site import Site, load_site
 from orchestration.build_record import last_build
-from orchestration.publish import current_publication
+from orchestration.publications import current_publication, rolled_back_from
 
 
 def print_status(root: Path, out: Console) -> None:
@@ -44,6 +44,8 @@ def _print_publication(site: Site, out: Console) -> None:
         out.print("Published: nothing yet")
         return
     out.print(f"Published: {current.run_id}, as of {current.as_of}, in {current.folder}")
+    if newest := rolled_back_from(site.published_dir, current):
+        out.print(f"[red]Rolled back[/] from {newest}; the next run that passes its checks publishes anew.")
 
 
 def _print_verdict(con: duckdb.DuckDBPyConnection, database: str, out: Console) -> None:

@@ -6,12 +6,15 @@ Only the wording for a terminal lives here. The figures come from digest.py, the
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from orchestration.digest import Balance, Publication
+from orchestration.publications import Kept
 
 
 def figures(publication: Publication) -> RenderableType:
@@ -38,6 +41,21 @@ def places(run: Path, letters: list[str]) -> RenderableType:
     table.add_column(overflow="fold")
     table.add_row("Warehouse", str(_near(run) / "warehouse.duckdb"))
     table.add_row("Letters", "\n".join(map(_place, letters)) or "none: nothing new to tell")
+    return table
+
+
+def publications_table(kept: Sequence[Kept], timezone: str) -> RenderableType:
+    """The publications on disk, one line each; times in the site's zone."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("run", "published at", "as of", "size", "checks passed", ""):
+        table.add_column(name, no_wrap=True, justify="right" if name in ("size", "checks passed") else "left")
+    for one in kept:
+        told = ("", "", "")
+        if one.entry:
+            at = one.entry.published_at.astimezone(ZoneInfo(timezone))
+            told = (f"{at:%Y-%m-%d %H:%M}", str(one.entry.as_of), str(one.entry.checks_passed))
+        mark = "current" if one.is_current else "" if one.entry else "cannot be read"
+        table.add_row(one.run_id, *told[:2], f"{one.size_bytes / 1e6:,.1f} MB", told[2], mark)
     return table
 
 

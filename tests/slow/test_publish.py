@@ -17,7 +17,8 @@ from small_build import add_build, change, make_build, pass_gate
 from expectations.contract import RULES, TABLES
 from expectations.gate import Failure, SuiteVerdict, Verdict, record
 from expectations.suites import SUITES
-from orchestration.publish import NothingNew, Publication, PublishRefused, current_publication, publish
+from orchestration.publications import PublishRefused, current_publication
+from orchestration.publish import NothingNew, Publication, publish
 
 pytestmark = pytest.mark.slow
 

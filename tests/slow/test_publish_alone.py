@@ -22,7 +22,8 @@ from ingest.synthetic import write_hospital
 from orchestration.definitions import build_definitions
 from orchestration.instance import dagster_home
 from orchestration.nightly import rebuild, run_nightly
-from orchestration.publish import Publication, current_publication, publish
+from orchestration.publications import current_publication
+from orchestration.publish import Publication, publish
 from orchestration.resources import silent
 
 pytestmark = pytest.mark.slow

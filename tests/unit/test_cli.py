@@ -13,7 +13,7 @@ from ingest.site import load_site
 from orchestration.cli import app
 
 COMMANDS = (
-    *("init", "check", "describe", "trace", "run", "rebuild", "status", "score"),
+    *("init", "check", "describe", "trace", "run", "rebuild", "status", "score", "publications", "rollback"),
     *("demo", "receive", "chart", "ui"),
 )
 
