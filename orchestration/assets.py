@@ -27,6 +27,8 @@ from orchestration.beside import get_ready, work_beside
 from orchestration.build_record import last_build, made_from, record_input, stands
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
+from orchestration.failures import tell_operations
+from orchestration.letter_operations import Trouble
 from orchestration.publications import current_publication, keep_wanted
 from orchestration.publish import NothingNew, publish
 from orchestration.resources import Pull, Report, SiteResource, told_plainly
@@ -77,8 +79,11 @@ def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
 def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterator[dg.MaterializeResult[None]]:
     """Dose reports of the servers that site.yaml names, kept below received/; one that fails stops nothing else."""
     with told_plainly():
-        pulled = pull(site.load())
+        folder = site.load()
+        pulled = pull(folder)
     failures = [failure for server in pulled for failure in server.failures]
+    if failures:
+        tell_operations(folder.root, [Trouble("pull", tuple(failures))])
     yield dg.MaterializeResult(
         metadata={
             "servers": "\n".join(server.source for server in pulled) or "none",
@@ -337,7 +342,7 @@ def publication(
 
 @dg.asset(deps=["publication"], group_name="publication", kinds={"email"}, owners=MEDICAL_PHYSICS, pool=POOL)
 def letters(site: SiteResource) -> dg.MaterializeResult[None]:
-    """Tells medical physics what is new in the current publication, each finding once; nothing of a past as-of date."""
+    """Tells what is new in the current publication to those who may see it, once; nothing of a past as-of date."""
     with told_plainly():
         folder = site.load()
         current = current_publication(folder.published_dir)

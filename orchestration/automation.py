@@ -1,4 +1,4 @@
-"""When the line runs: the nightly job, its schedule in the site's zone, the sensor on the inbox, freshness.
+"""When the line runs: the nightly job, its schedule in the site's zone, the sensors on the inbox and on failures.
 
 Only timing lives here; what runs is in assets.py.
 """
@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-import yaml
 
 from ingest.ledger import whats_new
 from ingest.problems import UserError
-from ingest.site import SiteConfig
+from orchestration.failures import DETAILS, site_config, tell_operations, troubles_of
+from orchestration.letter_operations import Trouble
 from orchestration.resources import SiteResource
 
 NIGHTLY = dg.define_asset_job(
@@ -35,7 +35,7 @@ def site_zone(root: Path | None) -> str:
     """
     if root is None:
         return "UTC"
-    return SiteConfig.model_validate(yaml.safe_load((root / "site.yaml").read_text("utf-8"))).timezone
+    return site_config(root).timezone
 
 
 def nightly_schedule(zone: str, *, has_site: bool) -> dg.ScheduleDefinition:
@@ -66,6 +66,20 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
     if not news:
         return dg.SkipReason("Nothing new in the inbox.")
     return dg.RunRequest(run_key=f"{news} in {datetime.now(UTC):%Y-%m-%dT%H}h")
+
+
+@dg.run_failure_sensor(
+    name="operations_letter",
+    monitored_jobs=[NIGHTLY, REBUILD],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Writes to mail.operations that a run failed: which step, why, what to do; one trouble once a day.",
+)
+def operations_letter_sensor(context: dg.RunFailureSensorContext, site: SiteResource) -> None:
+    """A run whose process died has no failed step: that, too, is told."""
+    root = Path(site.root)
+    troubles = troubles_of(context.get_step_failure_events(), root)
+    for note in tell_operations(root, troubles or [Trouble("run", (f"The run ended without an answer ({DETAILS})",))]):
+        context.log.warning(note)
 
 
 def freshness_of(key: dg.AssetKey, zone: str) -> dg.FreshnessPolicy | None:

@@ -11,7 +11,15 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.assets import RAW, dbt_models_from, gate_over, letters, publication, room_day_charts
-from orchestration.automation import NIGHTLY, REBUILD, freshness_of, inbox_sensor, nightly_schedule, site_zone
+from orchestration.automation import (
+    NIGHTLY,
+    REBUILD,
+    freshness_of,
+    inbox_sensor,
+    nightly_schedule,
+    operations_letter_sensor,
+    site_zone,
+)
 from orchestration.dbt_build import ensure_manifest
 from orchestration.resources import Pull, Report, SiteResource, pull_now, silent
 
@@ -34,7 +42,7 @@ def build_definitions(site_root: Path | None, report: Report = silent, pull: Pul
         assets=list(assets),
         jobs=[NIGHTLY, REBUILD],
         schedules=[nightly_schedule(zone, has_site=site_root is not None)],
-        sensors=[inbox_sensor] if site_root else [],
+        sensors=[inbox_sensor, operations_letter_sensor] if site_root else [],
         resources={
             "site": SiteResource(root=str(site_root) if site_root else dg.EnvVar("DOSELEDGER_SITE")),
             "report": report,

@@ -1,42 +1,22 @@
 """What one publication says to the medical physicist: figures and open findings, read from the published file only.
 
-Only reading lives here. What is new, who is told and how it is worded is decided in delivery.py and letters.py.
+Only reading lives here; findings are read by findings.py, persons by personal.py. What is new and who is told is
+decided in delivery.py, how it is worded in letter_digest.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-# Medical physics sees these two (contract, "alerts"); a restricted finding is never read here.
-AUDIENCES = ("operator", "medical_physics")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One open row of alerts.alert, with the procedure type of its procedure."""
-
-    alert_id: str
-    rule: str
-    severity: str
-    operator_id: str | None
-    procedure_id: str | None
-    procedure_type: str | None
-    room_id: str | None
-    occurred_on: date | None
-    quantity: str | None
-    value: float | None
-    threshold: float | None
-    unit: str | None
-    n_reference: int | None
-    message: str | None
-    advice_code: str | None = None
+from orchestration.findings import AUDIENCES, Finding, read_findings
+from orchestration.personal import OperatorMonth, read_months
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +87,24 @@ class ChangedThreshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """The advice of one code in one language; ``is_of_site``: the site wrote it."""
+
+    sentence: str
+    is_of_site: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MonthSummary:
+    """The last whole calendar month before as_of; ``findings`` counts those of its dates by rule, open or not."""
+
+    month: date
+    procedures: int
+    operators: tuple[OperatorMonth, ...]
+    findings: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """The figures and open findings of one published warehouse; ``advice`` is worded by (advice code, language)."""
 
@@ -122,8 +120,9 @@ class Publication:
     unlinked: tuple[UnlinkedReason, ...]
     quarantined: tuple[QuarantinedFile, ...]
     findings: tuple[Finding, ...]
-    advice: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    advice: Mapping[tuple[str, str], Advice] = field(default_factory=dict)
     changed_thresholds: tuple[ChangedThreshold, ...] = ()
+    last_month: MonthSummary | None = None
 
     @property
     def staff(self) -> Balance:
@@ -157,10 +156,33 @@ def read_publication(warehouse: Path) -> Publication:
             days=tuple(DayBalance(day, c_arm, Balance(*doses)) for day, c_arm, *doses in _rows(connection, _DAYS)),
             unlinked=tuple(UnlinkedReason(*row) for row in _rows(connection, _UNLINKED)),
             quarantined=tuple(QuarantinedFile(*row) for row in _rows(connection, _QUARANTINED)),
-            findings=tuple(Finding(*row) for row in _rows(connection, _FINDINGS)),
-            advice={(code, language): sentence for code, language, sentence in _rows(connection, _ADVICE)},
+            findings=read_findings(connection, AUDIENCES),
+            advice=read_advice(connection),
             changed_thresholds=tuple(ChangedThreshold(*row) for row in _rows(connection, _CHANGED_THRESHOLDS)),
+            last_month=_read_month(connection, month_before(as_of)),
         )
+
+
+def read_advice(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Advice]:
+    """Read what is advised, by advice code and language."""
+    return {(code, language): Advice(*row) for code, language, *row in _rows(connection, _ADVICE)}
+
+
+def month_before(as_of: date) -> date:
+    """Return the first day of the calendar month before the one of a date."""
+    return (as_of.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def month_end(month: date) -> date:
+    """Return the last day of a calendar month, given its first."""
+    return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
+def _read_month(connection: duckdb.DuckDBPyConnection, month: date) -> MonthSummary:
+    period = [month, month_end(month)]
+    (procedures,) = connection.execute(_MONTH_PROCEDURES, period).fetchone() or (0,)
+    findings = connection.execute(_MONTH_FINDINGS, [*period, list(AUDIENCES)]).fetchall()
+    return MonthSummary(month, procedures, read_months(connection, month), tuple(findings))
 
 
 def _total(balances: Iterable[Balance]) -> Balance:
@@ -228,19 +250,17 @@ _UNLINKED = f"""
 
 _QUARANTINED = "select path, reason from ledger.file where status = 'quarantined' order by load_seq desc"
 
-_FINDINGS = f"""
-    select
-        alert_id, rule, severity, operator_id, procedure_id, procedure_type,
-        coalesce(alert.room_id, fct_procedure.room_id), occurred_on,
-        quantity, value, threshold, unit, n_reference, message, advice_code
-    from alerts.alert
-    left join marts.fct_procedure using (procedure_id)
-    where audience in {AUDIENCES!r} and state = 'open'
-    order by
-        list_position(['urgent', 'review', 'notice'], severity), occurred_on desc nulls first, rule, alert_id
-"""
+_ADVICE = "select advice_code, language, sentence, is_of_site from marts.dim_advice"
 
-_ADVICE = "select advice_code, language, sentence from marts.dim_advice"
+_MONTH_PROCEDURES = "select count(*) from marts.fct_procedure where procedure_date between ? and ?"
+
+_MONTH_FINDINGS = """
+    select rule, count(*)
+    from alerts.alert
+    where occurred_on between ? and ? and audience in (select unnest(?))
+    group by rule
+    order by count(*) desc, rule
+"""
 
 _CHANGED_THRESHOLDS = """
     select rule, name, threshold_value, default_value, unit, is_enabled

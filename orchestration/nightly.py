@@ -18,9 +18,11 @@ from ingest.problems import UserError
 from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
-from orchestration.build_record import last_build, made_from
+from orchestration.build_record import made_from
 from orchestration.delivery import Delivery, deliver
+from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
 from orchestration.instance import dagster_home
+from orchestration.letter_operations import Trouble
 from orchestration.publications import current_publication, holds
 
 if TYPE_CHECKING:
@@ -67,13 +69,20 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyR
         UserError: the site, its key or its build database cannot be used, or another run is going on.
         PublishRefused: `current` cannot be read.
     """
-    site = load_site(site_root)
+    with told_to_operations(site_root):
+        return _run_nightly(load_site(site_root), as_of, report)
+
+
+def _run_nightly(site: Site, as_of: date | None, report: Report) -> NightlyResult:
     key = load_key(site.config.site_id, os.environ)
     today = datetime.now(ZoneInfo(site.config.timezone)).date()
     with run_lock(site):
         # Before anything else: only then is it known whether there is anything new.
         pulled = pull_all(site, as_of or today, today)
+        not_pulled = [failure for server in pulled for failure in server.failures]
         notes = [*([key.origin] if key.origin else []), *map(str, pulled)]
+        if not_pulled:
+            notes += tell_operations(site.root, [Trouble("pull", tuple(not_pulled))])
         if (folder := _already_published(site, key, as_of or today)) is not None:
             # Letters that a dead mail server kept back go out all the same.
             delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
@@ -81,7 +90,7 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyR
             result = NightlyResult("nothing_new", folder, letters=_letters(delivery), notes=notes)
         else:
             result = _execute("nightly", site, as_of or today, report, notes, pulled)
-    return replace(result, not_pulled=[failure for server in pulled for failure in server.failures])
+    return replace(result, not_pulled=not_pulled)
 
 
 def rebuild(site_root: Path, report: Report) -> NightlyResult:
@@ -94,7 +103,11 @@ def rebuild(site_root: Path, report: Report) -> NightlyResult:
     Raises:
         UserError: as `run_nightly`, and if nothing was ever read.
     """
-    site = load_site(site_root)
+    with told_to_operations(site_root):
+        return _rebuild(load_site(site_root), report)
+
+
+def _rebuild(site: Site, report: Report) -> NightlyResult:
     key = load_key(site.config.site_id, os.environ)
     if not site.build_db.exists():
         raise UserError(f"Nothing was read yet for site '{site.config.site_id}': run `doseledger run` first.")
@@ -144,7 +157,11 @@ def _execute(
             },
         )
     if not result.success:
-        return NightlyResult("failed", reasons=_reasons(result, site), notes=notes)
+        failed_steps = result.get_step_failure_events()
+        troubles = troubles_of(failed_steps, site.root)
+        reasons = [sentence for trouble in troubles for sentence in trouble.sentences]
+        notes = [*notes, *tell_operations(site.root, troubles)]
+        return NightlyResult("failed", reasons=[*reasons, *unexpected_errors(failed_steps)], notes=notes)
     published = _metadata(result, "publication")
     told = _metadata(result, "letters")
     return NightlyResult(
@@ -159,28 +176,6 @@ def _execute(
 def _metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     (materialization,) = result.asset_materializations_for_node(asset)
     return {name: value.value for name, value in materialization.metadata.items()}
-
-
-def _reasons(result: dg.ExecuteInProcessResult, site: Site) -> list[str]:
-    """One sentence for each step that failed; of the gate, its own sentences."""
-    reasons: list[str] = []
-    for event in result.get_step_failure_events():
-        if event.step_key == "gate" and (blocked := _blocked_by(site)):
-            reasons += blocked
-            continue
-        failure = event.step_failure_data
-        if failure.user_failure_data and failure.user_failure_data.description:
-            reasons += failure.user_failure_data.description.splitlines()
-        elif failure.error:
-            cause = failure.error.cause or failure.error
-            reasons.append(f"{event.step_key} failed unexpectedly: {cause.message.strip()} (details: `doseledger ui`)")
-    return reasons
-
-
-def _blocked_by(site: Site) -> list[str]:
-    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
-        build = last_build(con, site.build_db.stem)
-    return build.blocked_by if build else []
 
 
 def _letters(delivery: Delivery) -> list[str]:

@@ -10,10 +10,11 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.policy import SMTP
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -21,6 +22,7 @@ from orchestration.sent_ledger import PreparedLetter
 
 # Each step of the talk with a mail server may take so long; a server that checks for viruses answers late.
 TIMEOUT_S = 60.0
+_OK, _WILL_FORWARD = 250, 251
 
 
 class MailServerError(Exception):
@@ -78,28 +80,40 @@ def send_by_smtp(relay: Relay, letters: Sequence[PreparedLetter]) -> Iterator[tu
     Raises:
         MailServerError: the server cannot be reached or broke off; the fate of the letters not yielded is unknown.
     """
-    try:
-        server = _connect(relay)
-        try:
-            for letter in letters:
-                yield letter, _send(server, letter)
-        finally:
-            # Every letter has its answer by now: a server that dies before it says goodbye changes nothing.
-            with suppress(OSError):
-                server.quit()
-    except OSError as error:
-        raise MailServerError(f"The mail server {relay} does not take letters now: {_cause(error)}.") from None
+    with _talking_to(relay) as server:
+        for letter in letters:
+            yield letter, _send(server, letter)
+
+
+def refused_recipients(relay: Relay, sender: str, addresses: Sequence[str]) -> list[tuple[str, str]]:
+    """Ask the server whether it would take letters to these addresses, sending none; return those refused, and why.
+
+    Raises:
+        MailServerError: the server cannot be reached or broke off, or does not take letters from the sender.
+    """
+    refused = []
+    with _talking_to(relay) as server:
+        server.ehlo_or_helo_if_needed()
+        code, text = server.mail(parseaddr(sender)[1])
+        if code != _OK:
+            raise smtplib.SMTPSenderRefused(code, text, sender)
+        for address in addresses:
+            code, text = server.rcpt(address)
+            if code not in (_OK, _WILL_FORWARD):
+                refused.append((address, _answer(code, text)))
+        server.rset()
+    return refused
 
 
 def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
-    """Write a letter as ``<date>_digest_<id>.eml`` (mode 0600), whole or not at all; the same letter has one name.
+    """Write a letter as ``<date>_<role>_<id>.eml`` (mode 0600), whole or not at all; the same letter has one name.
 
     Raises:
         OSError: the outbox cannot be written.
     """
     outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = letter.message_id.strip("<>").partition("@")[0][:16]
-    target = outbox / f"{letter.prepared_on.isoformat()}_digest_{token}.eml"
+    target = outbox / f"{letter.prepared_on.isoformat()}_{letter.reader.role}_{token}.eml"
     partial = target.with_suffix(".partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -113,6 +127,21 @@ def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
 def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
     user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
     return user, password
+
+
+@contextmanager
+def _talking_to(relay: Relay) -> Iterator[smtplib.SMTP]:
+    """A connection, ended politely; raises MailServerError for whatever the server or the network does to it."""
+    try:
+        server = _connect(relay)
+        try:
+            yield server
+        finally:
+            # Every letter has its answer by now: a server that dies before it says goodbye changes nothing.
+            with suppress(OSError):
+                server.quit()
+    except OSError as error:
+        raise MailServerError(f"The mail server {relay} does not take letters now: {_cause(error)}.") from None
 
 
 def _connect(relay: Relay) -> smtplib.SMTP:
@@ -131,9 +160,9 @@ def _send(server: smtplib.SMTP, letter: PreparedLetter) -> str | None:
     """Send one letter; return the refusal if the server does not want this one."""
     message = message_from_bytes(letter.content, policy=SMTP)
     try:
-        server.send_message(message, to_addrs=[letter.recipient])
+        server.send_message(message, to_addrs=[letter.reader.address])
     except smtplib.SMTPRecipientsRefused as refusal:
-        code, text = refusal.recipients[letter.recipient]
+        code, text = refusal.recipients[letter.reader.address]
         return _answer(code, text)
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refusal:
         return _answer(refusal.smtp_code, refusal.smtp_error)

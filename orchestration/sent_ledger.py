@@ -1,4 +1,4 @@
-"""The memory of delivery: which finding went into which letter, and which letters still have to leave.
+"""The memory of delivery: what was told to which reader in which letter, and which letters still have to leave.
 
 Only this SQLite file is kept here. What is told and how a letter leaves is decided in delivery.py and post.py.
 """
@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-_SCHEMA = """
+from filelock import FileLock
+
+# Changes of the file since the first version, one script a version: PRAGMA user_version says how many were made.
+_VERSIONS = (
+    """
     create table if not exists letter (  -- one row per letter ever prepared
         message_id text primary key,
         recipient text not null,
@@ -28,7 +32,39 @@ _SCHEMA = """
         message_id text not null references letter (message_id),
         primary key (recipient, alert_id)
     ) strict;
-"""
+    """,
+    # Readers are told apart by what they may see, too: one address may be a physicist's and an operator's.
+    """
+    alter table letter add column role text not null default 'medical_physics';
+    alter table letter add column subject text not null default '';
+    create table told_to (  -- one row per reader and item (a finding, a month, a trouble): told once
+        role text not null,
+        subject text not null,  -- whose data the reader gets: an operator_id, or empty
+        recipient text not null,
+        item text not null,
+        message_id text not null references letter (message_id),
+        primary key (role, subject, recipient, item)
+    ) strict;
+    insert into told_to select 'medical_physics', '', recipient, alert_id, message_id from told;
+    drop table told;
+    alter table told_to rename to told;
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who gets letters, and in which role.
+
+    Attributes:
+        role: ``medical_physics``, ``operator``, ``restricted`` or ``operations``: what the reader may see.
+        address: where letters go.
+        subject: of an operator the operator_id whose data the letter tells; else empty.
+    """
+
+    role: str
+    address: str
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +72,7 @@ class PreparedLetter:
     """A letter that has to leave: the same bytes and the same Message-ID at every attempt."""
 
     message_id: str
-    recipient: str
+    reader: Reader
     prepared_on: date
     content: bytes
 
@@ -47,32 +83,35 @@ class SentLedger:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def told(self, recipient: str) -> frozenset[str]:
-        """Return the ids of all findings that are in a letter to this reader, sent or waiting."""
-        rows = self._connection.execute("select alert_id from told where recipient = ?", (recipient,))
-        return frozenset(alert_id for (alert_id,) in rows)
+    def told(self, reader: Reader) -> frozenset[str]:
+        """Return all items that are in a letter to this reader, sent or waiting."""
+        rows = self._connection.execute(
+            "select item from told where (role, subject, recipient) = (?, ?, ?)", _key(reader)
+        )
+        return frozenset(item for (item,) in rows)
 
-    def prepare(self, letter: PreparedLetter, alert_ids: Iterable[str]) -> None:
+    def prepare(self, letter: PreparedLetter, items: Iterable[str]) -> None:
         """Keep a letter and what it tells, both or neither."""
         with self._connection:
             self._connection.execute(
-                "insert into letter (message_id, recipient, state, prepared_on, content)"
-                " values (?, ?, 'prepared', ?, ?)",
-                (letter.message_id, letter.recipient, letter.prepared_on.isoformat(), letter.content),
+                "insert into letter (message_id, role, subject, recipient, state, prepared_on, content)"
+                " values (?, ?, ?, ?, 'prepared', ?, ?)",
+                (letter.message_id, *_key(letter.reader), letter.prepared_on.isoformat(), letter.content),
             )
             self._connection.executemany(
-                "insert into told (recipient, alert_id, message_id) values (?, ?, ?)",
-                [(letter.recipient, alert_id, letter.message_id) for alert_id in alert_ids],
+                "insert into told (role, subject, recipient, item, message_id) values (?, ?, ?, ?, ?)",
+                [(*_key(letter.reader), item, letter.message_id) for item in items],
             )
 
     def waiting(self) -> list[PreparedLetter]:
         """Return the letters that have not left, oldest first."""
         rows = self._connection.execute(
-            "select message_id, recipient, prepared_on, content from letter where state = 'prepared' order by rowid"
+            "select message_id, role, subject, recipient, prepared_on, content"
+            " from letter where state = 'prepared' order by rowid"
         )
         return [
-            PreparedLetter(message_id, recipient, date.fromisoformat(prepared_on), content)
-            for message_id, recipient, prepared_on, content in rows
+            PreparedLetter(message_id, Reader(role, recipient, subject), date.fromisoformat(prepared_on), content)
+            for message_id, role, subject, recipient, prepared_on, content in rows
         ]
 
     def mark_sent(self, message_id: str, sent_to: str) -> None:
@@ -86,14 +125,27 @@ class SentLedger:
 
 @contextmanager
 def open_sent_ledger(path: Path) -> Iterator[SentLedger]:
-    """Open the ledger, made at first use; only its owner can read it.
+    """Open the ledger, made at first use; only its owner can read it, and one process at a time delivers.
 
     Raises:
         OSError: the folder cannot be written.
         sqlite3.DatabaseError: the file is not a ledger of letters.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(_SCHEMA)
-        yield SentLedger(connection)
+    # Two that deliver at once would both send what waits.
+    with FileLock(path.with_suffix(".lock"), mode=0o600):
+        path.touch(mode=0o600)
+        with closing(sqlite3.connect(path)) as connection:
+            _bring_up_to_date(connection)
+            yield SentLedger(connection)
+
+
+def _key(reader: Reader) -> tuple[str, str, str]:
+    return reader.role, reader.subject, reader.address
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("pragma user_version").fetchone()
+    for number, changes in enumerate(_VERSIONS[version:], start=version + 1):
+        # A script commits as a whole or, when the process dies within, not at all.
+        connection.executescript(f"begin; {changes} pragma user_version = {number}; commit;")

@@ -1,6 +1,6 @@
 """The words, numbers and dates of one language: what a letter says comes from translations/<language>.yaml.
 
-Only wording lives here. What is told, and how a letter looks, is said in letters.py and its templates.
+Only wording lives here. What is told, and how a letter looks, is said in letter_<reader>.py and its templates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import yaml
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
 
 LANGUAGES = ("en", "fr", "es")
@@ -71,9 +71,15 @@ class Wording:
         """Write a date in full words, e.g. 2 March 2026."""
         return format_date(day, "long", self.locale)
 
+    def month(self, day: date) -> str:
+        """Write the month of a date, e.g. March 2026."""
+        return format_skeleton("yMMMM", day, locale=self.locale)
+
     def _entry(self, key: str) -> str | Mapping[str, str]:
         entry: Any = self.texts
         for part in key.split("."):
+            if not isinstance(entry, Mapping):
+                raise KeyError(key)
             entry = entry[part]
         return cast("str | Mapping[str, str]", entry)
 

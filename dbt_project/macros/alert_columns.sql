@@ -33,6 +33,7 @@
         {{ unit }} as unit,
         fired.n_reference,
         fired.message,
+        fired.step,
         fired.rule_version,
         fired.audience
 {%- endmacro %}

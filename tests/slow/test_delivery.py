@@ -26,9 +26,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from ingest.site import SiteConfig
-from orchestration.delivery import Delivery, deliver
+from orchestration.delivery import Delivery, deliver, deliver_troubles
 from orchestration.digest import read_publication
+from orchestration.letter_operations import Trouble
+from orchestration.personal import LEAST_PROCEDURES_OF_A_CLASS, read_personal
 from orchestration.post import MailServerError, relay_of
+from orchestration.sent_ledger import PreparedLetter, Reader, open_sent_ledger
 
 pytestmark = pytest.mark.slow
 
@@ -41,9 +44,9 @@ MPE = "mpe@hospital.example"
 # ------------------------------------------------------------------------------------------------ a site and its files
 
 
-def site_with(*medical_physics: str) -> SiteConfig:
-    """A site whose findings go to these addresses."""
-    mail = {"from": "doseledger@hospital.example", "medical_physics": list(medical_physics)}
+def site_with(*medical_physics: str, **others: list[str]) -> SiteConfig:
+    """A site whose findings go to these addresses; ``others``: restricted, operations."""
+    mail = {"from": "doseledger@hospital.example", "medical_physics": list(medical_physics), **others}
     return SiteConfig.model_validate({"site_id": "hcx", "name": "Hospital Clínico", "mail": mail})
 
 
@@ -51,8 +54,17 @@ def site_with(*medical_physics: str) -> SiteConfig:
 DDL = """
     create schema marts; create schema ledger; create schema alerts;
     create table marts.fct_procedure (
-        procedure_id varchar, room_id varchar, procedure_type varchar, procedure_date date);
-    create table marts.fct_operator_procedure (procedure_id varchar, operator_id varchar);
+        procedure_id varchar, room_id varchar, procedure_type varchar, procedure_date date, started_at timestamptz,
+        study_instance_uid varchar, accession_number varchar, patient_key varchar);
+    create table marts.fct_operator_procedure (
+        procedure_id varchar, operator_id varchar, role varchar, hp10_usv double);
+    create table marts.fct_operator_month (
+        operator_id varchar, month date, procedures bigint, procedures_with_badge bigint, hp10_over_apron_usv double,
+        effective_dose_estimate_usv double, hp3_estimate_usv double, hp3_measured_usv double);
+    create table marts.fct_operator_limit (
+        operator_id varchar, quantity varchar, "window" varchar, limit_rule varchar, window_begin date,
+        window_end date, dose_msv double, limit_msv double, fraction_of_limit double, projected_fraction double);
+    create table marts.dim_operator (operator_id varchar, operator_name varchar, email varchar, language varchar);
     create table marts.dim_dosimeter (
         dosimeter_serial varchar, worn_at varchar, operator_id varchar, room_id varchar,
         valid_from date, valid_to date);
@@ -68,17 +80,18 @@ DDL = """
     create table alerts.alert (
         alert_id varchar, rule varchar, severity varchar, operator_id varchar, procedure_id varchar, room_id varchar,
         occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
-        message varchar, audience varchar, state varchar, advice_code varchar);
-    create table marts.dim_advice (advice_code varchar, language varchar, sentence varchar);
+        message varchar, audience varchar, state varchar, advice_code varchar, step varchar, patient_key varchar);
+    create table marts.dim_advice (advice_code varchar, language varchar, sentence varchar, is_of_site boolean);
     create table marts.dim_alert_threshold (
         rule varchar, name varchar, threshold_value double, default_value double, unit varchar, is_changed boolean,
         is_enabled boolean);
 """
 CONTENT = """
-    insert into marts.fct_procedure values
+    insert into marts.fct_procedure (procedure_id, room_id, procedure_type, procedure_date) values
         ('p1', 'CATH1', 'angioplasty', '2026-03-01'), ('p2', 'CATH2', 'ablation', '2026-02-27'),
         ('p3', 'unknown', 'ablation', '2026-02-28');
-    insert into marts.fct_operator_procedure values ('p1', 'CD01'), ('p1', 'CN03'), ('p2', 'CD01');
+    insert into marts.fct_operator_procedure (procedure_id, operator_id) values
+        ('p1', 'CD01'), ('p1', 'CN03'), ('p2', 'CD01');
     insert into marts.dim_dosimeter values
         ('S1', 'over_apron_collar', 'CD01', null, '2026-01-01', null),
         ('R1', 'c_arm', null, 'CATH1', '2026-01-01', '2026-02-28'),  -- from March somebody wears it
@@ -116,16 +129,26 @@ ALERT = {
 }
 
 
-def publish(folder: Path, **alerts: dict[str, Any]) -> Path:
-    """Write a published warehouse with these alerts (id -> what differs from ALERT)."""
-    folder.mkdir(parents=True)
-    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
-        connection.execute(DDL + CONTENT)
-        for alert_id, differs in alerts.items():
-            row = {"alert_id": alert_id, **ALERT, **differs}
-            marks = ", ".join("?" * len(row))
-            connection.execute(f"insert into alerts.alert ({', '.join(row)}) values ({marks})", list(row.values()))
+def publish(folder: Path, more: str = "", **alerts: dict[str, Any]) -> Path:
+    """Write both published files with these alerts (id -> what differs from ALERT) and ``more`` SQL."""
+    (folder / "restricted").mkdir(parents=True)
+    for file, audiences in FILES.items():
+        with duckdb.connect(str(folder / file)) as connection:
+            connection.execute(DDL + CONTENT + more)
+            for alert_id, differs in alerts.items():
+                row = {"alert_id": alert_id, **ALERT, **differs}
+                marks = ", ".join("?" * len(row))
+                if row["audience"] in audiences:
+                    connection.execute(
+                        f"insert into alerts.alert ({', '.join(row)}) values ({marks})", list(row.values())
+                    )
     return folder
+
+
+FILES = {
+    "warehouse.duckdb": ("operator", "medical_physics"),
+    "restricted/restricted.duckdb": ("operator", "medical_physics", "restricted"),
+}
 
 
 @pytest.fixture
@@ -151,6 +174,15 @@ def run2(tmp_path: Path) -> Path:
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
+
+
+def february_is_told(data_dir: Path, *readers: Reader) -> None:
+    """The letter of the month has gone out before: what is tested is not about it."""
+    with open_sent_ledger(data_dir / "delivery" / "sent.sqlite") as ledger:
+        for number, reader in enumerate(readers):
+            letter = PreparedLetter(f"<february{number}@hospital.example>", reader, AS_OF, b"")
+            ledger.prepare(letter, ["month 2026-02"])
+            ledger.mark_sent(letter.message_id, "mail.hospital.example:25")
 
 
 def run(published: Path, data_dir: Path, url: str | None = None, site: SiteConfig | None = None) -> Delivery:
@@ -253,6 +285,7 @@ def test_the_next_letter_tells_only_what_is_new(run1: Path, run2: Path, data_dir
 
 
 def test_no_finding_no_letter(tmp_path: Path, data_dir: Path) -> None:
+    february_is_told(data_dir, Reader("medical_physics", MPE))
     delivery = run(publish(tmp_path / "quiet"), data_dir)
     assert (delivery.sent, delivery.findings_told, delivery.waiting) == ((), 0, 0)
     assert not (data_dir / "outbox").exists()
@@ -268,7 +301,7 @@ def test_restricted_and_answered_findings_are_in_no_letter_and_no_note(tmp_path:
     )
     delivery = run(published, data_dir)
     (letter,) = outbox(data_dir)
-    everything = letter.as_string() + plain(letter) + " ".join(delivery.notes)
+    everything = letter.as_string() + plain(letter) + repr(delivery)
     assert "CD01" in everything
     assert not any(word in everything for word in ("XX99", "pregnancy", "YY98", "YY97"))
     assert delivery.findings_told == 1
@@ -567,3 +600,320 @@ def test_smtps_needs_a_trusted_certificate_and_the_right_password(
     assert server.taken == []
     assert len(run(run1, data_dir, right).sent) == 1
     assert len(server.taken) == 1
+
+
+# ------------------------------------------------------------------------------------------------ each operator's own
+
+CD01, CN03 = "cd01@hospital.example", "cn03@hospital.example"
+OPERATORS = """
+    insert into marts.dim_operator values
+        ('CD01', 'Núñez "the first" <b>, Ana', 'cd01@hospital.example', 'fr'),
+        ('CN03', 'إبراهيم Şahin', 'cn03@hospital.example', null), ('XX09', 'Unaddressed', null, null);
+"""
+# Two classes: angioplasty of 20 procedures and more, ablation of fewer. CN03 is the other in all of them.
+CLASSES = """
+    insert into marts.fct_procedure
+        select 'c' || i, 'CATH1', 'angioplasty', date '2026-02-01' + cast(i % 25 as integer), null,
+            '2.25.777' || i, 'ACC777' || i, 'feedface' || i
+        from range(24) as t (i);
+    insert into marts.fct_operator_procedure
+        select 'c' || i, case when i % 4 = 0 then 'CD01' else 'CN03' end, 'first_operator', i from range(24) as t (i);
+    insert into marts.fct_operator_procedure
+        select 'c' || i, 'CN03', 'nurse', 1000 from range(24) as t (i) where i % 4 = 0;
+    insert into marts.fct_procedure
+        select 's' || i, 'CATH2', 'ablation', '2026-02-11', null, '2.25.888' || i, 'ACC888' || i, 'deadbeef' || i
+        from range(19) as t (i);
+    insert into marts.fct_operator_procedure select 's' || i, 'CD01', 'first_operator', 7.5 from range(19) as t (i);
+    insert into marts.fct_operator_month values
+        ('CD01', '2026-02-01', 25, 24, 321.5, 12.25, 300, null), ('CN03', '2026-02-01', 24, 24, 987.5, 3, 900, null);
+    insert into marts.fct_operator_limit values
+        ('CD01', 'lens', 'calendar_year', 'annual_20', '2026-01-01', '2026-03-02', 6.5, 20, 0.325, 1.95),
+        ('CD01', 'effective', 'pregnancy', 'pregnancy_1', '2026-01-01', '2026-10-08', 0.5432, 1, 0.5432, null),
+        ('CN03', 'lens', 'calendar_year', 'annual_20', '2026-01-01', '2026-03-02', 13.579, 20, 0.67895, null);
+"""
+OF_OTHERS = {
+    "his": {"operator_id": "CN03", "value": 246.8},
+    "physics": {"audience": "medical_physics", "rule": "badge_not_worn", "quantity": "kap"},
+    "secret": {"audience": "restricted", "rule": "pregnancy", "step": "2/pregnancy_1"},
+}
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """A publication with three operators, one of them without an address."""
+    return publish(tmp_path / "published" / "people", OPERATORS + CLASSES, hers={}, **OF_OTHERS)
+
+
+def letters_by_reader(data_dir: Path) -> dict[str, EmailMessage]:
+    return {str(letter["To"]): letter for letter in outbox(data_dir)}
+
+
+def every_byte(letter: EmailMessage) -> bytes:
+    """The letter as it leaves, its subject, and every part of it decoded."""
+    parts = [part.get_payload(decode=True) for part in letter.walk() if not part.is_multipart()]
+    return b"\n".join([letter.as_bytes(), str(letter["Subject"]).encode(), *(p for p in parts if isinstance(p, bytes))])
+
+
+def every_text(letter: EmailMessage) -> str:
+    """Plain text and HTML: what has figures."""
+    html = letter.get_body(("html",))
+    assert html is not None
+    return plain(letter) + str(html.get_content())
+
+
+def test_each_operator_gets_their_own_findings_month_and_limits_in_their_language(people: Path, data_dir: Path) -> None:
+    run(people, data_dir)
+    letters = letters_by_reader(data_dir)
+    assert set(letters) == {MPE, CD01, CN03}
+    text = plain(letters[CD01])
+    assert letters[CD01]["Content-Language"] == "fr"
+    assert letters[CN03]["Content-Language"] == "en"  # no language of their own: the site's
+    assert 'Núñez "the first" <b>, Ana (CD01)' in text
+    for fact in ("Constat hers", "322", "6,5", "195,0", "Dose de l’opérateur élevée en une procédure", "32,5"):
+        assert fact in text
+    assert "Finding his" in plain(letters[CN03])
+    assert "إبراهيم Şahin" in plain(letters[CN03])
+
+
+def test_no_operators_letter_has_anything_of_anybody_else(people: Path, data_dir: Path) -> None:
+    run(people, data_dir)
+    letters = letters_by_reader(data_dir)
+    patients = ["feedface", "deadbeef", "2.25.777", "2.25.888", "ACC777", "ACC888"]
+    pregnancy = ["secret", "pregnan", "grossesse"]
+    # Of each other: ids, names and addresses in any byte, figures in the text.
+    ids = {CD01: ["CN03", "Şahin", "cn03@", "Constat his"], CN03: ["CD01", "Núñez", "cd01@", "Finding hers"]}
+    figures = {CD01: ["246", "13,6", "67,8", "987"], CN03: ["120.5", "120.50", "32.5", "195", "12.3", "322"]}
+    for address in (CD01, CN03):
+        content = every_byte(letters[address])
+        secrets = [*ids[address], *patients, *pregnancy, "XX09", "Unaddressed"]
+        assert [secret for secret in secrets if secret.encode() in content] == []
+        text = every_text(letters[address]).replace("\u202f", "")
+        assert [figure for figure in [*figures[address], "54.3", "54,3", "0,54", "0.54"] if figure in text] == []
+    assert [secret for secret in [*pregnancy, *patients] if secret.encode() in every_byte(letters[MPE])] == []
+    assert "54.3" not in every_text(letters[MPE])
+
+
+def test_a_class_is_shown_with_its_n_and_only_from_20_procedures(people: Path) -> None:
+    personal = read_personal(people / "warehouse.duckdb", "CD01", date(2026, 2, 1), date(2026, 2, 28))
+    (shown,) = personal.classes
+    # 24 procedures of first operators: 0 to 23 µSv; the nurse's 1000 µSv speak for no procedure that has one.
+    assert (shown.procedure_type, shown.procedures) == ("angioplasty", 24)
+    assert (shown.q1_usv, shown.median_usv, shown.q3_usv) == (5.75, 11.5, 17.25)
+    assert {row.procedure_type for row in personal.procedures} == {"angioplasty", "ablation"}
+    assert LEAST_PROCEDURES_OF_A_CLASS == 20
+
+
+def test_an_operator_without_an_address_is_said_once_and_not_written_to(people: Path, data_dir: Path) -> None:
+    notes = run(people, data_dir).notes
+    assert [note for note in notes if "XX09" in note] == [
+        "operators.csv has no email of XX09: they get no letter of their own."
+    ]
+
+
+def test_the_month_is_told_once_and_without_news_it_is_all_that_is_told(people: Path, data_dir: Path) -> None:
+    run(people, data_dir)
+    assert run(people, data_dir).sent == ()
+    march = publish(people.parent / "april", OPERATORS + CLASSES)
+    for file in FILES:
+        with duckdb.connect(str(march / file)) as connection:
+            connection.execute("update ledger.publication set as_of = '2026-04-01' where run_id = 'run2'")
+            connection.execute(
+                "insert into marts.fct_operator_month values ('CD01', '2026-03-01', 4, 4, 44, 4, 4, null)"
+            )
+    delivery = run(march, data_dir)
+    # CN03 did not work in March.
+    assert set(delivery.recipients) == {MPE, CD01}
+    subjects = {str(letter["Subject"]) for letter in outbox(data_dir)}
+    assert {"Hospital Clínico : bilan de mars 2026", "Hospital Clínico: summary of March 2026"} <= subjects
+    assert run(march, data_dir).sent == ()
+
+
+def test_the_same_address_as_physicist_and_operator_gets_both_letters(tmp_path: Path, data_dir: Path) -> None:
+    published = publish(
+        tmp_path / "run",
+        "insert into marts.dim_operator values ('CD01', 'Ana', 'mpe@hospital.example', 'en')",
+        first={},
+    )
+    assert run(published, data_dir).recipients == (MPE,)
+    assert len(outbox(data_dir)) == 2
+
+
+def test_an_address_that_becomes_another_operators_gets_no_letter_that_waited_for_the_first(
+    start: Start, people: Path, tmp_path: Path, data_dir: Path
+) -> None:
+    run(people, data_dir, "smtp://127.0.0.1:9")
+    swapped = OPERATORS.replace("cd01@", "x@").replace("cn03@", "cd01@")
+    server = start(Server())
+    delivery = run(publish(tmp_path / "swapped", swapped + CLASSES, hers={}, **OF_OTHERS), data_dir, server.url)
+    assert any("cn03@hospital.example wait" in note for note in delivery.notes)
+    assert "cd01@hospital.example" in delivery.recipients
+    to_cd01 = [every_byte(letter) for recipient, letter in server.taken if recipient == CD01]
+    assert len(to_cd01) == 1
+    assert b"CD01" not in to_cd01[0]
+
+
+# ------------------------------------------------------------------------------------------------ restricted findings
+
+OCCUPATIONAL = "occupational@hospital.example"
+
+
+def with_restricted(*operations: str) -> SiteConfig:
+    return site_with(MPE, restricted=[OCCUPATIONAL], operations=list(operations))
+
+
+def test_restricted_findings_go_to_mail_restricted_only_and_nobody_hears_of_it(
+    start: Start, people: Path, data_dir: Path
+) -> None:
+    server = start(Server())
+    delivery = run(people, data_dir, server.url, with_restricted())
+    taken = dict(server.taken)
+    text = plain(taken[OCCUPATIONAL])
+    assert "Finding secret" in text
+    assert "0.543" in text  # the dose and the limit, from the restricted file
+    assert str(taken[OCCUPATIONAL]["Subject"]) == "Hospital Clínico: confidential letter to occupational health"
+    assert "secret" not in repr(delivery)
+    assert OCCUPATIONAL not in repr(delivery)
+    assert all(b"Finding secret" not in every_byte(letter) for to, letter in server.taken if to != OCCUPATIONAL)
+    assert sum(to == OCCUPATIONAL for to, _ in server.taken) == 1
+    assert len(run(people, data_dir, server.url, with_restricted()).sent) == 0
+    assert sum(to == OCCUPATIONAL for to, _ in server.taken) == 1
+
+
+@pytest.mark.parametrize("trouble", ["no such user", "dead", "breaks off", "later", "outbox"])
+def test_what_a_run_says_does_not_tell_whether_there_is_a_restricted_finding(
+    trouble: str, start: Start, tmp_path: Path
+) -> None:
+    said = []
+    for name, findings in (("with", {"secret": {"audience": "restricted", "rule": "pregnancy"}}), ("without", {})):
+        server = Server(
+            refused_recipients=frozenset({OCCUPATIONAL} if trouble == "no such user" else ()),
+            answer={"breaks off": breaks_off, "later": lambda _: "451 later"}.get(trouble, lambda _: None),
+        )
+        url = None if trouble == "outbox" else "smtp://127.0.0.1:9" if trouble == "dead" else start(server).url
+        data_dir = tmp_path / name
+        february_is_told(data_dir, Reader("medical_physics", MPE))
+        delivery = run(publish(tmp_path / f"{name}_run", **findings), data_dir, url, with_restricted())
+        said.append(repr(delivery).replace(server.url.removeprefix("smtp://") or "-", "SERVER"))
+    assert said[0] == said[1]
+    assert ("No such user" in said[0]) == (trouble == "no such user")
+
+
+def test_a_restricted_letter_that_could_not_leave_leaves_later_with_the_same_id(
+    start: Start, people: Path, data_dir: Path
+) -> None:
+    server = start(Server(answer=lambda _: "451 later"))
+    run(people, data_dir, server.url, with_restricted())
+    server.answer = lambda _: None
+    run(people, data_dir, server.url, with_restricted())
+    ids = [str(letter["Message-ID"]) for to, letter in server.taken if to == OCCUPATIONAL]
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
+
+
+# ------------------------------------------------------------------------------------------------------- operations
+
+OPERATIONS = "operations@hospital.example"
+GATE = Trouble("gate", ("structural: marts.fct_procedure has 3 rows with a negative kap_gy_cm2.",))
+
+
+def tell(
+    data_dir: Path, *troubles: Trouble, url: str | None = None, site: SiteConfig | None = None, day: date = TODAY
+) -> Delivery:
+    environ = {} if url is None else {SMTP_URL: url}
+    return deliver_troubles(troubles, site or site_with(operations=[OPERATIONS]), data_dir, environ, day)
+
+
+def test_a_trouble_is_told_to_operations_once_a_day(data_dir: Path) -> None:
+    assert tell(data_dir, GATE).recipients == (OPERATIONS,)
+    assert tell(data_dir, GATE).sent == ()
+    assert len(tell(data_dir, GATE, Trouble("pull", ("The server does not answer.",))).sent) == 1
+    assert len(tell(data_dir, GATE, day=TODAY + timedelta(days=1)).sent) == 1
+    text = plain(outbox(data_dir)[0])
+    assert GATE.sentences[0] in text
+    assert "expectations/README.md" in text
+
+
+def test_nothing_wrong_or_nobody_to_write_to(data_dir: Path) -> None:
+    assert tell(data_dir) == Delivery()
+    (note,) = tell(data_dir, GATE, site=site_with()).notes
+    assert "mail.operations is empty" in note
+
+
+def test_a_letter_to_operations_that_waits_leaves_with_the_next_run(start: Start, run1: Path, data_dir: Path) -> None:
+    assert tell(data_dir, GATE, url="smtp://127.0.0.1:9").waiting == 1
+    server = start(Server())
+    delivery = run(run1, data_dir, server.url, site_with(MPE, operations=[OPERATIONS]))
+    assert set(delivery.recipients) == {OPERATIONS, MPE}
+
+
+# ---------------------------------------------------------------------------------------------- every kind of letter
+
+
+@pytest.mark.parametrize("fault", ["refuses", "dies before DATA is kept", "dies after DATA is kept", "delays"])
+def test_every_kind_of_letter_leaves_whole_after_a_faulty_server(
+    fault: str, start: Start, people: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awake = threading.Event()
+
+    def sleeps(_server: SMTP) -> None:
+        awake.wait(10)
+
+    faults: dict[str, tuple[Callable[[SMTP], str | None], bool]] = {
+        "refuses": (lambda _: "451 4.3.0 Try later", True),
+        "dies before DATA is kept": (breaks_off, False),
+        "dies after DATA is kept": (breaks_off, True),
+        "delays": (sleeps, True),
+    }
+    answer, keeps = faults[fault]
+    site = with_restricted(OPERATIONS)
+    server = start(Server(answer=answer, keeps_before_answer=keeps))
+    with monkeypatch.context() as patch:
+        patch.setattr("orchestration.post.TIMEOUT_S", 0.5)
+        tell(data_dir, GATE, url=server.url, site=site)
+        run(people, data_dir, server.url, site)
+    awake.set()
+    assert {state for _, state, _ in states(data_dir)} == {"prepared"}
+    kept_first = {(to, str(letter["Message-ID"])) for to, letter in server.taken}
+    good = start(Server())
+    run(people, data_dir, good.url, site)
+    everybody = [OPERATIONS, OCCUPATIONAL, MPE, CD01, CN03]
+    assert sorted(to for to, _ in good.taken) == sorted(everybody)
+    # Those that the first server had kept without saying so came with the same name again.
+    assert kept_first <= {(to, str(letter["Message-ID"])) for to, letter in good.taken}
+    assert bool(kept_first) == keeps
+    run(people, data_dir, good.url, site)
+    assert len(good.taken) == len(everybody)
+
+
+def test_two_that_deliver_at_once_send_each_letter_once(start: Start, people: Path, data_dir: Path) -> None:
+    server = start(Server())
+    children = [
+        multiprocessing.get_context("spawn").Process(target=deliver_in_child, args=(people, data_dir, server.url))
+        for _ in range(2)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+    assert [child.exitcode for child in children] == [0, 0]
+    assert sorted(to for to, _ in server.taken) == sorted([MPE, CD01, CN03])
+
+
+def test_a_ledger_of_the_first_version_is_carried_on(run1: Path, run2: Path, data_dir: Path) -> None:
+    (data_dir / "delivery").mkdir(parents=True)
+    with sqlite3.connect(data_dir / "delivery" / "sent.sqlite") as old:
+        old.executescript(
+            """
+            create table letter (message_id text primary key, recipient text not null,
+                state text not null check (state in ('prepared', 'sent')), prepared_on text not null, content blob,
+                sent_to text, check ((state = 'prepared') = (content is not null))) strict;
+            create table told (recipient text not null, alert_id text not null,
+                message_id text not null references letter (message_id), primary key (recipient, alert_id)) strict;
+            insert into letter values ('<old@x>', 'mpe@hospital.example', 'sent', '2026-03-01', null, 'x:25');
+            insert into told values ('mpe@hospital.example', 'first', '<old@x>'),
+                ('mpe@hospital.example', 'urgent', '<old@x>');
+            """
+        )
+    february_is_told(data_dir, Reader("medical_physics", MPE))
+    assert run(run1, data_dir).sent == ()
+    assert run(run2, data_dir).findings_told == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,29 +21,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.digest import (
+    Advice,
     Balance,
     DayBalance,
-    Finding,
+    MonthSummary,
     Publication,
     QuarantinedFile,
     UnlinkedReason,
 )
-from orchestration.letters import (
-    SEVERITIES,
-    Digest,
-    Envelope,
-    chart_days,
-    digest_letter,
-    finding_text,
-    is_told_in_full,
-)
+from orchestration.findings import Finding, LimitShare
+from orchestration.letter_digest import chart_days, digest_letter
+from orchestration.letter_findings import SEVERITIES, finding_groups, finding_text
+from orchestration.letter_operations import STEPS, Trouble, operations_letter
+from orchestration.letter_operator import operator_letter
+from orchestration.letter_restricted import restricted_letter
+from orchestration.letters import Envelope, News, is_told_in_full
+from orchestration.personal import ClassQuartiles, OperatorMonth, OwnProcedure, Personal
 from orchestration.wording import LANGUAGES, wording
 
 AS_OF = date(2026, 3, 2)
 TEMPLATES = Path(__file__).resolve().parents[2] / "orchestration" / "letter_templates"
 
-# From the output contract; pregnancy is restricted and never in this letter.
+SEEDS = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds"
+
+# From the output contract; pregnancy is restricted and in the confidential letter only.
 RULES = [
+    "pregnancy",
     "dose_limit",
     "procedure_dose",
     "dose_per_kap",
@@ -73,17 +78,20 @@ FINDING = Finding(
     alert_id="a" * 32,
     rule="procedure_dose",
     severity="review",
+    audience="operator",
     operator_id="CD01",
     procedure_id="b" * 32,
     procedure_type="coronary angioplasty",
     room_id="CATH1",
     occurred_on=date(2026, 3, 1),
-    quantity="hp10_usv",
+    quantity="hp10",
     value=70.03399999,
     threshold=27.07447222,
     unit="uSv",
     n_reference=23,
     message="hp10 above Q3",
+    advice_code="shield",
+    step="q3",
 )
 DAYS = tuple(
     DayBalance(AS_OF - timedelta(days=n), is_c_arm, Balance(Decimal(dose), Decimal(dose) / 20, Decimal(dose) / 10))
@@ -110,14 +118,68 @@ PUBLICATION = Publication(
         QuarantinedFile("inbox/dosimeters/cath/2026-03-01.csv", "Column Basis is neither mapped nor ignored."),
     ),
     findings=(FINDING,),
+    advice={
+        ("shield", language): Advice(f"published advice in {language}", is_of_site=False) for language in LANGUAGES
+    },
+    last_month=MonthSummary(
+        date(2026, 2, 1),
+        370,
+        (
+            OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 2281.29, 0.8894),
+            OperatorMonth("CD02", 0, 0, None, None, None, None),
+        ),
+        (("procedure_dose", 78), ("local_rule", 2)),
+    ),
 )
-DIGEST = Digest("Hospital Clínico San Telmo", "en", date(2026, 3, 3), PUBLICATION, (FINDING,), 0)
+SITE = "Hospital Clínico San Telmo"
+WRITTEN_ON = date(2026, 3, 3)
+PERSONAL = Personal(
+    "CD01",
+    date(2026, 2, 1),
+    date(2026, 2, 28),
+    OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 2281.29, 0.8894),
+    (LimitShare("lens", "calendar_year", "annual_20", date(2026, 1, 1), AS_OF, 17.79, 20.0, 0.8894, 1.188),),
+    (OwnProcedure("pci", 12.5), OwnProcedure("pci", 0.0), OwnProcedure("tips", 402.0)),
+    (ClassQuartiles("pci", 544, 4.37, 11.7, 33.8),),
+)
 ENVELOPE = Envelope(
     "DoseLedger <doseledger@hospital.example>",
     "mpe@hospital.example",
     "<1@hospital.example>",
     datetime(2026, 3, 3, 4, 5, tzinfo=UTC),
 )
+
+
+def digest(
+    findings: tuple[Finding, ...] = (FINDING,),
+    older: int = 0,
+    month: date | None = None,
+    language: str = "en",
+    site: str = SITE,
+    publication: Publication = PUBLICATION,
+) -> EmailMessage:
+    return digest_letter(News(findings, older, month), publication, site, language, WRITTEN_ON, ENVELOPE)
+
+
+def own(
+    findings: tuple[Finding, ...] = (FINDING,),
+    language: str = "en",
+    name: str | None = "Ana",
+    personal: Personal = PERSONAL,
+    month: date | None = date(2026, 2, 1),
+    advice: dict[tuple[str, str], Advice] | None = None,
+) -> EmailMessage:
+    return operator_letter(News(findings, 3, month), personal, name, advice or {}, SITE, language, AS_OF, ENVELOPE)
+
+
+def confidential(language: str = "en") -> EmailMessage:
+    pregnancy = replace(FINDING, rule="pregnancy", audience="restricted", quantity="hp10_under_apron", unit="%")
+    return restricted_letter(News((pregnancy,), 1), PUBLICATION.advice, SITE, language, AS_OF, ENVELOPE)
+
+
+def trouble(language: str = "en", *steps: str, sentence: str = "3 rows of marts.fct_procedure") -> EmailMessage:
+    troubles = [Trouble(step, (sentence,)) for step in steps or ("gate",)]
+    return operations_letter(troubles, SITE, language, AS_OF, ENVELOPE)
 
 
 class Page(HTMLParser):
@@ -157,6 +219,15 @@ def texts(entry: Any, key: str = "") -> dict[str, str]:
     return {k: v for name, child in entry.items() for k, v in texts(child, f"{key}.{name}".strip(".")).items()}
 
 
+def seed(name: str) -> list[dict[str, str]]:
+    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def audience_of(rule: str) -> str:
+    return next(row["audience"] for row in seed("alert_rules") if row["rule"] == rule and row["audience"])
+
+
 def placeholders(text: str) -> set[str | None]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
@@ -177,14 +248,27 @@ def test_every_word_that_the_contract_and_the_templates_need_exists(language: st
     keys = {f"rules.{rule}.{part}" for rule in RULES for part in ("name", "threshold")}
     keys |= {f"unlinked.{reason}" for reason in UNLINKED_REASONS} | {f"severity.{name}" for name in SEVERITIES}
     for template in TEMPLATES.glob("*.j2"):
-        keys |= set(re.findall(r'say\("([a-z_.]+)"', template.read_text(encoding="utf-8")))
+        keys |= set(re.findall(r'say\("([a-z_.0-9]+)"', template.read_text(encoding="utf-8")))
+    keys |= {f"operations.steps.{step}.{part}" for step in (*STEPS, "other") for part in ("name", "todo")}
+    for limit in seed("dose_limits"):
+        keys |= {f"quantities.{limit['quantity']}", f"windows.{limit['window']}"}
+    for rule in seed("advice_rule"):
+        if audience_of(rule["rule"]) == "operator":
+            keys.add(f"own.advice.{rule['advice_code']}")
     assert {key for key in keys if not words.knows(key)} == set()
 
 
 def test_no_text_is_left_in_english() -> None:
     english = texts(wording("en").texts)
     # The bare placeholders, and words that are spelled alike.
-    alike = {"where.procedure_type", "where.date", "severity.urgent", "unlinked.dose"}
+    alike = {
+        "where.procedure_type",
+        "where.date",
+        "severity.urgent",
+        "unlinked.dose",
+        "own.classes.n",
+        "own.limits.dose",
+    }
     for language in ("fr", "es"):
         same = {key for key, text in texts(wording(language).texts).items() if text == english[key]}
         assert same <= alike
@@ -228,48 +312,106 @@ def test_no_number_is_refused(value: float) -> None:
 
 
 def test_a_finding_says_who_where_when_how_much_and_against_what() -> None:
-    text = finding_text(FINDING, wording("en"), PUBLICATION.advice)
-    assert text.rule == "High operator dose for this kind of procedure"
+    text = finding_text(FINDING, wording("en"))
     assert text.where == ("Operator CD01", "Room CATH1", "coronary angioplasty", "1 March 2026")
     assert (text.value, text.threshold) == ("70\u00a0µSv", "27.1\u00a0µSv")
-    assert "third quartile of 23 procedures" in text.derivation
+    assert text.sentence == "Third quartile of 23 procedures of the class."
+    assert text.quoted is None
 
 
 def test_a_value_just_above_its_threshold_is_written_apart_from_it() -> None:
-    text = finding_text(replace(FINDING, value=20.0041234, threshold=20.0), wording("fr"), PUBLICATION.advice)
+    text = finding_text(replace(FINDING, value=20.0041234, threshold=20.0), wording("fr"))
     assert (text.value, text.threshold) == ("20,004\u00a0µSv", "20\u00a0µSv")
 
 
 def test_what_is_not_known_is_a_dash_and_never_zero() -> None:
-    text = finding_text(
-        replace(FINDING, value=None, threshold=None, operator_id=None), wording("en"), PUBLICATION.advice
-    )
+    text = finding_text(replace(FINDING, value=None, threshold=None, operator_id=None), wording("en"))
     assert (text.value, text.threshold) == ("—", "—")
     assert text.where[0] == "Room CATH1"
 
 
 def test_a_rule_without_words_is_told_by_its_code_and_message() -> None:
-    text = finding_text(replace(FINDING, rule="local_rule", unit="furlong"), wording("es"), PUBLICATION.advice)
-    assert (text.rule, text.derivation, text.message) == ("local_rule", "", "hp10 above Q3")
-    assert text.value == "70\u00a0furlong"
+    text = finding_text(replace(FINDING, rule="local_rule", unit="furlong"), wording("es"))
+    assert (text.sentence, text.quoted, text.value) == ("", "hp10 above Q3", "70\u00a0furlong")
+    (group,) = finding_groups([replace(FINDING, rule="local_rule")], wording("es"), lambda _: "", names_operator=True)
+    assert (group.rule, group.explanation) == ("local_rule", "")
+
+
+# Every quantity and step that a rule can have: (rule, quantity, step), after the models of dbt_project/models/alerts.
+KINDS = [
+    *(
+        ("dose_limit", quantity, f"1/{quantity}/calendar_year/annual_20")
+        for quantity in ("effective", "lens", "extremity")
+    ),
+    ("dose_limit", "effective_dose_equivalent", "1/effective_dose_equivalent/rolling_12_months/annual_50"),
+    *(("monthly_dose", quantity, quantity) for quantity in ("hp10", "effective")),
+    *(("badge_not_worn", quantity, "procedure") for quantity in ("c_arm_dose", "kap")),
+    ("badge_not_worn", "hp10", "month"),
+    *(("patient_dose", quantity, quantity) for quantity in ("ka_r", "kap", "fluoro_time", "effective_dose")),
+    *(("patient_dose", quantity, f"{quantity}_of_days") for quantity in ("ka_r", "kap", "fluoro_time")),
+    *(
+        ("reference_level", quantity, f"median/{quantity}/pci")
+        for quantity in ("kap", "ka_r", "fluoro_time", "ctdi_vol", "dlp")
+    ),
+    ("data_quality", "unlinked", "unlinked/c_arm"),
+    ("data_quality", "unlinked", "unlinked/staff"),
+    ("data_quality", "unknown_hub", "unknown_hub/rates/BASE.1"),
+    *(
+        ("data_quality", row["step"], row["step"])
+        for row in seed("alert_rules")
+        if row["rule"] == "data_quality" and row["step"] not in ("", "unlinked", "unknown_hub")
+    ),
+]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("rule", "quantity", "step"), KINDS)
+def test_every_kind_of_finding_is_told_in_the_language_of_the_letter(
+    rule: str, quantity: str, step: str, language: str
+) -> None:
+    words = wording(language)
+    finding = replace(FINDING, rule=rule, quantity=quantity, step=step, days=60.0, message="The published English.")
+    (group,) = finding_groups([finding], words, lambda _: "", names_operator=True)
+    assert group.explanation == words.say(f"rules.{rule}.quantities.{quantity}")
+    (text,) = group.findings
+    assert text.quoted == ("The published English." if quantity == "refused_input" else None)
+    if rule in ("patient_dose", "reference_level", "monthly_dose"):
+        assert text.sentence
+
+
+def test_a_quantity_of_a_later_version_is_told_by_what_its_rule_watches() -> None:
+    words = wording("en")
+    (group,) = finding_groups(
+        [replace(FINDING, rule="dose_limit", quantity="later", step=None)], words, lambda _: "", names_operator=True
+    )
+    assert group.explanation == words.say("rules.dose_limit.threshold")
+
+
+def test_sentences_say_how_many_how_long_and_what() -> None:
+    def sentence(rule: str, quantity: str, step: str) -> str:
+        return finding_text(
+            replace(FINDING, rule=rule, quantity=quantity, step=step, days=60.0), wording("en")
+        ).sentence
+
+    assert sentence("patient_dose", "ka_r", "ka_r_of_days") == "In 23 procedures of one patient within 60 days."
+    assert sentence("reference_level", "kap", "median/kap/pci") == "pci: median of 23 procedures."
+    assert sentence("data_quality", "unknown_hub", "unknown_hub/rates/BASE.1") == "Source and hub: rates, BASE.1."
+    assert sentence("data_quality", "unlinked", "unlinked/staff") == "Badges of the staff, March 2026."
+    assert sentence("absolute_dose", "hp10", "1") == ""
+
+
 @pytest.mark.parametrize(
-    ("rule", "quantity"),
+    ("language", "sentence"),
     [
-        *(("dose_limit", quantity) for quantity in ("effective", "effective_dose_equivalent", "lens", "extremity")),
-        *(("monthly_dose", quantity) for quantity in ("hp10", "effective")),
-        *(("badge_not_worn", quantity) for quantity in ("c_arm_dose", "kap", "hp10")),
+        ("en", "17.8 mSv of 20 mSv from 1 January 2026 to 2 March 2026 (Lens of the eye, calendar year). Projected to"),
+        ("fr", "17,8 mSv sur 20 mSv du 1 janvier 2026 au 2 mars 2026 (Cristallin, année civile). Projection à la fin"),
+        ("es", "17,8 mSv de 20 mSv del 1 de enero de 2026 al 2 de marzo de 2026 (Cristalino, año natural). Proyección"),
     ],
 )
-def test_a_rule_of_several_quantities_says_which_one_it_was(rule: str, quantity: str, language: str) -> None:
-    words = wording(language)
-    of_quantity = finding_text(replace(FINDING, rule=rule, quantity=quantity), words, PUBLICATION.advice)
-    of_another = finding_text(replace(FINDING, rule=rule, quantity="of a later version"), words, PUBLICATION.advice)
-    assert of_another.derivation == words.say(f"rules.{rule}.threshold", n=23)
-    assert of_quantity.derivation not in ("", of_another.derivation)
-    assert ("23" in of_quantity.derivation) == (rule == "badge_not_worn" and quantity == "hp10")
+def test_a_finding_about_a_limit_says_dose_limit_window_and_projection(language: str, sentence: str) -> None:
+    finding = replace(FINDING, rule="dose_limit", quantity="lens", limit=PERSONAL.limits[0])
+    text = finding_text(finding, wording(language)).sentence.replace("\u00a0", " ").replace("1er", "1")
+    assert text.startswith(sentence)
 
 
 def test_old_findings_are_counted_and_those_of_day_31_are_listed() -> None:
@@ -284,13 +426,13 @@ def test_old_findings_are_counted_and_those_of_day_31_are_listed() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_letter_says_the_same_in_html_and_in_plain_text(language: str) -> None:
     words = wording(language)
-    plain, html = parts(digest_letter(replace(DIGEST, language=language, older=4), ENVELOPE))
+    plain, html = parts(digest(language=language, older=4, month=date(2026, 2, 1)))
     page = Page(html)
     for fact in (
         "Hospital Clínico San Telmo",
         words.number(3373),
         words.day(AS_OF),
-        words.day(DIGEST.written_on),
+        words.day(WRITTEN_ON),
         "CD01",
         "CATH1",
         FINDING.alert_id,
@@ -303,13 +445,16 @@ def test_the_letter_says_the_same_in_html_and_in_plain_text(language: str) -> No
         "Column Basis is neither mapped nor ignored.",
         PUBLICATION.run_id,
         words.say("rules.procedure_dose.name"),
+        f"published advice in {language}",
+        words.say("month.heading", month=words.month(date(2026, 2, 1))),
+        words.number(2281.29),
     ):
         assert fact in page.text
-        assert fact in plain
+        assert fact.casefold() in plain.casefold()  # headings are in capitals there
 
 
 def test_the_headers_are_those_of_an_automatic_letter() -> None:
-    letter = digest_letter(DIGEST, ENVELOPE)
+    letter = digest()
     assert letter["Subject"] == "Hospital Clínico San Telmo: 1 new finding, data up to 2 March 2026"
     assert letter["To"] == "mpe@hospital.example"
     assert letter["Message-ID"] == "<1@hospital.example>"
@@ -319,7 +464,7 @@ def test_the_headers_are_those_of_an_automatic_letter() -> None:
 
 
 def test_html_needs_no_network_and_its_picture_is_in_the_letter() -> None:
-    letter = digest_letter(DIGEST, ENVELOPE)
+    letter = digest()
     page = Page(parts(letter)[1])
     assert not {"script", "link", "a", "style", "iframe", "form"} & set(page.tags)
     sources = [value for name, value in page.attributes if name in ("src", "href", "background")]
@@ -329,9 +474,96 @@ def test_html_needs_no_network_and_its_picture_is_in_the_letter() -> None:
     assert not any("url(" in (value or "") for _, value in page.attributes)
 
 
+EVERY_LETTER = [digest, own, confidential, trouble]
+
+
+def test_the_subject_counts_what_the_letter_lists() -> None:
+    month = date(2026, 2, 1)
+    assert digest((FINDING, FINDING), older=500)["Subject"] == f"{SITE}: 2 new findings, data up to 2 March 2026"
+    assert digest((), older=5)["Subject"] == f"{SITE}: older findings seen for the first time, data up to 2 March 2026"
+    assert digest((), month=month)["Subject"] == f"{SITE}: summary of February 2026"
+    assert digest((), month=month, language="fr")["Subject"] == f"{SITE} : bilan de février 2026"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_operators_letter_says_the_same_in_html_and_in_plain_text(language: str) -> None:
+    words = wording(language)
+    plain, html = parts(own(language=language))
+    page = Page(html)
+    for fact in (
+        words.say("own.dates", name="Ana", id="CD01", as_of=words.day(AS_OF)),
+        words.say("own.month.heading", month=words.month(date(2026, 2, 1))),
+        words.say("own.advice.shield"),
+        words.say("own.older", count=3, days=31),
+        words.say("quantities.lens"),
+        words.say("windows.calendar_year"),
+        words.number(17.79),
+        words.number(544),
+        f"{words.number(4.37)}–{words.number(33.8)}",
+        FINDING.alert_id,
+    ):
+        assert fact in page.text
+        assert fact.casefold() in plain.casefold()
+    assert FINDING.procedure_id not in plain + html
+    assert "CD01" not in "".join(finding_text(FINDING, words, names_operator=False).where)
+
+
+def test_a_class_of_too_few_procedures_is_not_compared() -> None:
+    plain = parts(own())[0]
+    assert re.search(r"tips\s+1 yours\s+402 your median, µSv\s+— n\s+— median", plain)
+
+
+def test_the_advice_that_the_site_wrote_wins() -> None:
+    site = {("shield", "en"): Advice("Ask Ana about the screens.", is_of_site=True)}
+    assert "Ask Ana about the screens." in parts(own(advice=site))[0]
+    assert "published advice" not in parts(own(advice=dict(PUBLICATION.advice)))[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_confidential_letters_subject_tells_nothing(language: str) -> None:
+    letter = confidential(language)
+    words = wording(language)
+    assert words.say("rules.pregnancy.name") in parts(letter)[0]
+    headers = letter.as_bytes().split(b"\r\n\r\n")[0].decode()
+    assert not any(word in headers.casefold() for word in ("cd01", "pregnan", "grossesse", "embarazo"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", [*STEPS, "some_new_step"])
+def test_the_letter_to_operations_says_step_sentence_and_what_to_do(step: str, language: str) -> None:
+    words = wording(language)
+    known = step if step in STEPS else "other"
+    plain, html = parts(trouble(language, step))
+    for fact in (words.say(f"operations.steps.{known}.todo"), "3 rows of marts.fct_procedure"):
+        assert fact in plain
+        assert fact in Page(html).text
+
+
+@pytest.mark.parametrize(
+    ("steps", "subject"),
+    [
+        (["pull"], "dose reports are missing on 2 March 2026"),
+        (["letters", "room_day_charts"], "the letters of 2 March 2026 failed"),
+        (["gate"], "the run of 2 March 2026 failed"),
+        (["pull", "gate"], "the run of 2 March 2026 failed"),
+    ],
+)
+def test_operations_hear_first_whether_there_is_a_publication(steps: list[str], subject: str) -> None:
+    assert trouble("en", *steps)["Subject"] == f"{SITE}: {subject}"
+
+
+@pytest.mark.parametrize("letter", EVERY_LETTER)
+def test_no_letter_needs_the_network(letter: Callable[[], EmailMessage]) -> None:
+    page = Page(parts(letter())[1])
+    assert not {"script", "link", "a", "style", "iframe", "form"} & set(page.tags)
+    sources = [value or "" for name, value in page.attributes if name in ("src", "href", "background")]
+    assert all(source.startswith("cid:") for source in sources)
+    assert not any("url(" in (value or "") for _, value in page.attributes)
+
+
 def test_a_site_without_recent_dose_has_no_picture() -> None:
     publication = replace(PUBLICATION, days=(DayBalance(AS_OF, False, Balance()),), as_of=AS_OF)
-    letter = digest_letter(replace(DIGEST, publication=publication), ENVELOPE)
+    letter = digest(publication=publication)
     assert chart_days(publication) == ()
     assert "img" not in Page(parts(letter)[1]).tags
     assert "—" in parts(letter)[0]  # a share of nothing is not 0 %
@@ -351,18 +583,29 @@ NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 def test_names_in_any_script_are_text_and_never_markup(site: str, operator: str, path: str) -> None:
     publication = replace(PUBLICATION, days=(), quarantined=(QuarantinedFile(path, operator),))
     findings = (replace(FINDING, operator_id=operator),)
-    letter = digest_letter(replace(DIGEST, site_name=site, publication=publication, findings=findings), ENVELOPE)
+    letter = digest(site=site, publication=publication, findings=findings)
     page = Page(parts(letter)[1])
-    plain = Page(parts(digest_letter(replace(DIGEST, publication=publication), ENVELOPE))[1])
+    plain = Page(parts(digest(publication=publication))[1])
     assert page.tags == plain.tags
     assert f"Operator {operator}" in page.text
     assert path in page.text
     assert "\n" not in str(letter["Subject"])
 
 
+@settings(max_examples=30, deadline=None)
+@given(name=NAMES, sentence=NAMES)
+def test_names_and_sentences_in_the_other_letters_are_text_too(name: str, sentence: str) -> None:
+    quiet = replace(PERSONAL, procedures=())
+    page = Page(parts(own(name=name, personal=quiet))[1])
+    assert page.tags == Page(parts(own(personal=quiet))[1]).tags
+    assert " ".join(name.split()) in page.text
+    page = Page(parts(trouble("fr", "gate", sentence=sentence))[1])
+    assert page.tags == Page(parts(trouble("fr", "gate"))[1]).tags
+
+
 def test_markup_and_line_breaks_in_a_name_stay_harmless() -> None:
     name = 'A & B <script>alert("x")</script>\r\nBcc: thief@example.org'
-    letter = digest_letter(replace(DIGEST, site_name=name), ENVELOPE)
+    letter = digest(site=name)
     arrived = message_from_bytes(letter.as_bytes(), policy=SMTP)
     assert arrived["Bcc"] is None
     assert "script" not in Page(parts(letter)[1]).tags

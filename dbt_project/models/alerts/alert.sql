@@ -80,6 +80,7 @@ final as (
         findings.unit,
         findings.n_reference,
         findings.message,
+        findings.step,
         findings.rule_version,
         findings.audience,
         coalesce(states.state, 'open') as state,

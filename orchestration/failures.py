@@ -1,0 +1,117 @@
+"""What went wrong in a run, in sentences for a person, and told to mail.operations.
+
+Shared by the command line and by Dagster's daemon; what the letter looks like is letter_operations.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pydantic
+import yaml
+
+from ingest.build_db import AlreadyRunning, look_into_build
+from ingest.problems import UserError
+from ingest.pseudonymise import load_key
+from ingest.site import SiteConfig, load_site
+from orchestration.build_record import last_build
+from orchestration.delivery import deliver_troubles
+from orchestration.letter_operations import Trouble
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+DETAILS = "details: `doseledger ui`"
+
+
+def site_config(root: Path) -> SiteConfig:
+    """site.yaml alone: who is written to must be known also where the rest of the site cannot be read.
+
+    Raises:
+        OSError, pydantic.ValidationError, yaml.YAMLError: site.yaml cannot be read (`doseledger check` says where).
+    """
+    return SiteConfig.model_validate(yaml.safe_load((root / "site.yaml").read_text("utf-8")))
+
+
+def troubles_of(failed_steps: Iterable[dg.DagsterEvent], root: Path) -> list[Trouble]:
+    """One trouble for each step that failed; of the gate, its own sentences.
+
+    A sentence of the product is told as it is. The message of any other error is not: it may quote what was read.
+    """
+    return [
+        Trouble(_room_of(event.step_key or ""), tuple(_sentences(event.step_failure_data, event.step_key or "", root)))
+        for event in failed_steps
+    ]
+
+
+def unexpected_errors(failed_steps: Iterable[dg.DagsterEvent]) -> list[str]:
+    """The messages that `troubles_of` leaves out, for the person who sits at the terminal."""
+    errors = [(event.step_key, event.step_failure_data) for event in failed_steps]
+    return [
+        f"{step}: {(data.error.cause or data.error).message.strip()}"
+        for step, data in errors
+        if step != "gate" and data.error and not _own_words(data)
+    ]
+
+
+def tell_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
+    """Writes to mail.operations, the same trouble once a day; returns what a person should know of it."""
+    try:
+        config = site_config(root)
+    except (OSError, pydantic.ValidationError, yaml.YAMLError):
+        return ("mail.operations cannot be read from site.yaml: nobody is written to that the run failed.",)
+    today = datetime.now(ZoneInfo(config.timezone)).date()
+    try:
+        return deliver_troubles(troubles, config, root / config.data_dir, os.environ, today).notes
+    except (OSError, sqlite3.Error) as error:
+        return (f"No letter about the failed run could be prepared: {error}.",)
+
+
+@contextmanager
+def told_to_operations(root: Path) -> Iterator[None]:
+    """A run that cannot even start, or breaks off, is told to operations before its error goes on."""
+    try:
+        yield
+    except AlreadyRunning:
+        raise  # the other run does the work
+    except UserError as error:
+        tell_operations(root, [Trouble("site", tuple(str(error).splitlines()))])
+        raise
+    except Exception as error:
+        tell_operations(root, [Trouble("run", (f"The run broke off unexpectedly: {type(error).__name__}.",))])
+        raise
+
+
+def _room_of(step: str) -> str:
+    return "raw" if step.startswith("raw__") else step
+
+
+def _sentences(data: dg.StepFailureData, step: str, root: Path) -> list[str]:
+    if step == "gate" and (blocked := _blocked_by(root)):
+        return blocked
+    if words := _own_words(data):
+        return words.splitlines()
+    error = data.error and (data.error.cause or data.error)
+    return [f"{step} failed unexpectedly: {error.cls_name if error else 'no error was recorded'} ({DETAILS})"]
+
+
+def _own_words(data: dg.StepFailureData) -> str | None:
+    return data.user_failure_data.description if data.user_failure_data else None
+
+
+def _blocked_by(root: Path) -> list[str]:
+    """The gate's own sentences; none where the build database is in use again already."""
+    try:
+        site = load_site(root)
+        with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+            build = last_build(con, site.build_db.stem)
+    except UserError:
+        return []
+    return build.blocked_by if build else []

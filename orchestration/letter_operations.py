@@ -1,0 +1,62 @@
+"""The letter to operations about a run that failed, or that could not fetch everything: which step, why, what to do.
+
+Pure: troubles in, an EmailMessage out. Sentences are those that the run says itself; they hold no patient data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from email.message import EmailMessage
+
+from orchestration.letters import Envelope, one_line, write_letter
+from orchestration.wording import wording
+
+# Steps with words of their own.
+STEPS = ("site", "pull", "raw", "dbt_models", "gate", "publication", "letters")
+# What is wrong if nothing but these steps failed: each of them leaves the publication as it should be.
+KINDS = {"incomplete": {"pull"}, "unsent": {"letters", "room_day_charts"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong in one step.
+
+    Attributes:
+        step: ``site``, ``pull``, ``raw``, ``dbt_models``, ``gate``, ``publication``, ``letters`` or another step.
+        sentences: what the step says of it, in English, one line each.
+    """
+
+    step: str
+    sentences: tuple[str, ...]
+
+
+def operations_letter(
+    troubles: Sequence[Trouble], site_name: str, language: str, happened_on: date, envelope: Envelope
+) -> EmailMessage:
+    """Write the letter in the site's language; the sentences stay as the program said them."""
+    words = wording(language)
+    steps = {trouble.step for trouble in troubles}
+    kind = next((kind for kind, harmless in KINDS.items() if steps <= harmless), "failed")
+    context = {
+        "site_name": one_line(site_name),
+        "happened_on": words.day(happened_on),
+        "heading": words.say(f"operations.{kind}.heading", day=words.day(happened_on)),
+        "consequence": words.say(f"operations.{kind}.consequence", day=words.day(happened_on)),
+        "troubles": [
+            {
+                "step": words.say(f"operations.steps.{_known(trouble.step)}.name", step=trouble.step),
+                "todo": words.say(f"operations.steps.{_known(trouble.step)}.todo"),
+                "sentences": [one_line(sentence) for sentence in trouble.sentences],
+            }
+            for trouble in troubles
+        ],
+    }
+    subject = words.say(f"operations.{kind}.subject", site=site_name, day=words.day(happened_on))
+    return write_letter("operations", envelope, subject, words, context)
+
+
+def _known(step: str) -> str:
+    """A step that has words of its own, else ``other``."""
+    return step if step in STEPS else "other"
