@@ -16,15 +16,17 @@ class Table:
         columns: the columns that every publication has (there may be more).
         key: the columns that together name one row, never NULL; empty where the contract gives no key.
         optional_key: further key columns that may be NULL (a NULL counts as one value).
+        restricted: SQL predicate of the rows that only the restricted audience may know of; never NULL.
     """
 
     columns: tuple[str, ...]
     key: tuple[str, ...] = ()
     optional_key: tuple[str, ...] = ()
+    restricted: str = "false"
 
 
-def _table(columns: str, key: str = "", optional_key: str = "") -> Table:
-    return Table(tuple(columns.split()), tuple(key.split()), tuple(optional_key.split()))
+def _table(columns: str, key: str = "", optional_key: str = "", restricted: str = "false") -> Table:
+    return Table(tuple(columns.split()), tuple(key.split()), tuple(optional_key.split()), restricted)
 
 
 # Source: the output contract (v1). ledger.publication and ledger.alert_history are written by the publication itself.
@@ -60,6 +62,7 @@ TABLES: dict[str, Table] = {
         "operator_id quantity window limit_rule window_begin window_end dose_msv limit_msv fraction_of_limit"
         " projected_fraction dose_source limit_citation",
         "operator_id quantity window limit_rule",
+        restricted="\"window\" is not distinct from 'pregnancy'",
     ),
     "marts.fct_study_dose": _table(
         "study_key study_instance_uid modality room_id patient_key patient_age_years study_date irradiation_events"
@@ -87,6 +90,8 @@ TABLES: dict[str, Table] = {
         "alert_id rule severity subject_type operator_id procedure_id patient_key room_id occurred_on quantity value"
         " threshold unit n_reference message rule_version audience state",
         "alert_id",
+        # Also where the audience is what is broken.
+        restricted="coalesce(audience not in ('operator', 'medical_physics') or rule = 'pregnancy', true)",
     ),
     "ledger.dose_balance": _table(
         "source_id dosimeter_serial measured_date quantity ingested_usv linked_event_usv linked_window_usv"

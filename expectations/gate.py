@@ -18,6 +18,7 @@ from expectations.suites import SUITES, Check, Expectation, OffenderCheck, RowCh
 from expectations.validator import Broken, Frame, Validate, new_validator
 
 SAMPLES = 5  # rows that a failure names
+NOT_NAMED = "a row of the restricted audience, which is not named"
 
 # 120 vectors of 2048 rows are judged at a time, so that memory does not grow with the history.
 VECTORS_PER_CHUNK = 120
@@ -47,7 +48,7 @@ class Failure:
     Attributes:
         severity: ``block`` stops the publication, ``warn`` is told and published all the same.
         rows: number of offending rows.
-        samples: a few of them, each named by its key columns.
+        samples: a few of them, each named by its key columns; one of the restricted audience is not named.
         sentence: all of it for a person, with what to do.
     """
 
@@ -62,11 +63,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class SuiteVerdict:
-    """What one suite says of one build."""
+    """What one suite says of one build; ``checks`` are those that were run, for who lists them."""
 
     suite: Suite
     checks_run: int
     failures: list[Failure]
+    checks: Sequence[Check] = ()
 
     @property
     def passed(self) -> bool:
@@ -132,7 +134,7 @@ def _judge_suite(
     failed = _judge_offenders(con, offender_checks, validate)
     for table, checks_of_table in row_checks.items():
         failed |= _judge_rows(con, table, checks_of_table, validate)
-    return SuiteVerdict(suite, len(of_suite), [failed[check] for check in of_suite if check in failed])
+    return SuiteVerdict(suite, len(of_suite), [failed[check] for check in of_suite if check in failed], of_suite)
 
 
 def _judge_offenders(
@@ -172,10 +174,10 @@ def _judge_rows(
     """The rows of one table, chunk by chunk; of each chunk only keys and checked columns are held."""
     check_of = {f"value_{number}": check for number, check in enumerate(row_checks)}
     expected = {name: check.expectation for name, check in check_of.items()}
-    keys = {f"key_{number}": key for number, key in enumerate(TABLES[table].key)}
+    keys = {f"key_{number}": key for number, key in enumerate(TABLES[table].key)} | {"is_restricted": "is_restricted"}
     broken: dict[str, Broken] = {}
     try:
-        for frame in _frames(con, table, keys, check_of):
+        for frame in _frames(con, table, check_of):
             for name, found in validate(frame, expected, list(keys)).items():
                 broken[name] = _together(broken.get(name), found)
     except duckdb.Error as error:
@@ -184,11 +186,10 @@ def _judge_rows(
     return {check_of[name]: _failure(check_of[name], _relabelled(found, labels)) for name, found in broken.items()}
 
 
-def _frames(
-    con: duckdb.DuckDBPyConnection, table: str, keys: Mapping[str, str], check_of: Mapping[str, RowCheck]
-) -> Iterator[Frame]:
+def _frames(con: duckdb.DuckDBPyConnection, table: str, check_of: Mapping[str, RowCheck]) -> Iterator[Frame]:
     """At least one frame: an empty table is judged too."""
-    columns = [f'"{key}"::varchar as {name}' for name, key in keys.items()]
+    columns = [f'"{key}"::varchar as key_{number}' for number, key in enumerate(TABLES[table].key)]
+    columns.append(f"({TABLES[table].restricted})::varchar as is_restricted")
     columns += [f"""{check.expression or f'"{check.column}"'} as {name}""" for name, check in check_of.items()]
     rows = con.execute(f"select {', '.join(columns)} from {table}")
     yield (frame := rows.fetch_df_chunk(VECTORS_PER_CHUNK))
@@ -213,7 +214,7 @@ def _relabelled(found: Broken, labels: Mapping[str, str]) -> Broken:
 def _failure(check: Check, found: Broken) -> Failure:
     if found.reason:
         return _cannot_judge(check, found.reason)
-    samples = [", ".join(f"{name}={value}" for name, value in sample.items()) for sample in found.samples[:SAMPLES]]
+    samples = [_named(sample) for sample in found.samples[:SAMPLES]]
     examples = f", e.g. {'; '.join(samples)}" if samples else ""
     verb = "does" if found.rows == 1 else "do"
     return Failure(
@@ -228,6 +229,12 @@ def _failure(check: Check, found: Broken) -> Failure:
             f"{examples}. {check.advice}"
         ),
     )
+
+
+def _named(sample: Mapping[str, object]) -> str:
+    if sample.get("is_restricted") == "true":
+        return NOT_NAMED
+    return ", ".join(f"{name}={value}" for name, value in sample.items() if name != "is_restricted")
 
 
 def _cannot_judge(check: Check, reason: str) -> Failure:

@@ -15,6 +15,12 @@ from expectations.contract import LEGAL_WORDS, RULES, TABLES
 Suite = Literal["structural", "logical", "plausible"]
 Severity = Literal["block", "warn"]
 SUITES: tuple[Suite, ...] = get_args(Suite)
+QUESTIONS: dict[Suite, str] = {
+    "structural": "Is everything there that the output contract promises: tables, columns, types, keys, words?",
+    "logical": "Do rows and tables agree with each other; does every microsievert have one disposition?",
+    "plausible": "Can it be true: quantities that a patient, a badge or a tube can have; few files in quarantine; did a"
+    " room or a badge system fall silent?",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Settings:
     max_quarantined_files_share: Decimal = Decimal("0.05")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Check:
     """What every check says of itself.
 
@@ -39,6 +45,7 @@ class Check:
         risk: what would go wrong for a reader if the rule were broken and nobody noticed.
         advice: what a person does about it.
         source: where the rule or the bound comes from.
+        family: what checks with the same question are called together; empty = the rule says it.
     """
 
     suite: Suite
@@ -49,6 +56,7 @@ class Check:
     risk: str
     advice: str
     source: str
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Expectation:
     arguments: Mapping[str, object]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class RowCheck(Check):
     """An expectation on each row of a table. ``expression`` is SQL of ``column`` where the table has no such column."""
 
@@ -67,14 +75,15 @@ class RowCheck(Check):
     expression: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class OffenderCheck(Check):
     """A query that lists the rows that break the rule; there must be none.
 
     For what one row of one table cannot tell: keys, references, sums in DECIMAL (pandas has only floats), catalogue.
 
     Attributes:
-        offenders: SQL select of the columns that name an offending row.
+        offenders: SQL select of the columns that name an offending row; where one of them is the boolean
+            ``is_restricted``, such a row is counted and never named.
     """
 
     offenders: str
@@ -91,6 +100,8 @@ def checks(settings: Settings) -> list[RowCheck | OffenderCheck]:
         *_doses_are_not_negative(),
         *_rows_agree(),
         _few_files_are_quarantined(settings),
+        *_nobody_fell_silent(),
+        _field_area_kept_its_size(),
         *_values_are_possible(),
     ]
 
@@ -173,7 +184,10 @@ def _broken_keys(name: str) -> str:
     table = TABLES[name]
     columns = ", ".join(f'"{column}"' for column in table.key + table.optional_key)
     empty = " or ".join(f'"{column}" is null' for column in table.key)
-    return f"select {columns}, count(*) as rows_with_it from {name} group by all having count(*) > 1 or {empty}"
+    return (
+        f"select {columns}, count(*) as rows_with_it, bool_or({table.restricted}) as is_restricted"
+        f" from {name} group by {columns} having count(*) > 1 or {empty}"
+    )
 
 
 # What the end of a column name promises, per schema. Exact doses live in the ledger only; facts are cast last.
@@ -196,6 +210,7 @@ def _columns_have_their_type() -> list[RowCheck | OffenderCheck]:
             table=", ".join(schemas),
             column=f"*{ending}",
             rule=f"every column *{ending} is {data_type}",
+            family="every column has the type that its ending promises",
             risk=MISSING,
             advice=OUR_FAULT,
             source=CONTRACT,
@@ -218,6 +233,7 @@ def _words_are_legal() -> list[RowCheck | OffenderCheck]:
             table=table,
             column=column,
             rule=f"is one of {', '.join(words)}",
+            family="every word is one of the contract's",
             risk="a filter on the contract's words silently leaves rows out",
             advice=OUR_FAULT,
             source=CONTRACT,
@@ -271,7 +287,7 @@ PARTS_OF_A_BALANCE = (
     "linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv"
     " + apportioned_usv + unlinked_usv + covered_by_samples_usv"
 )
-LATER_THAN_AS_OF = "(select as_of from ops.build order by started_at desc limit 1)"
+AS_OF = "(select as_of from ops.build order by started_at desc limit 1)"
 
 
 def _rows_agree() -> list[RowCheck | OffenderCheck]:
@@ -348,7 +364,7 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
                 "no date lies after the as-of date of the build",
                 "a figure for a past date changes with the day on which it is asked",
                 CONTRACT,
-                f'select distinct "{column}" as later_than_as_of from {table} where "{column}" > {LATER_THAN_AS_OF}',
+                f'select distinct "{column}" as later_than_as_of from {table} where "{column}" > {AS_OF}',
             )
             for table, column in (
                 ("marts.fct_procedure", "procedure_date"),
@@ -374,7 +390,8 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
             "findings about a pregnancy are for the restricted audience only",
             "a health secret reaches people who must not know it",
             CONTRACT,
-            "select alert_id from alerts.alert where rule = 'pregnancy' and audience is distinct from 'restricted'",
+            "select true as is_restricted from alerts.alert"
+            " where rule = 'pregnancy' and audience is distinct from 'restricted'",
         ),
         (
             "alerts.alert",
@@ -382,7 +399,8 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
             "a finding for an operator names the operator",
             "a finding reaches nobody or the wrong person",
             CONTRACT,
-            "select alert_id, rule from alerts.alert where audience = 'operator' and operator_id is null",
+            f"select alert_id, rule, {TABLES['alerts.alert'].restricted} as is_restricted"
+            " from alerts.alert where audience = 'operator' and operator_id is null",
         ),
         (
             "ledger.file",
@@ -404,7 +422,17 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
         ),
     ]
     return [
-        OffenderCheck("logical", "block", table, column, rule, risk, OUR_FAULT, source, offenders=offenders)
+        OffenderCheck(
+            suite="logical",
+            severity="block",
+            table=table,
+            column=column,
+            rule=rule,
+            risk=risk,
+            advice=OUR_FAULT,
+            source=source,
+            offenders=offenders,
+        )
         for table, column, rule, risk, source, offenders in rules
     ]
 
@@ -429,6 +457,115 @@ def _few_files_are_quarantined(settings: Settings) -> OffenderCheck:
             "select count(*) filter (status = 'quarantined') as quarantined, count(*) as files from ledger.file"
             f" having count(*) filter (status = 'quarantined') > {share:f} * count(*)"
         ),
+    )
+
+
+# How long is too long is told by a room's or source's own days: 3 times the gap that 19 of 20 of its gaps keep below.
+# 20 gaps are the fewest of which a twentieth is one; a week is a holiday; who is silent for a year is no longer in use.
+GAPS_TO_JUDGE, USUAL_GAP, TIMES_THE_USUAL, HOLIDAY_DAYS, FORGOTTEN_DAYS = 20, 0.95, 3, 7, 365
+SILENT = """
+with days as (
+    select distinct {who}, {day} as last_day
+    from {table}
+    where {day} is not null and {who} <> 'unknown'
+),
+
+gaps as (
+    select *, last_day - lag(last_day) over (partition by {who} order by last_day) as gap_days
+    from days
+)
+
+select
+    {who},
+    max(last_day) as last_day,
+    {as_of} - max(last_day) as days_silent,
+    round(quantile_cont(gap_days, {usual}), 1) as usual_gap_days
+from gaps
+group by {who}
+having
+    count(gap_days) >= {gaps}
+    and days_silent > greatest({holiday}, {times} * quantile_cont(gap_days, {usual}))
+    and days_silent <= {forgotten}
+"""
+LAST_DAY_OF = (
+    (
+        "marts.fct_procedure",
+        "room_id",
+        "procedure_date",
+        "Ask whether the room is closed; else look for dose reports"
+        " that no longer arrive: modality, PACS, `doseledger status`.",
+    ),
+    (
+        "ledger.dose_balance",
+        "source_id",
+        "measured_date",
+        "Ask whether the export still runs and still lands in the"
+        " inbox; `doseledger status` names files that were refused.",
+    ),
+)
+
+
+def _nobody_fell_silent() -> list[RowCheck | OffenderCheck]:
+    return [
+        OffenderCheck(
+            suite="plausible",
+            severity="warn",
+            table=table,
+            column=who,
+            rule="has a record no longer ago than its own history makes believable, up to the as-of date",
+            risk="a room or badge system that stopped sending looks dose-free",
+            advice=advice,
+            source="own bound, from each one's own gaps between days with records",
+            offenders=SILENT.format(
+                table=table,
+                who=who,
+                day=day,
+                as_of=AS_OF,
+                usual=USUAL_GAP,
+                gaps=GAPS_TO_JUDGE,
+                holiday=HOLIDAY_DAYS,
+                times=TIMES_THE_USUAL,
+                forgotten=FORGOTTEN_DAYS,
+            ),
+        )
+        for table, who, day, advice in LAST_DAY_OF
+    ]
+
+
+FIELD_AREA_CM2 = "case when ka_r_mgy > 0 and kap_gy_cm2 > 0 then kap_gy_cm2 / (ka_r_mgy / 1000) end"
+
+
+def _field_area_kept_its_size() -> OffenderCheck:
+    """A factor of ten hides inside the range of all rooms, not inside a room's own; √10 is half of it in logarithms."""
+    return OffenderCheck(
+        suite="plausible",
+        severity="warn",
+        table="marts.fct_procedure",
+        column="room_id",
+        rule="the mean field area (KAP / Ka,r) of a room's last 20 procedures is the one it had before, within √10",
+        risk=UNITS,
+        advice=SEE_REPORT,
+        source="a unit changed by a factor of ten; medians over the rule of 20 (ICRP 135)",
+        offenders=f"""
+            with areas as (
+                select
+                    room_id,
+                    {FIELD_AREA_CM2} as area_cm2,
+                    row_number() over (partition by room_id order by started_at desc, procedure_id) <= 20 as is_recent
+                from marts.fct_procedure
+                where area_cm2 is not null and started_at is not null and room_id <> 'unknown'
+            )
+
+            select
+                room_id,
+                round(median(area_cm2) filter (is_recent)) as recent_cm2,
+                round(median(area_cm2) filter (not is_recent)) as before_cm2
+            from areas
+            group by room_id
+            having
+                count(*) filter (not is_recent) >= 20
+                and abs(log10(median(area_cm2) filter (is_recent) / median(area_cm2) filter (not is_recent))) > 0.5
+        """,
     )
 
 
@@ -460,7 +597,7 @@ POSSIBLE: tuple[Range, ...] = (
         "warn",
         SEE_REPORT,
         FIELD_AREA + "; 45..414 cm² over 8 real reports",
-        expression="case when ka_r_mgy > 0 and kap_gy_cm2 > 0 then kap_gy_cm2 / (ka_r_mgy / 1000) end",
+        expression=FIELD_AREA_CM2,
     ),
     Range("marts.fct_procedure", "fluoro_time_s", None, 21_600, "s", "warn", SEE_REPORT, "six hours; SRDL is one"),
     Range(
@@ -578,6 +715,7 @@ def _values_are_possible() -> list[RowCheck | OffenderCheck]:
             table=limit.table,
             column=limit.column,
             rule=_range_sentence(limit),
+            family="the value is one that the quantity can have",
             risk=UNITS,
             advice=limit.advice,
             source=limit.source,

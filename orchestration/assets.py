@@ -14,17 +14,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import get_subset_selection_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from expectations.data_docs import data_docs
 from expectations.gate import SuiteVerdict, judge, record
-from expectations.suites import SUITES, Settings
+from expectations.suites import QUESTIONS, SUITES, Settings
 from ingest.ledger import input_fingerprint
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
 from ingest.site import Site
 from orchestration.beside import get_ready, work_beside
 from orchestration.build_record import last_build, made_from, record_input, stands
+from orchestration.data_docs import write_data_docs
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
 from orchestration.failures import tell_operations
@@ -32,6 +35,8 @@ from orchestration.letter_operations import Trouble
 from orchestration.publications import current_publication, keep_wanted
 from orchestration.publish import NothingNew, publish
 from orchestration.resources import Pull, Report, SiteResource, told_plainly
+from orchestration.shown import failing_rows, row_count, shown_of
+from orchestration.snapshot import SCHEMAS
 
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
@@ -56,7 +61,7 @@ def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
         metadata={
             "dagster/row_count": sum(rows.values()),
             "changed": is_changed,
-            "rows": rows,
+            "accepted_rows": rows,
             "refused": dg.MetadataValue.md(problems),
         }
     )
@@ -117,7 +122,8 @@ def dose_reports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.Mat
             summary = load_dose_reports(
                 con, folder, site.key(folder), lambda done, total, _: report("dose reports", done, total)
             )
-    return dg.MaterializeResult(metadata=_loaded(summary))
+            rows = row_count(con, "raw.dose_report")
+    return dg.MaterializeResult(metadata=_loaded(summary, rows))
 
 
 @dg.asset(
@@ -135,16 +141,18 @@ def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> d
                 lambda done, total, _: report("dosimeter exports", done, total),
                 within=report,
             )
-    return dg.MaterializeResult(metadata=_loaded(summary))
+            rows = row_count(con, "raw.dose_record")
+    return dg.MaterializeResult(metadata=_loaded(summary, rows))
 
 
 RAW = [reference_files, received_objects, dose_reports, dosimeter_exports]
 
 
-def _loaded(summary: Summary) -> dict[str, Any]:
+def _loaded(summary: Summary, rows: int) -> dict[str, Any]:
     return {
-        "dagster/row_count": summary.rows_loaded,
-        "rows_rejected": summary.rows_rejected,
+        "dagster/row_count": rows,
+        "rows_loaded_now": summary.rows_loaded,
+        "rows_rejected_now": summary.rows_rejected,
         "files_in_inbox": summary.seen,
         "files_read_now": dict(summary.statuses),
         "files_still_being_written": len(summary.waiting),
@@ -165,7 +173,7 @@ class BuildConfig(dg.Config):
 
 
 class Translator(DagsterDbtTranslator):
-    """Groups by folder of the project; the rest is dbt's: descriptions, columns, owners, kinds."""
+    """Groups by schema, of intermediate tables by folder; the rest is dbt's: descriptions, columns, owners, kinds."""
 
     def __init__(self) -> None:
         # Many raw tables come out of one step of ingest.
@@ -178,7 +186,9 @@ class Translator(DagsterDbtTranslator):
         if node["resource_type"] == "source":
             return spec
         owners = spec.owners or DATA_ENGINEERING
-        return spec.replace_attributes(group_name=node["config"].get("schema") or "default", owners=owners)
+        schema, folder = node["config"]["schema"], node["fqn"][-2]
+        group = folder if schema == "intermediate" else schema
+        return spec.replace_attributes(group_name=group, owners=owners)
 
 
 def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
@@ -206,12 +216,15 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
         get_ready("great_expectations")
         build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection, is_standing)
         finished = 0
-        for raw_event in build.events():
-            event = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
-            if total := _nodes_of(raw_event):
-                finished += 1  # dbt's own index is the order of starting
-                report("tables and tests", finished, total)
-            yield from event.to_default_asset_events(nodes, translator, context)
+        with duckdb.connect(folder.build_db) as con:  # beside dbt's own connections, in the same process
+            for raw_event in build.events():
+                event = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
+                if total := _nodes_of(raw_event):
+                    finished += 1  # dbt's own index is the order of starting
+                    report("tables and tests", finished, total)
+                for told in event.to_default_asset_events(nodes, translator, context):
+                    node = raw_event["data"]["node_info"]["unique_id"]
+                    yield _with_what_is_in_it(told, con, build, nodes["nodes"], node)
         if build.build_id:
             with told_plainly(), site.build(folder) as con:
                 record_input(con, build.build_id, fingerprint)
@@ -225,6 +238,24 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
         if node["resource_type"] in ("seed", "model") and node["config"]["materialized"] in MADE_OF_PRODUCT
     }
     return dbt_models
+
+
+def _with_what_is_in_it(
+    told: Any,  # noqa: ANN401 - one of five kinds of event
+    con: duckdb.DuckDBPyConnection,
+    build: DbtBuild,
+    nodes: Mapping[str, Any],
+    unique_id: str,
+) -> Any:  # noqa: ANN401
+    """A built table with its rows and summary, a test that failed with the rows that it found."""
+    node = nodes[unique_id]
+    if isinstance(told, dg.Output):
+        return told.with_metadata({**told.metadata, **shown_of(con, f"{node['schema']}.{node['alias']}")})
+    if isinstance(told, dg.AssetCheckResult) and not told.passed:
+        tested = nodes[node["attached_node"]] if node.get("attached_node") else node
+        rows = failing_rows(con, build.compiled(node), f"{tested['schema']}.{tested['alias']}")
+        return told.with_metadata({**told.metadata, "failing_rows": rows})
+    return told
 
 
 def as_of_date(text: str, site: Site) -> date:
@@ -245,22 +276,21 @@ def _nodes_of(raw_event: Mapping[str, Any]) -> int | None:
 
 
 def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The gate, downstream of every table of the dbt project."""
+    """The gate, downstream of every table that may be published: they come last of what dbt builds."""
 
     @dg.asset(
-        # Not of seeds and views: a night in which they stand does not make them, and Dagster would skip the gate.
+        # Not of views: a night in which they stand does not make them, and Dagster would skip the gate.
         deps=[
             spec.key
             for spec in models.specs
-            if spec.metadata["dagster-dbt/materialization_type"] not in MADE_OF_PRODUCT
+            if spec.key.path[0] in SCHEMAS and spec.metadata["dagster-dbt/materialization_type"] not in MADE_OF_PRODUCT
         ],
         group_name="publication",
         kinds={"greatexpectations", "duckdb"},
         owners=MEDICAL_PHYSICS,
         pool=POOL,
         check_specs=[
-            dg.AssetCheckSpec(suite, asset="gate", blocking=True, description=f"The suite '{suite}' of expectations/.")
-            for suite in SUITES
+            dg.AssetCheckSpec(suite, asset="gate", blocking=True, description=QUESTIONS[suite]) for suite in SUITES
         ],
     )
     def gate(site: SiteResource, report: dg.ResourceParam[Report]) -> Iterator[dg.MaterializeResult[None]]:
@@ -274,24 +304,50 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
                 if build is None:
                     raise dg.Failure(description="Nothing was built yet.", allow_retries=False)
                 record(con, build.build_id, verdict)
+            facts = {
+                "Site": f"{folder.config.name} ({folder.config.site_id})",
+                "As of": build.as_of,
+                "Build": build.build_id,
+                "Judged at": f"{datetime.now(ZoneInfo(folder.config.timezone)):%Y-%m-%d %H:%M %Z}",
+            }
+            page = data_docs("Checks of the build", facts, verdict)
+            docs = dg.MetadataValue.path(write_data_docs(folder.data_dir, build.build_id, page))
         report("checks", len(SUITES), len(SUITES))
         yield dg.MaterializeResult(
-            metadata={"build_id": build.build_id, "passed": verdict.passed},
-            check_results=[_check_result(suite) for suite in verdict.suites],
+            metadata={"build_id": build.build_id, "passed": verdict.passed, "data_docs": docs},
+            check_results=[_check_result(suite, docs) for suite in verdict.suites],
         )
 
     return gate
 
 
-def _check_result(suite: SuiteVerdict) -> dg.AssetCheckResult:
+def _check_result(suite: SuiteVerdict, docs: dg.PathMetadataValue) -> dg.AssetCheckResult:
+    """Dagster blocks at an error; a suite that only warns is shown as a warning."""
     sentences = "\n".join(f"- **{failure.severity}** {failure.sentence}" for failure in suite.failures)
+    rows = [
+        dg.TableRecord(
+            {
+                "effect": failure.severity,
+                "table": failure.table,
+                "column": failure.column,
+                "should hold": failure.rule,
+                "rows": failure.rows,
+                "for example": sample,
+            }
+        )
+        for failure in suite.failures
+        for sample in failure.samples or [""]
+    ]
     return dg.AssetCheckResult(
         check_name=suite.suite,
-        passed=suite.passed,
+        passed=not suite.failures,
+        severity=dg.AssetCheckSeverity.WARN if suite.passed else dg.AssetCheckSeverity.ERROR,
         metadata={
             "checks_run": suite.checks_run,
             "checks_failed": len(suite.failures),
-            "failures": dg.MetadataValue.md(sentences or "none"),
+            "failures": dg.MetadataValue.md(sentences) if sentences else "none",
+            "failing_rows": dg.MetadataValue.table(rows) if rows else "none",
+            "data_docs": docs,
         },
     )
 
@@ -364,15 +420,17 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(deps=["publication"], group_name="publication", kinds={"altair"}, owners=DATA_ENGINEERING, pool=POOL)
-def room_day_charts(site: SiteResource) -> dg.MaterializeResult[None]:
-    """Beam-on, C-arm badge and operators' dose of the latest days of rooms, to look at: were the clocks matched?"""
+def charts(site: SiteResource) -> dg.MaterializeResult[None]:
+    """The night in pictures: linkage by day, clock offsets, findings, and the latest room days with beam and badges."""
     from orchestration.day_chart import latest_room_days, read_room_day, room_day_png
+    from orchestration.night_chart import CHARTS
 
     with told_plainly():
         folder = site.load()
         with site.build(folder) as con:
             room_days = [read_room_day(con, room, day) for room, day in latest_room_days(con, LATEST_CHARTS)]
-    pictures = {f"{shown.day} {shown.room_id}": room_day_png(shown, scale=1.0) for shown in room_days}
+            pictures = {name: draw(con) for name, draw in CHARTS.items()}
+    pictures |= {f"{shown.day} {shown.room_id}": room_day_png(shown, scale=1.0) for shown in room_days}
     return dg.MaterializeResult(
         metadata={
             name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")

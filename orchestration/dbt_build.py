@@ -27,8 +27,9 @@ MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 PARSED = MANIFEST.with_name("partial_parse.msgpack")  # the same as dbt's own objects
 # What dbt would otherwise ask the network or the terminal.
 QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
-# Unit tests prove the models, not tonight's data: they run in `make test`. Artifacts and a debug log nobody reads.
-LEAN = ("--exclude-resource-type", "unit_test", "--no-write-json", "--log-level-file", "warn")
+# Unit tests prove the models, not tonight's data: they run in `make test`. Exposures build nothing, but dbt would count
+# them. Artifacts and a debug log nobody reads.
+LEAN = ("--exclude-resource-type", "unit_test", "exposure", "--no-write-json", "--log-level-file", "warn")
 # Everything but seeds and views: where they stand, they are the product's own and the same every night. "cautious": a
 # test that reads a seed and something else is not left out with the seed.
 WITHOUT_STANDING = (
@@ -59,16 +60,19 @@ class DbtBuild:
     build_id: str | None = None
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def target(self) -> Path:
+        """Where dbt writes: beside the build database, since compiled SQL is the site's and two sites may build."""
+        return self.build_db.parent / "dbt"
+
     def events(self) -> Iterator[dict[str, Any]]:
         """Runs dbt and yields its events in the form of its JSON log."""
-        # Beside the build database: compiled SQL is the site's, and two sites may build at a time.
-        target = self.build_db.parent / "dbt"
         ensure_manifest()
         selection = WITHOUT_STANDING if self.is_standing else self.selection
         variables = {"as_of": self.as_of.isoformat(), "standing": self.is_standing}
         arguments = [
             *("build", *LEAN, *selection, "--vars", json.dumps(variables)),
-            *("--target-path", str(target), "--log-path", str(target)),
+            *("--target-path", str(self.target), "--log-path", str(self.target)),
         ]
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         with _environment({"DOSELEDGER_BUILD_DB": str(self.build_db)}), ThreadPoolExecutor(1) as worker:
@@ -78,6 +82,11 @@ class DbtBuild:
                 self.build_id = event["info"]["invocation_id"]
                 yield event
             self.failures = _failures(running)
+
+    def compiled(self, node: Mapping[str, Any]) -> str:
+        """SQL of a model or test as it was run, from the node's entry in the manifest."""
+        file: Path = self.target / "compiled" / node["package_name"] / node["original_file_path"]
+        return (file / node["path"] if file.is_dir() else file).read_text("utf-8")
 
 
 def ensure_manifest() -> Path:

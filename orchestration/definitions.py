@@ -5,12 +5,13 @@ Assembly only. Loading it touches no network and reads of a site at most the sit
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import dagster as dg
 
-from orchestration.assets import RAW, dbt_models_from, gate_over, letters, publication, room_day_charts
+from orchestration.assets import RAW, charts, dbt_models_from, gate_over, letters, publication
 from orchestration.automation import (
     NIGHTLY,
     REBUILD,
@@ -22,6 +23,7 @@ from orchestration.automation import (
 )
 from orchestration.dbt_build import ensure_manifest
 from orchestration.resources import Pull, Report, SiteResource, pull_now, silent
+from orchestration.shown import raw_columns
 
 
 def build_definitions(site_root: Path | None, report: Report = silent, pull: Pull = pull_now) -> dg.Definitions:
@@ -33,10 +35,18 @@ def build_definitions(site_root: Path | None, report: Report = silent, pull: Pul
         pull: fetches from the servers of the site; a caller that has done so already hands over what came of it.
     """
     zone = site_zone(site_root)
-    models = dbt_models_from(ensure_manifest())
+    manifest = ensure_manifest()
+    models = dbt_models_from(manifest)
+    columns_of = raw_columns(json.loads(manifest.read_bytes()))
+    raw = dg.map_asset_specs(
+        lambda spec: spec.merge_attributes(
+            metadata={"dagster/column_schema": columns_of[spec.key]} if spec.key in columns_of else {}
+        ),
+        RAW,
+    )
     assets = dg.map_asset_specs(
         lambda spec: spec.replace_attributes(freshness_policy=freshness_of(spec.key, zone)),
-        [*RAW, models, gate_over(models), publication, letters, room_day_charts],
+        [*raw, models, gate_over(models), publication, letters, charts],
     )
     return dg.Definitions(
         assets=list(assets),

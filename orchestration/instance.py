@@ -16,6 +16,7 @@ telemetry: {{enabled: false}}  # a hospital's network is closed
 nux: {{enabled: false}}  # no invitation to sign up for something outside
 concurrency:
   pools: {{default_limit: 1, granularity: op}}  # the build database has one writer
+  runs: {{max_concurrent_runs: 1}}  # a night that the sensor asks for waits until the schedule's is done
 event_log_storage:
   module: orchestration.event_log  # where it would be anyway, but faster
   class: OpenEventLogStorage

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from small_build import change, make_build
 
 from expectations import gate
+from expectations.data_docs import data_docs
 from expectations.gate import Failure, SuiteVerdict, Verdict, judge, record
 from expectations.readme import README, with_risks
 from expectations.suites import SUITES, OffenderCheck, Settings, checks
@@ -50,7 +54,10 @@ BREAKS = {
         "every row belongs to a procedure; 1 row does not agree, e.g. procedure_id=P9, operator_id=OP9",
     ),
     "delete from marts.dim_room where room_id = 'unknown'": ("logical", "missing_room=unknown"),
-    "update alerts.alert set audience = 'operator' where rule = 'pregnancy'": ("logical", "e.g. alert_id=A3"),
+    "update alerts.alert set audience = 'operator' where rule = 'pregnancy'": (
+        "logical",
+        "for the restricted audience only; 1 row does not agree, e.g. a row of the restricted audience",
+    ),
     "update alerts.alert set operator_id = null where alert_id = 'A0'": ("logical", "names the operator; 1 row"),
     "update alerts.alert set occurred_on = '2024-04-01' where alert_id = 'A1'": (
         "logical",
@@ -82,7 +89,23 @@ ODD = {
         " e.g. mean_field_area_cm2=1.5, procedure_id=P1"
     ),
     "update marts.fct_operator_procedure set hp10_usv = 20001": "is at most 20000 µSv; 1 row does not agree",
+    "insert into ledger.dose_balance"
+    " select 'old_cabin', 'B1', date '2024-02-01' + range::integer, 'hp3', 0, 0, 0, 0, 0, 0, 0, 0, 0 from range(30)": (
+        "ledger.dose_balance.source_id: has a record no longer ago than its own history makes believable, up to the"
+        " as-of date; 1 row does not agree, e.g. source_id=old_cabin, last_day=2024-03-01, days_silent=30,"
+        " usual_gap_days=1.0"
+    ),
 }
+
+# What would name a person of the restricted audience if its rows were named; OP7 is in no other row.
+RESTRICTED = (
+    'insert into marts.fct_operator_limit (operator_id, quantity, "window", limit_rule, dose_msv)'
+    " values ('OP7', 'effective', 'pregnancy', 'pregnancy_1', -1), ('OP7', 'effective', 'pregnancy', 'pregnancy_1', 1)",
+    "insert into alerts.alert (alert_id, rule, operator_id, audience, severity, subject_type, state, occurred_on)"
+    " select 'OP7', 'pregnancy', 'OP7', 'restricted', word, 'operator', 'open', '2024-03-05' from range(2),"
+    " (values ('perhaps')) as words (word)",
+    "insert into alerts.alert (alert_id, rule, audience) values ('OP7', 'pregnancy', 'operator')",
+)
 
 
 @pytest.fixture
@@ -117,6 +140,31 @@ def test_each_break_is_named(build: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not any(suite.passed for suite in verdict.suites)
 
 
+def test_a_restricted_row_is_counted_and_never_named(build: Path) -> None:
+    for sql in RESTRICTED:
+        change(build, sql)
+    verdict = judge(build, Settings())
+    assert "fct_operator_limit.dose_msv: is not negative; 1 row does not agree, e.g. a row" in str(verdict.suites[1])
+    assert "fct_operator_limit: the key names exactly one row" in str(verdict.suites[0])
+    told = [failure for suite in verdict.suites for failure in suite.failures]
+    assert len(told) >= 6
+    assert not any("OP7" in str(failure) for failure in told)
+    assert "OP7" not in data_docs("Checks", {}, verdict)
+
+
+def test_the_page_of_a_build_lists_every_check_and_needs_nothing_else(build: Path) -> None:
+    change(build, "update marts.fct_procedure set clock_confidence = '<b>' where procedure_id = 'P2'")
+    verdict = judge(build, Settings())
+    page = data_docs("Checks of <build>", {"As of": "2024-03-31"}, verdict)
+    assert "<title>Checks of &lt;build&gt;</title>" in page
+    assert "clock_confidence=&lt;b&gt;, procedure_id=P2" in page
+    text = html.unescape(page)
+    for check in checks(Settings()):
+        assert check.rule in text, check.rule
+    assert page.count("<td><code>") == len(checks(Settings()))
+    assert not re.findall(r"(?:src|href|url|import|http)\b", page)
+
+
 def test_what_cannot_be_judged_blocks(build: Path) -> None:
     change(build, "drop table marts.fct_procedure; alter table marts.fct_study_dose rename agd_mgy to agd")
     verdict = judge(build, Settings(max_quarantined_files_share=Decimal(1)))
@@ -133,6 +181,66 @@ def test_the_sites_own_share_of_quarantined_files(build: Path) -> None:
     change(build, "update ledger.file set status = 'quarantined' where load_seq <= 3")
     assert quarantined(build, "0.075") == []
     assert quarantined(build, "0.074") == [(3, 40)]
+
+
+AS_OF = date(2024, 3, 31)
+
+
+def every(days: int, n: int, silent: int) -> list[date]:
+    """Days with procedures: n gaps of so many days, the last so long before the as-of date."""
+    return [AS_OF - timedelta(days=silent + days * number) for number in range(n + 1)]
+
+
+@pytest.mark.parametrize(
+    ("dates", "is_silent"),
+    [
+        (every(1, 20, 7), False),  # a holiday
+        (every(1, 20, 8), True),
+        (every(1, 19, 8), False),  # too little history to know the usual
+        (every(7, 20, 21), False),  # a room used once a week
+        (every(7, 20, 22), True),
+        (every(30, 20, 89), False),
+        (every(1, 20, 365), True),
+        (every(1, 20, 366), False),  # out of use
+        ([day for day in every(1, 40, 10) if day.weekday() < 5], True),  # closed at weekends: usual gaps up to 3 days
+        ([day for day in every(1, 40, 9) if day.weekday() < 5], False),
+    ],
+)
+def test_who_is_silent_is_told_by_its_own_history(build: Path, dates: list[date], *, is_silent: bool) -> None:
+    with duckdb.connect(build) as con:
+        con.execute("delete from marts.fct_procedure")
+        con.executemany(
+            "insert into marts.fct_procedure (procedure_id, room_id, procedure_date) values (?, ?, ?)",
+            [(f"{room}{day}", room, day) for day in dates for room in ("CATH1", "CATH1", "unknown")],
+        )
+    found = offenders(build, "marts.fct_procedure", "room_id", "has a record no longer ago")
+    assert [row[0] for row in found] == (["CATH1"] if is_silent else [])
+
+
+@pytest.mark.parametrize(("factor", "is_odd"), [(3, False), (4, True), (0.3, True), (0.35, False)])
+def test_a_field_area_that_changes_by_a_factor_of_ten_is_a_unit(build: Path, factor: float, *, is_odd: bool) -> None:
+    with duckdb.connect(build) as con:
+        con.execute("delete from marts.fct_procedure")
+        con.execute(
+            "insert into marts.fct_procedure (procedure_id, room_id, started_at, kap_gy_cm2, ka_r_mgy)"
+            " select n::varchar, 'CATH1', timestamptz '2024-03-01 08:00:00+00' + to_hours(n::integer),"
+            " (80 + n % 7) * case when n < 20 then 1 else $factor end, 1000 from range(40) as numbers (n)",
+            {"factor": factor},
+        )
+    found = offenders(build, "marts.fct_procedure", "room_id", "the mean field area")
+    assert [row[0] for row in found] == (["CATH1"] if is_odd else [])
+
+
+def offenders(build: Path, table: str, column: str, rule: str) -> list[tuple[object, ...]]:
+    (check,) = [
+        check
+        for check in checks(Settings())
+        if isinstance(check, OffenderCheck)
+        and (check.table, check.column) == (table, column)
+        and check.rule.startswith(rule)
+    ]
+    with duckdb.connect(build) as con:
+        return con.execute(check.offenders).fetchall()
 
 
 def quarantined(build: Path, share: str) -> list[tuple[object, ...]]:
@@ -161,3 +269,5 @@ def test_record_keeps_one_verdict_for_each_build_and_suite(build: Path) -> None:
 def test_the_readme_lists_every_check() -> None:
     text = README.read_text("utf-8")
     assert text == with_risks(text), "python -m expectations.readme was forgotten"
+    for check in checks(Settings()):
+        assert check.rule in text

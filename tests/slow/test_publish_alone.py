@@ -19,6 +19,7 @@ from small_site import KEY
 
 from expectations import suites
 from ingest.synthetic import write_hospital
+from orchestration.data_docs import data_docs_file
 from orchestration.definitions import build_definitions
 from orchestration.instance import dagster_home
 from orchestration.nightly import rebuild, run_nightly
@@ -36,8 +37,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
         root = tmp_path_factory.mktemp("hospital") / "site"
         write_hospital(root, "tiny")
-        result = run_nightly(root, date(2024, 4, 30), silent)
+        progress: dict[str, tuple[int, int]] = {}
+        result = run_nightly(root, date(2024, 4, 30), lambda step, *counted: progress.update({step: counted}))
         assert result.outcome == "published", result.reasons
+        assert {"dose reports", "dosimeter exports", "tables and tests", "checks", "publication"} <= progress.keys()
+        assert all(done == total for done, total in progress.values()), progress
         yield root
 
 
@@ -94,7 +98,14 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
     before = current_of(site)
     breaks = [
         suites.OffenderCheck(
-            *(suite, "block", "marts.fct_procedure", "kap_gy_cm2", "KAP is zero", "risk", "Do this.", "test"),
+            suite=suite,
+            severity="block",
+            table="marts.fct_procedure",
+            column="kap_gy_cm2",
+            rule="KAP is zero",
+            risk="risk",
+            advice="Do this.",
+            source="test",
             offenders="select procedure_id from marts.fct_procedure where kap_gy_cm2 > 0",
         )
         for suite in suites.SUITES
@@ -109,6 +120,7 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
         assert "marts.fct_procedure.kap_gy_cm2: KAP is zero;" in reason
         assert reason.endswith("Do this.")
     assert current_of(site) == before
+    told_in_the_ui(site)
 
     alone = materialize_alone(site, "publication")
     assert not alone.success
@@ -116,6 +128,28 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
     assert failure.step_failure_data.user_failure_data is not None
     assert failure.step_failure_data.user_failure_data.description == "\n".join(result.reasons)
     assert current_of(site) == before
+
+
+def told_in_the_ui(site: Path) -> None:
+    """Each suite's check says what failed, names rows by their keys, and points to the page of this build."""
+    with duckdb.connect(site / "data" / "build" / "doseledger.duckdb", read_only=True) as con:
+        (build_id,) = con.execute("select build_id from ops.build order by started_at desc limit 1").fetchone() or ("",)
+        (procedure,) = con.execute("select min(procedure_id) from marts.fct_procedure where kap_gy_cm2 > 0").fetchone()
+    with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
+        for suite in suites.SUITES:
+            key = dg.AssetCheckKey(dg.AssetKey("gate"), suite)
+            (last,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+            found = last.event.dagster_event.asset_check_evaluation_data
+            assert not found.passed
+            assert found.blocking
+            assert "marts.fct_procedure.kap_gy_cm2: KAP is zero;" in found.metadata["failures"].value
+            rows = [record.data for record in found.metadata["failing_rows"].records]
+            assert rows[-5]["for example"] == f"procedure_id={procedure}"
+            assert (rows[-1]["effect"], rows[-1]["should hold"]) == ("block", "KAP is zero")
+            page = Path(found.metadata["data_docs"].value)
+            assert page == data_docs_file(site / "data", build_id)
+            assert "KAP is zero" in page.read_text("utf-8")
+            assert oct(page.stat().st_mode)[-3:] == "640"
 
 
 def test_a_failing_table_is_named_and_keeps_the_old_publication(site: Path) -> None:
@@ -131,6 +165,29 @@ def test_a_failing_table_is_named_and_keeps_the_old_publication(site: Path) -> N
     assert any("study_instance_uid" in reason for reason in result.reasons), result.reasons
     assert not any("Traceback" in reason for reason in result.reasons)
     assert current_of(site) == before
+
+
+def test_a_failing_test_of_a_table_names_the_rows(site: Path) -> None:
+    build = site / "data" / "build" / "doseledger.duckdb"
+    with duckdb.connect(build) as con:
+        con.execute(
+            "create table raw.rooms_before as from raw.ref_rooms; insert into raw.ref_rooms from raw.rooms_before"
+        )
+    try:
+        with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
+            job = build_definitions(site).resolve_implicit_global_asset_job_def()
+            rooms = dg.AssetKey(["staging", "stg_room"])
+            result = job.execute_in_process(instance=instance, asset_selection=[rooms], raise_on_error=False)
+    finally:
+        with duckdb.connect(build) as con:
+            con.execute(
+                "delete from raw.ref_rooms; insert into raw.ref_rooms from raw.rooms_before;drop table raw.rooms_before"
+            )
+    assert not result.success
+    (failed,) = [found for found in result.get_asset_check_evaluations() if not found.passed]
+    assert failed.check_name == "unique_stg_room_room_id"
+    rows = [record.data for record in failed.metadata["failing_rows"].records]
+    assert {"unique_field": "CATH1", "n_records": 2} in rows
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""What the UI shows of a table: rows as medical physics sees them, summaries that fit; pages are kept a while."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+from small_build import change, make_build
+
+from expectations.contract import TABLES
+from orchestration import data_docs
+from orchestration.data_docs import data_docs_file, write_data_docs
+from orchestration.shown import SUMMARIES, row_count, shown_of
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    return make_build(tmp_path / "doseledger.duckdb")
+
+
+def test_rows_of_the_restricted_audience_are_not_even_counted(build: Path) -> None:
+    change(build, "create schema intermediate; create table intermediate.alert_pregnancy as from alerts.pregnancy")
+    with duckdb.connect(build, read_only=True) as con:
+        held = {name: con.execute(f"select count(*) from {name}").fetchone() for name in TABLES}
+        assert held["alerts.alert"] == (4,)
+        assert row_count(con, "alerts.alert") == 3
+        assert row_count(con, "marts.fct_operator_limit") == 1
+        assert row_count(con, "alerts.pregnancy") == row_count(con, "intermediate.alert_pregnancy") == 0
+        assert row_count(con, "alerts.absolute_dose") == 1
+        for name in TABLES.keys() - {"alerts.alert", "marts.fct_operator_limit"}:
+            assert (row_count(con, name),) == held[name]
+        assert "pregnancy" not in str(shown_of(con, "alerts.alert"))
+
+
+def test_every_summary_can_be_asked_with_and_without_rows(build: Path) -> None:
+    with duckdb.connect(build) as con:
+        for name in SUMMARIES:
+            assert shown_of(con, name)["dagster/row_count"] == row_count(con, name)
+            con.execute(f"delete from {name}")
+            assert shown_of(con, name) == {"dagster/row_count": 0, "summary": "no rows"}
+
+
+def test_the_last_pages_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_docs, "KEPT", 3)
+    for number in range(5):
+        file = write_data_docs(tmp_path, f"b{9 - number}", f"page {number}")
+        os.utime(file, (number, number))
+    write_data_docs(tmp_path, "b7", "page 2 again")  # judged again: the newest now
+    write_data_docs(tmp_path, "new", "page 5")
+    kept = sorted(path.name for path in (tmp_path / "data_docs").iterdir())
+    assert kept == ["b5.html", "b7.html", "new.html"]
+    page = data_docs_file(tmp_path, "b7")
+    assert page.read_text("utf-8") == "page 2 again"
+    assert oct(page.stat().st_mode)[-3:] == "640"
