@@ -30,7 +30,7 @@ MEMORY = "3GB"  # of DuckDB; the process needs some more
 DATABASE = "hospital.duckdb"
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 # In the order in which dbt builds them. What they read is made here.
-LINK_MODELS = ("int_procedure_clock", "int_beam_on", "int_sample_room", "int_sample_link")
+LINK_MODELS = ("int_procedure_clock", "int_beam_on", "int_sample_room", "int_room_stretch", "int_sample_link")
 CLOCK_MODELS = ("int_sample_room", "int_clock_beam", "int_clock_sample")
 
 # A busy hospital: per room eight procedures of twenty events a working day, three badges (one on the C-arm), a tenth of
@@ -82,7 +82,8 @@ select
     cast(started_at as date) as measured_date,
     make_timestamptz((epoch_us(started_at) // 1000000 + second) * 1000000) as started_at,
     make_timestamptz((epoch_us(started_at) // 1000000 + second + 1) * 1000000) as ended_at,
-    cast(0.05 as decimal(18, 9)) as dose_usv
+    cast(0.05 as decimal(18, 9)) as dose_usv,
+    hash(dosimeter_serial, operator_id, measured_date, evident_room_id) as sample_group
 from intermediate.int_event cross join range(20) as seconds (second) cross join range(3) as badges (badge)
 where second < duration_s and (badge = 0 or hash(no, badge) % 100 < 80);
 """

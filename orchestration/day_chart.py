@@ -47,7 +47,7 @@ inner join intermediate.int_procedure_clock as procedure_clocks
     on beam_on.procedure_id = procedure_clocks.procedure_id and beam_on.clock_basis = procedure_clocks.clock_basis
 cross join staging.stg_site as site
 where procedure_clocks.room_id = $room and procedure_clocks.procedure_date = $day and beam_on.clock_basis = 'room'
-order by beam_on.started_at, beam_on.event_no
+order by beam_on.started_at, beam_on.event_hash
 """
 # Samples linked to the room's procedures, and unlinked ones of badges that were there as far as anybody knows.
 SAMPLES = """

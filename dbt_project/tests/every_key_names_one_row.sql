@@ -33,7 +33,7 @@
     'int_logbook': 'procedure_id, operator_id',
     'int_procedure_clock': 'procedure_id, clock_basis',
     'int_sample_link': 'dose_key',
-    'int_sample_room': 'dosimeter_serial, operator_id, measured_date, evident_room_id, clock_basis, length_us, room_id',
+    'int_sample_room': 'sample_group, room_id',
     'int_span_link': 'dose_key, procedure_id',
     'int_vendor_link': 'dose_key',
     'int_badge_presence': 'procedure_id, operator_id, dosimeter_serial',

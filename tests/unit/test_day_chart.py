@@ -42,7 +42,7 @@ select procedure_id, room_id, procedure_date, clock_basis from intermediate.int_
 cross join (values ('room'), ('source')) as bases (clock_basis);
 create table intermediate.int_beam_on as
 select
-    procedure_id, 1 as event_no, clock_basis,
+    procedure_id, 1 as event_hash, clock_basis,
     timestamptz '2024-03-05 08:00:36+00' as started_at, timestamptz '2024-03-05 08:00:46+00' as ended_at
 from intermediate.int_procedure_clock;
 create table intermediate.int_disposition as

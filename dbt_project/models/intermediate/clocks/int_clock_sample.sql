@@ -3,8 +3,7 @@
 with samples as (
     select * from {{ ref('int_dose_evidence') }}
     where
-        layout = 'rate_samples'
-        and barred_reason is null
+        sample_group is not null
         and clock_basis = 'room'
         and quantity = 'hp10'
         and dose_usv > 0
@@ -27,14 +26,7 @@ final as (
         cast(samples.dose_usv as double) as dose_usv,
         cast(sources.sample_seconds as double) as sample_s
     from samples
-    inner join sample_rooms
-        on
-            samples.dosimeter_serial = sample_rooms.dosimeter_serial
-            and samples.measured_date = sample_rooms.measured_date
-            and samples.operator_id is not distinct from sample_rooms.operator_id
-            and samples.evident_room_id is not distinct from sample_rooms.evident_room_id
-            and samples.clock_basis = sample_rooms.clock_basis
-            and epoch_us(samples.ended_at) - epoch_us(samples.started_at) = sample_rooms.length_us
+    inner join sample_rooms on samples.sample_group = sample_rooms.sample_group
     inner join sources on samples.source_id = sources.source_id
 )
 

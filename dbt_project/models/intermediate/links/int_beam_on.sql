@@ -10,7 +10,7 @@ procedure_clocks as (
 clipped as (
     select
         irradiation_event_uid,
-        row_number() over (order by irradiation_event_uid) as event_no,
+        hash(irradiation_event_uid) as event_hash,
         study_key,
         room_id,
         plane,
@@ -29,9 +29,9 @@ clipped as (
 final as (
     select
         clipped.irradiation_event_uid,
-        clipped.event_no,
+        clipped.event_hash,
         procedure_clocks.procedure_id,
-        procedure_clocks.procedure_no,
+        procedure_clocks.procedure_hash,
         procedure_clocks.room_id,
         procedure_clocks.clock_basis,
         clipped.plane,

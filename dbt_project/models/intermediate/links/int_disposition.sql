@@ -21,14 +21,14 @@ vendor_links as (
 
 events as (
     select distinct
-        event_no,
+        event_hash,
         irradiation_event_uid
     from {{ ref('int_beam_on') }}
 ),
 
 procedures as (
     select distinct
-        procedure_no,
+        procedure_hash,
         procedure_id,
         is_clock_known
     from {{ ref('int_procedure_clock') }}
@@ -44,8 +44,8 @@ decided as (
         cast(null as {{ dose_type() }}) as part_usv,
         sample_links.candidates
     from sample_links
-    left join procedures on sample_links.procedure_no = procedures.procedure_no
-    left join events on sample_links.event_no = events.event_no
+    left join procedures on sample_links.procedure_hash = procedures.procedure_hash
+    left join events on sample_links.event_hash = events.event_hash
     union all by name
     select
         dose_key,

@@ -26,7 +26,7 @@ declared as (
     qualify row_number() over (partition by doses.dose_key order by source_offsets.valid_from_date desc) = 1
 ),
 
-final as (
+judged as (
     select
         doses.* exclude (started_at, ended_at),
         doses.started_at as recorded_started_at,
@@ -51,6 +51,24 @@ final as (
     from doses
     left join hubs on doses.source_id = hubs.source_id and doses.hub = hubs.hub
     left join declared on doses.dose_key = declared.dose_key
+),
+
+-- All that decides in which rooms a rate sample may be, and what it may touch there: samples are linked by group.
+final as (
+    select
+        *,
+        case
+            when layout = 'rate_samples' and barred_reason is null
+                then hash(
+                    dosimeter_serial,
+                    operator_id,
+                    measured_date,
+                    evident_room_id,
+                    clock_basis,
+                    epoch_us(ended_at) - epoch_us(started_at)
+                )
+        end as sample_group
+    from judged
 )
 
 select * from final

@@ -3,8 +3,8 @@
 with procedures as (
     select
         *,
-        -- A number to link by: a tenth of the cost of its text where samples are many.
-        row_number() over (order by procedure_id) as procedure_no
+        -- To link by: a tenth of the cost of its text where samples are many, and the same every night.
+        hash(procedure_id) as procedure_hash
     from {{ ref('int_procedure') }}
     where room_id != 'unknown' and started_at is not null
 ),
@@ -20,7 +20,7 @@ bases as (
 final as (
     select
         procedures.procedure_id,
-        procedures.procedure_no,
+        procedures.procedure_hash,
         procedures.study_key,
         procedures.room_id,
         procedures.procedure_date,

@@ -1,7 +1,7 @@
 -- The rooms that evidence allows for the rate samples of a badge on a day (contract, linking rule 1).
 with doses as (
     select * from {{ ref('int_dose_evidence') }}
-    where layout = 'rate_samples' and barred_reason is null
+    where sample_group is not null
 ),
 
 logbook as (
@@ -18,15 +18,18 @@ rooms as (
     where room_id != 'unknown'
 ),
 
+-- All samples of a group agree in what it is made of: any of them tells it.
 groups as (
-    select distinct
-        dosimeter_serial,
-        operator_id,
-        measured_date,
-        evident_room_id,
-        clock_basis,
-        epoch_us(ended_at) - epoch_us(started_at) as length_us
+    select
+        sample_group,
+        any_value(dosimeter_serial) as dosimeter_serial,
+        any_value(operator_id) as operator_id,
+        any_value(measured_date) as measured_date,
+        any_value(evident_room_id) as evident_room_id,
+        any_value(clock_basis) as clock_basis,
+        any_value(epoch_us(ended_at) - epoch_us(started_at)) as length_us
     from doses
+    group by sample_group
 ),
 
 logbook_rooms as (
@@ -56,9 +59,8 @@ allowed as (
 final as (
     select
         *,
-        count(*) over (
-            partition by dosimeter_serial, operator_id, measured_date, evident_room_id, clock_basis, length_us
-        ) as n_rooms
+        count(*) over (partition by sample_group) as n_rooms,
+        hash(room_id, clock_basis, length_us) as timeline_key
     from allowed
 )
 

@@ -44,7 +44,7 @@ events as (
 
 procedures as (
     select distinct
-        procedure_no,
+        procedure_hash,
         procedure_id
     from procedure_clocks
 ),
@@ -82,7 +82,7 @@ linked_samples as (
         evidence.dose_usv
     from sample_links
     inner join evidence on sample_links.dose_key = evidence.dose_key
-    inner join procedures on sample_links.procedure_no = procedures.procedure_no
+    inner join procedures on sample_links.procedure_hash = procedures.procedure_hash
 ),
 
 persons_procedures as (
