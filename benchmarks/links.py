@@ -33,8 +33,8 @@ PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 LINK_MODELS = ("int_procedure_clock", "int_beam_on", "int_sample_room", "int_room_stretch", "int_sample_link")
 CLOCK_MODELS = ("int_sample_room", "int_clock_beam", "int_clock_sample")
 
-# A busy hospital: per room eight procedures of twenty events a working day, three badges (one on the C-arm), a tenth of
-# the badges at readers that name no hub, every fifth room with two planes. That gives some 500 samples a procedure.
+# A busy hospital: per room eight procedures of twenty events a day, a badge on the C-arm and two worn in every other
+# procedure, a tenth of these at readers that name no hub, every fifth room with two planes. That is 500 samples a procedure.
 PROCEDURES_PER_ROOM = 2000
 PROCEDURES_PER_DAY = 8
 HOSPITAL = """
@@ -85,7 +85,7 @@ select
     cast(0.05 as decimal(18, 9)) as dose_usv,
     hash(dosimeter_serial, operator_id, measured_date, evident_room_id) as sample_group
 from intermediate.int_event cross join range(20) as seconds (second) cross join range(3) as badges (badge)
-where second < duration_s and (badge = 0 or hash(no, badge) % 100 < 80);
+where second < duration_s and (badge = 0 or hash(no, badge) % 100 < 50);
 """
 # What one would write first: every sample against every event of the room, and the procedure of the first that fits.
 PLAIN = """

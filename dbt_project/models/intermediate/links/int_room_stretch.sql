@@ -70,7 +70,7 @@ pairs as (
             former.timeline_key = latter.timeline_key
             and former.utc_minute = latter.utc_minute
             and former.from_us < latter.to_us
-            and latter.from_us < former.to_us
+            and former.to_us > latter.from_us
             and (former.started_us, former.is_plane_b, latter.event_hash)
             < (latter.started_us, latter.is_plane_b, former.event_hash)
 ),
@@ -94,6 +94,25 @@ takeovers as (
     from pairs
 ),
 
+-- What this leaves of either: the former beam has the samples before, the latter those after, if it takes over at all.
+shortened as (
+    select
+        timeline_key,
+        former_hash as event_hash,
+        cast(null as bigint) as from_us,
+        case when is_taken_over then at_us end as to_us,
+        false as is_never
+    from takeovers
+    union all
+    select
+        timeline_key,
+        latter_hash as event_hash,
+        at_us as from_us,
+        cast(null as bigint) as to_us,
+        not is_taken_over as is_never
+    from takeovers
+),
+
 limits as (
     select
         timeline_key,
@@ -101,23 +120,7 @@ limits as (
         max(from_us) as from_us,
         min(to_us) as to_us,
         bool_or(is_never) as is_never
-    from (
-        select
-            timeline_key,
-            former_hash as event_hash,
-            cast(null as bigint) as from_us,
-            case when is_taken_over then at_us end as to_us,
-            false as is_never
-        from takeovers
-        union all
-        select
-            timeline_key,
-            latter_hash as event_hash,
-            at_us as from_us,
-            cast(null as bigint) as to_us,
-            not is_taken_over as is_never
-        from takeovers
-    )
+    from shortened
     group by timeline_key, event_hash
 ),
 

@@ -105,12 +105,14 @@ in_several_rooms as (
             any_value(touched.procedure_hash) filter (where touched.event_hash is not null),
             any_value(touched.procedure_hash)
         ) as procedure_hash,
-        list({'event_hash': touched.event_hash, 'procedure_hash': touched.procedure_hash})
-            filter (where touched.event_hash is not null) as hits,
+        list(
+            struct_pack(event_hash := touched.event_hash, procedure_hash := touched.procedure_hash)
+        ) filter (where touched.event_hash is not null) as hits,
         cast(sum(touched.n_windows) as bigint) as n_windows,
         bool_or(touched.is_clock_unknown) as is_clock_unknown,
-        string_agg(coalesce(touched.candidates, procedures.procedure_id), ' ' order by procedures.procedure_id)
-            filter (where touched.event_hash is null) as candidates,
+        string_agg(
+            coalesce(touched.candidates, procedures.procedure_id), ' ' order by procedures.procedure_id
+        ) filter (where touched.event_hash is null) as candidates,
         any_value(case when touched.is_any_room then touched.dosimeter_serial end) as badge_of_any_room
     from touched
     left join procedures on touched.procedure_hash = procedures.procedure_hash
