@@ -34,7 +34,7 @@ LINK_MODELS = ("int_procedure_clock", "int_beam_on", "int_sample_room", "int_roo
 CLOCK_MODELS = ("int_sample_room", "int_clock_beam", "int_clock_sample")
 
 # A busy hospital: per room eight procedures of twenty events a day, a badge on the C-arm and two worn in every other
-# procedure, a tenth of these at readers that name no hub, every fifth room with two planes. That is 500 samples a procedure.
+# procedure, a tenth of these at readers that name no hub, every fifth room with two planes. So 500 samples a procedure.
 PROCEDURES_PER_ROOM = 2000
 PROCEDURES_PER_DAY = 8
 HOSPITAL = """

@@ -33,6 +33,7 @@
     'int_logbook': 'procedure_id, operator_id',
     'int_procedure_clock': 'procedure_id, clock_basis',
     'int_sample_link': 'dose_key',
+    'int_room_stretch': 'timeline_key, event_hash, from_at',
     'int_sample_room': 'sample_group, room_id',
     'int_span_link': 'dose_key, procedure_id',
     'int_vendor_link': 'dose_key',
