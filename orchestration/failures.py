@@ -6,9 +6,11 @@ Shared by the command line and by Dagster's daemon; what the letter looks like i
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
 DETAILS = "details: `doseledger ui`"
+# Checks and tests name rows as examples; what names a patient, even by a key, stays in the house.
+OF_A_PATIENT = re.compile(r"\b(patient_key|study_instance_uid|study_key|accession_number)=[^,;\s]*[^,;\s.]")
 
 
 def site_config(root: Path) -> SiteConfig:
@@ -41,14 +45,13 @@ def site_config(root: Path) -> SiteConfig:
 
 
 def troubles_of(failed_steps: Iterable[dg.DagsterEvent], root: Path) -> list[Trouble]:
-    """One trouble for each step that failed; of the gate, its own sentences.
+    """What each failed step says, the same once; of the gate, its own sentences.
 
     A sentence of the product is told as it is. The message of any other error is not: it may quote what was read.
     """
-    return [
-        Trouble(_room_of(event.step_key or ""), tuple(_sentences(event.step_failure_data, event.step_key or "", root)))
-        for event in failed_steps
-    ]
+    steps = [(event.step_key or "", event.step_failure_data) for event in failed_steps]
+    troubles = [Trouble(_room_of(step), tuple(_sentences(data, step, root))) for step, data in steps]
+    return list(dict.fromkeys(troubles))
 
 
 def unexpected_errors(failed_steps: Iterable[dg.DagsterEvent]) -> list[str]:
@@ -68,8 +71,9 @@ def tell_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
     except (OSError, pydantic.ValidationError, yaml.YAMLError):
         return ("mail.operations cannot be read from site.yaml: nobody is written to that the run failed.",)
     today = datetime.now(ZoneInfo(config.timezone)).date()
+    told = [replace(trouble, sentences=tuple(map(_without_patients, trouble.sentences))) for trouble in troubles]
     try:
-        return deliver_troubles(troubles, config, root / config.data_dir, os.environ, today).notes
+        return deliver_troubles(told, config, root / config.data_dir, os.environ, today).notes
     except (OSError, sqlite3.Error) as error:
         return (f"No letter about the failed run could be prepared: {error}.",)
 
@@ -87,6 +91,10 @@ def told_to_operations(root: Path) -> Iterator[None]:
     except Exception as error:
         tell_operations(root, [Trouble("run", (f"The run broke off unexpectedly: {type(error).__name__}.",))])
         raise
+
+
+def _without_patients(sentence: str) -> str:
+    return OF_A_PATIENT.sub(r"\1=***", sentence)
 
 
 def _room_of(step: str) -> str:

@@ -40,7 +40,7 @@ def places(run: Path, letters: list[str]) -> RenderableType:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("Warehouse", str(_near(run) / "warehouse.duckdb"))
-    table.add_row("Letters", "\n".join(map(_place, letters)) or "none: nothing new to tell")
+    table.add_row("Letters", "\n".join(_letter_places(letters)) or "none: nothing new to tell")
     return table
 
 
@@ -72,9 +72,10 @@ def next_steps(program: str, site: Path, run: Path) -> RenderableType:
     )
 
 
-def _place(letter: str) -> str:
-    """A file in the outbox, or the mail server that took the letter."""
-    return str(_near(Path(letter))) if Path(letter).is_absolute() else letter
+def _letter_places(letters: list[str]) -> list[str]:
+    """How many letters are in the outbox, or were taken by the mail server."""
+    places = [str(_near(Path(letter).parent)) if Path(letter).is_absolute() else letter for letter in letters]
+    return [f"{count} in {place}" for place, count in Counter(places).items()]
 
 
 def _near(path: Path) -> Path:

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import date
+from email import message_from_bytes
+from email.policy import SMTP
 from pathlib import Path
 
 import dagster as dg
@@ -37,6 +39,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
         root = tmp_path_factory.mktemp("hospital") / "site"
         write_hospital(root, "tiny")
+        description = root / "site.yaml"
+        operations = "mail:\n  operations: [operations@hospital.example]"
+        description.write_text(description.read_text("utf-8").replace("mail:", operations, 1), "utf-8")
         progress: dict[str, tuple[int, int]] = {}
         result = run_nightly(root, date(2024, 4, 30), lambda step, *counted: progress.update({step: counted}))
         assert result.outcome == "published", result.reasons
@@ -47,6 +52,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def current_of(site: Path) -> Path:
     return (site / "data" / "published" / "current").resolve()
+
+
+def last_letter_to_operations(site: Path) -> str:
+    letters = (site / "data" / "outbox").glob("*_operations_*.eml")
+    newest = max(letters, key=lambda letter: letter.stat().st_mtime_ns)
+    body = message_from_bytes(newest.read_bytes(), policy=SMTP).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 def materialize_alone(site: Path, asset: str) -> dg.ExecuteInProcessResult:
@@ -120,6 +133,9 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
         assert "marts.fct_procedure.kap_gy_cm2: KAP is zero;" in reason
         assert reason.endswith("Do this.")
     assert current_of(site) == before
+    letter = last_letter_to_operations(site)
+    assert all(reason in letter for reason in result.reasons)
+    assert "expectations/README.md" in letter
     told_in_the_ui(site)
 
     alone = materialize_alone(site, "publication")
@@ -165,6 +181,7 @@ def test_a_failing_table_is_named_and_keeps_the_old_publication(site: Path) -> N
     assert any("study_instance_uid" in reason for reason in result.reasons), result.reasons
     assert not any("Traceback" in reason for reason in result.reasons)
     assert current_of(site) == before
+    assert "study_instance_uid" in last_letter_to_operations(site)
 
 
 def test_a_failing_test_of_a_table_names_the_rows(site: Path) -> None:

@@ -1,0 +1,141 @@
+"""A run that failed is told to mail.operations: from the command line, by Dagster, never with patient data."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from small_site import KEY, make_site, write
+
+from ingest.build_db import AlreadyRunning, open_build, run_lock
+from ingest.problems import SiteError
+from ingest.pseudonymise import load_key
+from ingest.raw_load import load_reference
+from ingest.site import load_site
+from ingest.sources.pull import Pulled
+from orchestration.automation import NIGHTLY, operations_letter_sensor
+from orchestration.definitions import build_definitions
+from orchestration.failures import tell_operations
+from orchestration.instance import dagster_home
+from orchestration.letter_operations import Trouble
+from orchestration.nightly import run_nightly
+from orchestration.resources import SiteResource, silent
+
+pytestmark = pytest.mark.slow
+
+SITE = "site_id: small\nname: Small\nlanguage: fr\nmail: {operations: [ops@hospital.example]}\n"
+OTHER_KEY = "fedcba9876543210fedcba9876543210"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site whose reference files were read, and whose failures are told."""
+    monkeypatch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
+    monkeypatch.delenv("DOSELEDGER_SMTP_URL", raising=False)
+    root = make_site(tmp_path / "site", site=SITE)
+    with open_build(load_site(root), load_key("small", KEY)) as con:
+        load_reference(con, load_site(root))
+    return root
+
+
+def letters_to_operations(root: Path) -> list[str]:
+    """Subject and text of each, in the order in which they were written."""
+    files = sorted((root / "data" / "outbox").glob("*_operations_*.eml"), key=lambda file: file.stat().st_mtime_ns)
+    letters = [message_from_bytes(file.read_bytes(), policy=SMTP) for file in files]
+    return [f"{letter['Subject']}\n{_plain(letter)}" for letter in letters]
+
+
+def _plain(letter: EmailMessage) -> str:
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def no_pull(*_: object) -> list[Pulled]:
+    return []
+
+
+def test_a_run_that_cannot_start_is_told_and_its_error_goes_on(site: Path) -> None:
+    (site / "reference" / "rooms.csv").unlink()
+    for _ in range(2):
+        with pytest.raises(SiteError):
+            run_nightly(site, None, silent)
+    (letter,) = letters_to_operations(site)  # the same trouble once a day
+    assert letter.startswith("Small : le passage du ")
+    assert "reference/rooms.csv: does not exist" in letter
+    assert "doseledger check --site SITE" in letter
+
+
+def test_a_bug_is_told_by_its_kind_and_not_by_its_words(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError("DOE^JANE")
+
+    monkeypatch.setattr("orchestration.nightly.pull_all", bug)
+    with pytest.raises(ZeroDivisionError):
+        run_nightly(site, None, silent)
+    (letter,) = letters_to_operations(site)
+    assert "ZeroDivisionError" in letter
+    assert "DOE" not in letter
+
+
+def test_a_second_run_beside_another_is_no_failure(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> None:
+        raise AlreadyRunning("Another run of site 'small' is going on.")
+
+    monkeypatch.setattr("orchestration.nightly.run_lock", busy)
+    with pytest.raises(AlreadyRunning), run_lock(load_site(site)):
+        run_nightly(site, None, silent)
+    assert letters_to_operations(site) == []
+
+
+def test_without_a_readable_site_yaml_nobody_can_be_written_to(site: Path) -> None:
+    write(site, "site.yaml", "site_id: [")
+    with pytest.raises(SiteError):
+        run_nightly(site, None, silent)
+    (note,) = tell_operations(site, [Trouble("site", ("x",))])
+    assert "cannot be read" in note
+
+
+def test_no_place_for_the_letter_is_said_and_hides_nothing(site: Path) -> None:
+    write(site, "data/delivery", "a file where a folder should be")
+    (note,) = tell_operations(site, [Trouble("gate", ("x",))])
+    assert note.startswith("No letter about the failed run could be prepared")
+
+
+def test_what_names_a_patient_stays_in_the_house(site: Path) -> None:
+    sentence = (
+        "marts.fct_patient_exposure: x; 2 rows do not agree, e.g. patient_key=0a1b2c, window=all; patient_key=ffee."
+        " Look at study_instance_uid=2.25.123."
+    )
+    tell_operations(site, [Trouble("gate", (sentence,))])
+    (letter,) = letters_to_operations(site)
+    assert "patient_key=***, window=all; patient_key=***. Look at study_instance_uid=***." in letter
+    assert not any(secret in letter for secret in ("0a1b2c", "ffee", "2.25.123"))
+
+
+def test_a_failed_step_is_told_by_the_command_line_and_by_the_daemons_sensor_once(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOSELEDGER_KEY", OTHER_KEY)
+    job = build_definitions(site, silent, no_pull).resolve_job_def(NIGHTLY.name)
+    with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+        assert not result.success
+        context = dg.build_run_status_sensor_context(
+            sensor_name="operations_letter",
+            dagster_event=result.get_run_failure_event(),
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+        ).for_run_failure()
+        operations_letter_sensor(context, site=SiteResource(root=str(site)))
+    (letter,) = letters_to_operations(site)
+    assert letter.count("was made with the pseudonymisation key") == 1  # three steps say the same
+    assert "lecture des fichiers" in letter.casefold()
+    assert not any(key in letter for key in (KEY["DOSELEDGER_KEY"], OTHER_KEY))
+
+    assert run_nightly(site, None, silent).outcome == "failed"
+    assert len(letters_to_operations(site)) == 1
