@@ -34,7 +34,8 @@ def site(tmp_path: Path) -> Path:
         con.execute(
             "create table ledger.publication as"
             " select 'r1' as run_id, date '2024-03-31' as as_of, 'f' as input_fingerprint,"
-            " timestamptz '2024-03-31 21:30:00+00' as published_at, 1 as checks_passed, null::varchar as previous_run_id"
+            " timestamptz '2024-03-31 21:30:00+00' as published_at,"
+            " 1 as checks_passed, null::varchar as previous_run_id"
         )
     (root / "data/published/current").symlink_to("runs/r1")
     return root
