@@ -25,8 +25,11 @@ NOT_RESTRICTED = f"not ({TABLES[FINDINGS].restricted})"
 # A line of the raw tables' DDL: name, type, comment.
 COLUMN_DDL = re.compile(r"^ {4}(\w+) (\w+(?:\[\]|\([\d, ]+\))?)[^-]*?(?:-- (.+))?$")
 
-# Columns that name a row; the last three are what dbt's own tests call them.
-NAMING = re.compile(r"(_id|_key|_uid|_seq|_serial|_date|^line|^unique_field|^from_field|^n_records)$")
+# Columns that name a row, also as dbt's own tests call them; any other date may be somebody's birth.
+NAMING = re.compile(
+    r"(_id|_key|_uid|_seq|_serial|_columns|^line|^table_name|^(from|unique)_field|^n_\w+)$"
+    r"|^(measured|offset|procedure|study)_date$"
+)
 
 # Table -> what a data engineer would ask of it first. Each asks its own table only: others may not be built yet.
 SUMMARIES: dict[str, str] = {

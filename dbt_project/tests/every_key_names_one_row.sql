@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'int_disposition'}}}) }}
+
 {#- The columns that name exactly one row of a table; of the published tables the gate judges the same. One test for
     all, because what a test costs is dbt's own work for it, not the query. -#}
 {%- set keys = {

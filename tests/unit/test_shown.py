@@ -12,7 +12,7 @@ from small_build import change, make_build
 from expectations.contract import TABLES
 from orchestration import data_docs
 from orchestration.data_docs import data_docs_file, write_data_docs
-from orchestration.shown import SUMMARIES, row_count, shown_of
+from orchestration.shown import SUMMARIES, failing_rows, row_count, shown_of
 
 
 @pytest.fixture
@@ -32,6 +32,17 @@ def test_rows_of_the_restricted_audience_are_not_even_counted(build: Path) -> No
         for name in TABLES.keys() - {"alerts.alert", "marts.fct_operator_limit"}:
             assert (row_count(con, name),) == held[name]
         assert "pregnancy" not in str(shown_of(con, "alerts.alert"))
+
+
+def test_failing_rows_are_named_by_keys_only(build: Path) -> None:
+    with duckdb.connect(build, read_only=True) as con:
+        private = "select 'OP1' as operator_id, 'Ana' as operator_name, date '1980-01-01' as birth_date, 2 as n_rows"
+        shown = failing_rows(con, f"{private} from range(9)", "staging.stg_operator")
+        assert [record.data for record in shown.records] == [{"operator_id": "OP1", "n_rows": 2}]
+        many = failing_rows(con, "select range as load_seq from range(9)", "staging.stg_file")
+        assert [record.data["load_seq"] for record in many.records] == [0, 1, 2, 3, 4]
+        assert "not named" in failing_rows(con, "select * from alerts.alert", "intermediate.alert_pregnancy")
+        assert "not named" in failing_rows(con, "from marts.fct_operator_limit", "marts.fct_operator_limit")
 
 
 def test_every_summary_can_be_asked_with_and_without_rows(build: Path) -> None:
