@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 # Everything but what was read (raw) and the record of builds and verdicts (ops).
-MADE_BY_DBT = ("seeds", "staging", "intermediate", "marts", "ledger", "alerts")
+MADE_BY_DBT = ("seeds", "staging", "intermediate", "marts", "ledger", "department", "alerts")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from orchestration.publications import (
 )
 from orchestration.snapshot import (
     RESTRICTED,
+    aggregates_of,
     make_durable,
     rules_of,
     seen_rows,
@@ -152,7 +153,7 @@ def _publish(
         rows_by_table=seen_rows(con, [source for source in sources if source.name != "ledger.publication"]),
     )
     _tell_publication(con, publication, build, now)
-    write_snapshot(con, folder, run_id, sources, rules_of(con, "build"))
+    write_snapshot(con, folder, run_id, sources, aggregates_of(con, "build"), rules_of(con, "build"))
     make_durable(folder)
     if is_current:
         _switch(folder, publication.folder, published_dir)

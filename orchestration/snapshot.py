@@ -1,4 +1,4 @@
-"""The files of one publication: two databases and Parquet, copied out of the build database, with who sees what.
+"""The files of one publication: three databases and Parquet, copied out of the build database, with who sees what.
 
 Only the content of one folder lives here; whether it may be written and when it becomes current is publish.py's.
 """
@@ -6,7 +6,7 @@ Only the content of one folder lives here; whether it may be written and when it
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ import duckdb
 SCHEMAS = ("marts", "alerts", "ledger")
 WAREHOUSE = "warehouse.duckdb"
 RESTRICTED = "restricted/restricted.duckdb"
+DEPARTMENT = "department/warehouse.duckdb"  # aggregates only, and nothing else of the publication
+DEPARTMENT_SCHEMA = "department"
 
 # Medical physics sees every table whole but these (output contract, "Who sees what"); restricted.duckdb has them all.
 SEEN_BY_MEDICAL_PHYSICS = {
@@ -42,6 +44,14 @@ class Source:
     relation: str
 
 
+@dataclass(frozen=True)
+class Comments:
+    """Descriptions and units of one relation; they travel with the table, into the BI tool."""
+
+    of_table: str | None
+    of_columns: Mapping[str, str]
+
+
 def sources_of(con: duckdb.DuckDBPyConnection, build: str, own: Mapping[str, str]) -> list[Source]:
     """All tables to publish: those of the build, and the publication's own tables in place of any of that name.
 
@@ -63,6 +73,15 @@ def sources_of(con: duckdb.DuckDBPyConnection, build: str, own: Mapping[str, str
     return [Source(name, relation) for name, relation in sorted((tables | dict(own)).items())]
 
 
+def aggregates_of(con: duckdb.DuckDBPyConnection, build: str) -> list[Source]:
+    """What a head of department may see: the tables of the build's schema department."""
+    rows = con.execute(
+        "select table_name from duckdb_tables() where database_name = ? and schema_name = ? order by 1",
+        [build, DEPARTMENT_SCHEMA],
+    ).fetchall()
+    return [Source(f"{DEPARTMENT_SCHEMA}.{name}", f"{build}.{DEPARTMENT_SCHEMA}.{name}") for (name,) in rows]
+
+
 def rules_of(con: duckdb.DuckDBPyConnection, build: str) -> list[str]:
     """Names of the alert rules: every relation of the build's schema alerts but the findings themselves."""
     rows = con.execute(
@@ -74,31 +93,42 @@ def rules_of(con: duckdb.DuckDBPyConnection, build: str) -> list[str]:
 
 
 def write_snapshot(
-    con: duckdb.DuckDBPyConnection, folder: Path, run_id: str, sources: list[Source], rules: list[str]
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    run_id: str,
+    sources: list[Source],
+    aggregates: list[Source],
+    rules: list[str],
 ) -> None:
-    """Writes warehouse.duckdb, restricted/restricted.duckdb and parquet/ into an empty folder that only we can read.
+    """Writes the three databases and parquet/ into an empty folder that only we can read.
 
     Args:
         con: connection to which all sources are attached.
         folder: the publication's folder before it is public.
         run_id: goes into the metadata of each Parquet file.
-        sources: the tables.
+        sources: the tables; ledger.publication is one of them.
+        aggregates: the tables of the department's copy.
         rules: alert rules, each of which becomes a view over alerts.alert.
 
     Raises:
         duckdb.Error, OSError: disk full, no permission; the folder is then of no use.
     """
-    (folder / RESTRICTED).parent.mkdir()
-    with _attached(con, folder / RESTRICTED):
+    comments = _comments(con)
+    with _new_database(con, folder / RESTRICTED, SCHEMAS):
         for source in sources:
-            _copy_table(con, source, f"select * from {source.relation}")
+            _copy_table(con, source, f"select * from {source.relation}", comments)
         _make_views(con, rules)
-    with _attached(con, folder / WAREHOUSE):
+    with _new_database(con, folder / WAREHOUSE, SCHEMAS):
         for source in sources:
-            _copy_table(con, source, _seen(source))
+            _copy_table(con, source, _seen(source), comments)
         _make_views(con, rules)
         for source in sources:
             _write_parquet(con, source.name, folder, run_id)
+    (ledger,) = (source for source in sources if source.name == "ledger.publication")
+    with _new_database(con, folder / DEPARTMENT, [DEPARTMENT_SCHEMA]):
+        for source in aggregates:
+            _copy_table(con, source, f"select * from {source.relation}", comments)
+        _copy_table(con, Source(f"{DEPARTMENT_SCHEMA}.publication", ledger.relation), _own_row(ledger, run_id), {})
 
 
 def seen_rows(con: duckdb.DuckDBPyConnection, sources: list[Source]) -> dict[str, int]:
@@ -135,42 +165,49 @@ def _seen(source: Source) -> str:
     return SEEN_BY_MEDICAL_PHYSICS.get(source.name, "select * from {source}").format(source=source.relation)
 
 
+def _own_row(ledger: Source, run_id: str) -> str:
+    """Which publication this is: no history, and no counts of other tables."""
+    return f"select run_id, published_at, as_of, product_version from {ledger.relation} where run_id = '{run_id}'"
+
+
 @contextmanager
-def _attached(con: duckdb.DuckDBPyConnection, file: Path) -> Iterator[None]:
-    """A new database as ``out``, whole on the disk when the block ends."""
+def _new_database(con: duckdb.DuckDBPyConnection, file: Path, schemas: Iterable[str]) -> Iterator[None]:
+    """A new database as ``out``, whole on the disk when the block ends; one transaction, so one wait for the disk."""
+    file.parent.mkdir(exist_ok=True)
     con.execute(f"attach '{_quoted(file)}' as out (storage_version '{STORAGE_VERSION}')")
     con.execute("use out")  # views must not remember under which name they were made
-    for schema in SCHEMAS:
+    con.execute("begin")
+    for schema in schemas:
         con.execute(f"create schema {schema}")
     yield
+    con.execute("commit")
     con.execute("use memory")
     con.execute("detach out")
 
 
-def _copy_table(con: duckdb.DuckDBPyConnection, source: Source, select: str) -> None:
+def _copy_table(con: duckdb.DuckDBPyConnection, source: Source, select: str, comments: Mapping[str, Comments]) -> None:
     con.execute(f"create table {source.name} as {select}")
-    _copy_comments(con, source)
+    if (described := comments.get(source.relation)) is None:
+        return
+    if described.of_table:
+        con.execute(f"comment on table {source.name} is '{_quoted(described.of_table)}'")
+    copied = [column[0] for column in con.execute(f"from {source.name} limit 0").description or []]
+    for column in copied:
+        if comment := described.of_columns.get(column):
+            con.execute(f"""comment on column {source.name}."{column}" is '{_quoted(comment)}'""")
 
 
-def _copy_comments(con: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Descriptions and units travel with the table, into the BI tool."""
-    database, schema, table = source.relation.split(".")
-    of_table = con.execute(
-        "select comment from duckdb_tables() where (database_name, schema_name, table_name) = (?, ?, ?)"
-        " and comment is not null",
-        [database, schema, table],
+def _comments(con: duckdb.DuckDBPyConnection) -> dict[str, Comments]:
+    """Comments of every attached relation by its full name; asked once, for each asking looks at every column."""
+    tables = con.execute(
+        "select concat_ws('.', database_name, schema_name, table_name), comment from duckdb_tables()"
     ).fetchall()
-    of_columns = con.execute(
-        "select column_name, comment from duckdb_columns()"
-        " where (database_name, schema_name, table_name) = (?, ?, ?) and comment is not null"
-        "   and column_name in (select column_name from duckdb_columns()"
-        "       where database_name = 'out' and schema_name || '.' || table_name = ?)",
-        [database, schema, table, source.name],
+    columns = con.execute(
+        "select concat_ws('.', database_name, schema_name, table_name), map_from_entries(list((column_name, comment)))"
+        " from duckdb_columns() where comment is not null group by 1"
     ).fetchall()
-    for (comment,) in of_table:
-        con.execute(f"comment on table {source.name} is '{_quoted(comment)}'")
-    for column, comment in of_columns:
-        con.execute(f"""comment on column {source.name}."{column}" is '{_quoted(comment)}'""")
+    of_columns = dict(columns)
+    return {name: Comments(comment, of_columns.get(name, {})) for name, comment in tables}
 
 
 def _make_views(con: duckdb.DuckDBPyConnection, rules: list[str]) -> None:

@@ -21,7 +21,7 @@ UNIT_TESTS = sorted(test["name"] for content in PROPERTIES for test in content.g
 COLUMNS = """
     select table_name, list(column_name order by column_name)
     from information_schema.columns
-    where table_schema in ('staging', 'intermediate', 'marts', 'ledger', 'alerts')
+    where table_schema in ('staging', 'intermediate', 'marts', 'ledger', 'department', 'alerts')
     group by table_name
 """
 
