@@ -67,17 +67,25 @@ def load_key(site_id: str, environ: Mapping[str, str]) -> Key:
     Raises:
         KeyRefused: empty, too short, or a file that cannot be read or made.
     """
-    if "DOSELEDGER_KEY" in environ:
+    path = key_file(site_id, environ)
+    if path is None:
         return _key(environ["DOSELEDGER_KEY"].encode(), "DOSELEDGER_KEY")
     if "DOSELEDGER_KEY_FILE" in environ:
-        path = Path(environ["DOSELEDGER_KEY_FILE"])
         return _key(_read(path), f"the file {path} that DOSELEDGER_KEY_FILE names")
-    path = _config_home(environ) / "doseledger" / f"{site_id}.key"
     origin = None
     if not path.exists():
         _make(path)
         origin = f"A new pseudonymisation key was made at {path}; keep a copy of it in a safe place."
     return _key(_read(path), f"the file {path}", origin)
+
+
+def key_file(site_id: str, environ: Mapping[str, str]) -> Path | None:
+    """The file that the key is read from, there or not; None if DOSELEDGER_KEY holds it."""
+    if "DOSELEDGER_KEY" in environ:
+        return None
+    if "DOSELEDGER_KEY_FILE" in environ:
+        return Path(environ["DOSELEDGER_KEY_FILE"])
+    return _config_home(environ) / "doseledger" / f"{site_id}.key"
 
 
 def _key(secret: bytes, where: str, origin: str | None = None) -> Key:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -216,6 +216,23 @@ def rollback(
             back = roll_back(folder.published_dir, run_id)
     out.print(f"[green]✓[/] current is {back.run_id}, as of {back.entry.as_of if back.entry else '?'}.")
     out.print("The next run that passes its checks publishes anew: mend the cause, or stop the schedule, before.")
+
+
+@app.command(epilog=f"Exit code 1 if a line says ✗. {EPILOG}")
+def doctor(site: SiteOption) -> None:
+    """Look for what would hinder the next night: key, disk, clock, mail server, PACS, versions, last run.
+
+    Makes, sends and mends nothing.
+    """
+    from orchestration.doctor import examine
+
+    signs = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
+    failed = False
+    for finding in examine(site, os.environ, datetime.now(UTC)):
+        out.print(f"{signs[finding.state]} {finding.topic:<12} {escape(finding.sentence)}")
+        failed = failed or finding.state == "fail"
+    if failed:
+        raise typer.Exit(1)
 
 
 alert = typer.Typer(help="Say what was done about a finding; reference/alert_log.csv keeps it.", no_args_is_help=True)

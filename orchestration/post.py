@@ -105,6 +105,19 @@ def refused_recipients(relay: Relay, sender: str, addresses: Sequence[str]) -> l
     return refused
 
 
+def greet(relay: Relay) -> None:
+    """Connect to the mail server, log in where it wants that, and leave again without a letter.
+
+    Raises:
+        MailServerError: the server cannot be reached or does not let us in.
+    """
+    try:
+        with _connect(relay) as server:
+            server.ehlo_or_helo_if_needed()
+    except OSError as error:
+        raise MailServerError(f"The mail server {relay} does not take letters now: {_cause(error)}.") from None
+
+
 def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
     """Write a letter as ``<date>_<role>_<id>.eml`` (mode 0600), whole or not at all; the same letter has one name.
 

@@ -108,7 +108,7 @@ def pull_all(site: Site, as_of: date, today: date, environ: Mapping[str, str] = 
     store, marks = ReceivedStore.of(site), _Marks(site.data_dir / "pulled.json")
     until = min(as_of, today)
     results = []
-    for source in _sources(site, environ):
+    for source in sources(site, environ):
         reached = marks.read().get(source.address, until)
         since = min(reached, until) - timedelta(days=source.lookback_days)
         period = Period(since, until, is_open=as_of >= today)
@@ -124,7 +124,7 @@ def pull_all(site: Site, as_of: date, today: date, environ: Mapping[str, str] = 
     return results
 
 
-def _sources(site: Site, environ: Mapping[str, str]) -> Iterator[Source]:
+def sources(site: Site, environ: Mapping[str, str]) -> Iterator[Source]:
     """The servers of site.yaml; their libraries are loaded only where one is named."""
     reports = site.config.dose_reports
     if reports.dicomweb is not None:

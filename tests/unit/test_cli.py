@@ -13,7 +13,7 @@ from ingest.site import load_site
 from orchestration.cli import app
 
 COMMANDS = (
-    *("init", "check", "describe", "trace", "run", "rebuild", "status", "score", "publications", "rollback"),
+    *("init", "check", "describe", "trace", "run", "rebuild", "status", "score", "publications", "rollback", "doctor"),
     *("demo", "receive", "chart", "ui"),
 )
 
