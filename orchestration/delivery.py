@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from ingest.site import Mail, SiteConfig
+from orchestration.data_docs import data_docs_file
 from orchestration.digest import Publication, month_end, read_publication
 from orchestration.findings import Finding, read_findings
 from orchestration.letter_digest import digest_letter
@@ -174,9 +175,11 @@ def _readers(role: str, addresses: Sequence[str]) -> list[Reader]:
 def _digests(publication: Publication, office: Office) -> Iterator[Draft]:
     site = office.site
     month = publication.last_month.month if publication.last_month else None
+    page = data_docs_file(office.data_dir, publication.build_id)
+    checks_page = page if page.exists() else None
 
     def write(news: News, envelope: Envelope) -> EmailMessage:
-        return digest_letter(news, publication, site.name, site.language, office.today, envelope)
+        return digest_letter(news, publication, site.name, site.language, office.today, envelope, checks_page)
 
     for reader in _readers("medical_physics", site.mail.medical_physics):
         yield Draft(reader, publication.findings, month, write)

@@ -111,6 +111,7 @@ class Publication:
     run_id: str
     as_of: date
     checks_passed: int
+    build_id: str
     procedures: int
     operators: int
     rooms: int
@@ -142,12 +143,13 @@ def read_publication(warehouse: Path) -> Publication:
         duckdb.Error: the file is missing, or is not one of the output contract.
     """
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        run_id, as_of, checks_passed = _one(connection, _PUBLICATION)
+        run_id, as_of, checks_passed, build_id = _one(connection, _PUBLICATION)
         procedures, operators, rooms, first_date, last_date = _one(connection, _FIGURES)
         return Publication(
             run_id=run_id,
             as_of=as_of,
             checks_passed=checks_passed,
+            build_id=build_id,
             procedures=procedures,
             operators=operators,
             rooms=rooms,
@@ -201,7 +203,7 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
 
 # The history of publications is carried on from one to the next: the last one is this one.
 _PUBLICATION = """
-    select run_id, as_of, checks_passed
+    select run_id, as_of, checks_passed, build_id
     from ledger.publication
     order by published_at desc
     limit 1

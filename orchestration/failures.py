@@ -24,6 +24,7 @@ from ingest.problems import UserError
 from ingest.pseudonymise import load_key
 from ingest.site import SiteConfig, load_site
 from orchestration.build_record import last_build
+from orchestration.data_docs import data_docs_file
 from orchestration.delivery import deliver_troubles
 from orchestration.letter_operations import Trouble
 
@@ -115,11 +116,14 @@ def _own_words(data: dg.StepFailureData) -> str | None:
 
 
 def _blocked_by(root: Path) -> list[str]:
-    """The gate's own sentences; none where the build database is in use again already."""
+    """The gate's own sentences and where its page is; none where the build database is in use again already."""
     try:
         site = load_site(root)
         with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
             build = last_build(con, site.build_db.stem)
     except UserError:
         return []
-    return build.blocked_by if build else []
+    if build is None:
+        return []
+    page = data_docs_file(site.data_dir, build.build_id)
+    return [*build.blocked_by, f"All checks of this build: {page}"] if page.exists() else build.blocked_by

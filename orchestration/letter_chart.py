@@ -71,7 +71,9 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
         if row.procedure_type in drawn
     ]
     colours = _colours({others: CLASS_COLOUR, own: OWN_COLOUR})
-    classes = alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(domain=False, ticks=False, labelPadding=12, labelLimit=160))
+    classes = alt.Y(
+        "class:N", title=None, sort=drawn, axis=alt.Axis(domain=False, ticks=False, labelPadding=12, labelLimit=160)
+    )
     dose_axis = alt.Axis(tickCount=5, titleAlign="right", titleAnchor="end", labelOverlap=True, labelSeparation=6)
 
     def dose(field: str) -> alt.X:

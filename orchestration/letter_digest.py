@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 
 from orchestration.digest import Balance, ChangedThreshold, DayBalance, MonthSummary, Publication, month_end
 from orchestration.findings import Finding
@@ -33,9 +34,15 @@ OPERATORS_LISTED = 30
 
 
 def digest_letter(
-    news: News, publication: Publication, site_name: str, language: str, written_on: date, envelope: Envelope
+    news: News,
+    publication: Publication,
+    site_name: str,
+    language: str,
+    written_on: date,
+    envelope: Envelope,
+    checks_page: Path | None = None,
 ) -> EmailMessage:
-    """Write the digest to medical physics in the site's language."""
+    """Write the digest to medical physics in the site's language; ``checks_page``: the data docs of this build."""
     words = wording(language)
     days = chart_days(publication)
     picture = None
@@ -46,6 +53,7 @@ def digest_letter(
     context = _context(news, publication, words, days) | {
         "site_name": one_line(site_name),
         "written_on": words.day(written_on),
+        "checks_page": checks_page,
     }
     subject = subject_of(news, site_name, publication.as_of, words)
     return write_letter("digest", envelope, subject, words, context, picture)

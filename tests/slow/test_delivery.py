@@ -76,7 +76,8 @@ DDL = """
     create table ledger.unlinked_dose (
         source_id varchar, dosimeter_serial varchar, hp10_usv decimal(18, 9), reason varchar);
     create table ledger.file (path varchar, load_seq bigint, status varchar, reason varchar);
-    create table ledger.publication (run_id varchar, published_at timestamptz, as_of date, checks_passed bigint);
+    create table ledger.publication (
+        run_id varchar, published_at timestamptz, as_of date, checks_passed bigint, build_id varchar);
     create table alerts.alert (
         alert_id varchar, rule varchar, severity varchar, operator_id varchar, procedure_id varchar, room_id varchar,
         occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
@@ -109,7 +110,8 @@ CONTENT = """
     insert into ledger.file values
         ('inbox/dose_reports/a.dcm', 1, 'loaded', null), ('inbox/dose_reports/b', 2, 'quarantined', 'No DICOM file.');
     insert into ledger.publication values
-        ('run1', '2026-03-02 02:00:00+00', '2026-03-01', 90), ('run2', '2026-03-03 02:00:00+00', '2026-03-02', 91);
+        ('run1', '2026-03-02 02:00:00+00', '2026-03-01', 90, 'b1'),
+        ('run2', '2026-03-03 02:00:00+00', '2026-03-02', 91, 'b2');
 """
 ALERT = {
     "rule": "absolute_dose",

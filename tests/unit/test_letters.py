@@ -103,6 +103,7 @@ PUBLICATION = Publication(
     run_id="20260302T020000Z-1a2b",
     as_of=AS_OF,
     checks_passed=148,
+    build_id="b1",
     procedures=3373,
     operators=19,
     rooms=5,
@@ -158,7 +159,8 @@ def digest(
     site: str = SITE,
     publication: Publication = PUBLICATION,
 ) -> EmailMessage:
-    return digest_letter(News(findings, older, month), publication, site, language, WRITTEN_ON, ENVELOPE)
+    news = News(findings, older, month)
+    return digest_letter(news, publication, site, language, WRITTEN_ON, ENVELOPE, Path("/data/data_docs/b1.html"))
 
 
 def own(
@@ -444,6 +446,7 @@ def test_the_letter_says_the_same_in_html_and_in_plain_text(language: str) -> No
         "inbox/dosimeters/cath/2026-03-01.csv",
         "Column Basis is neither mapped nor ignored.",
         PUBLICATION.run_id,
+        words.say("figures.checks_page", file="/data/data_docs/b1.html"),
         words.say("rules.procedure_dose.name"),
         f"published advice in {language}",
         words.say("month.heading", month=words.month(date(2026, 2, 1))),
