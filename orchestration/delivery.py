@@ -152,8 +152,9 @@ def deliver_troubles(
     if not troubles:
         return Delivery()
     if not readers:
-        return Delivery(notes=("mail.operations is empty in site.yaml: nobody is written to that the run failed.",))
+        return Delivery(notes=("mail.operations is empty in site.yaml: nobody is written to about what went wrong.",))
     office = Office(site, data_dir, environ, today)
+    # Its page is another at each try, and no other trouble.
     text = "\n".join(sentence for trouble in troubles for sentence in (trouble.step, *trouble.sentences))
     item = f"trouble {today.isoformat()} {hashlib.sha256(text.encode()).hexdigest()}"
     with open_sent_ledger(data_dir / "delivery" / "sent.sqlite") as ledger:
@@ -174,7 +175,8 @@ def _readers(role: str, addresses: Sequence[str]) -> list[Reader]:
 
 def _digests(publication: Publication, office: Office) -> Iterator[Draft]:
     site = office.site
-    month = publication.last_month.month if publication.last_month else None
+    summary = publication.last_month
+    month = summary.month if summary and (summary.procedures or summary.operators) else None
     page = data_docs_file(office.data_dir, publication.build_id)
     checks_page = page if page.exists() else None
 

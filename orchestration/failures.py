@@ -23,7 +23,7 @@ from ingest.build_db import AlreadyRunning, look_into_build
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
 from ingest.site import SiteConfig, load_site
-from orchestration.build_record import last_build
+from orchestration.build_record import Build, last_build
 from orchestration.data_docs import data_docs_file
 from orchestration.delivery import deliver_troubles
 from orchestration.letter_operations import Trouble
@@ -51,7 +51,9 @@ def troubles_of(failed_steps: Iterable[dg.DagsterEvent], root: Path) -> list[Tro
     A sentence of the product is told as it is. The message of any other error is not: it may quote what was read.
     """
     steps = [(event.step_key or "", event.step_failure_data) for event in failed_steps]
-    troubles = [Trouble(_room_of(step), tuple(_sentences(data, step, root))) for step, data in steps]
+    troubles = [
+        Trouble(_room_of(step), tuple(_sentences(data, step, root)), _page_of(step, root)) for step, data in steps
+    ]
     return list(dict.fromkeys(troubles))
 
 
@@ -70,7 +72,7 @@ def tell_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
     try:
         config = site_config(root)
     except (OSError, pydantic.ValidationError, yaml.YAMLError):
-        return ("mail.operations cannot be read from site.yaml: nobody is written to that the run failed.",)
+        return ("mail.operations cannot be read from site.yaml: nobody is written to about what went wrong.",)
     today = datetime.now(ZoneInfo(config.timezone)).date()
     told = [replace(trouble, sentences=tuple(map(_without_patients, trouble.sentences))) for trouble in troubles]
     try:
@@ -116,14 +118,22 @@ def _own_words(data: dg.StepFailureData) -> str | None:
 
 
 def _blocked_by(root: Path) -> list[str]:
-    """The gate's own sentences and where its page is; none where the build database is in use again already."""
+    """The gate's own sentences; none where the build database is in use again already."""
+    build = _last_build(root)
+    return build.blocked_by if build else []
+
+
+def _page_of(step: str, root: Path) -> Path | None:
+    """The page of a build that the gate blocked, as long as it is there."""
+    build = _last_build(root) if step == "gate" else None
+    page = data_docs_file(root / site_config(root).data_dir, build.build_id) if build else None
+    return page if page and page.exists() else None
+
+
+def _last_build(root: Path) -> Build | None:
     try:
         site = load_site(root)
         with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
-            build = last_build(con, site.build_db.stem)
+            return last_build(con, site.build_db.stem)
     except UserError:
-        return []
-    if build is None:
-        return []
-    page = data_docs_file(site.data_dir, build.build_id)
-    return [*build.blocked_by, f"All checks of this build: {page}"] if page.exists() else build.blocked_by
+        return None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from email.message import EmailMessage
+from pathlib import Path
 
 from orchestration.letters import Envelope, one_line, write_letter
 from orchestration.wording import wording
@@ -26,10 +27,12 @@ class Trouble:
     Attributes:
         step: ``site``, ``pull``, ``raw``, ``dbt_models``, ``gate``, ``publication``, ``letters`` or another step.
         sentences: what the step says of it, in English, one line each.
+        page: the data docs of the build, where the gate blocked it.
     """
 
     step: str
     sentences: tuple[str, ...]
+    page: Path | None = None
 
 
 def operations_letter(
@@ -49,6 +52,7 @@ def operations_letter(
                 "step": words.say(f"operations.steps.{_known(trouble.step)}.name", step=trouble.step),
                 "todo": words.say(f"operations.steps.{_known(trouble.step)}.todo"),
                 "sentences": [one_line(sentence) for sentence in trouble.sentences],
+                "page": trouble.page,
             }
             for trouble in troubles
         ],

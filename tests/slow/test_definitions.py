@@ -57,7 +57,7 @@ def test_loads_as_the_server_loads_it(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert isinstance(schedule, dg.ScheduleDefinition)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 3 * * *", "America/Montevideo")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-    assert [sensor.name for sensor in definitions.sensors or []] == ["inbox"]
+    assert [sensor.name for sensor in definitions.sensors or []] == ["inbox", "operations_letter"]
     policy = specs_of(definitions)["publication"].freshness_policy
     assert "America/Montevideo" in str(policy)
 

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from email import message_from_bytes
@@ -730,6 +730,11 @@ def test_the_month_is_told_once_and_without_news_it_is_all_that_is_told(people: 
     assert run(march, data_dir).sent == ()
 
 
+def test_a_month_without_any_data_is_no_letter(tmp_path: Path, data_dir: Path) -> None:
+    january = publish(tmp_path / "run", "update ledger.publication set as_of = '2026-01-31'")
+    assert run(january, data_dir).sent == ()
+
+
 def test_the_same_address_as_physicist_and_operator_gets_both_letters(tmp_path: Path, data_dir: Path) -> None:
     published = publish(
         tmp_path / "run",
@@ -828,6 +833,7 @@ def tell(
 def test_a_trouble_is_told_to_operations_once_a_day(data_dir: Path) -> None:
     assert tell(data_dir, GATE).recipients == (OPERATIONS,)
     assert tell(data_dir, GATE).sent == ()
+    assert tell(data_dir, replace(GATE, page=Path("/data/data_docs/of_another_try.html"))).sent == ()
     assert len(tell(data_dir, GATE, Trouble("pull", ("The server does not answer.",))).sent) == 1
     assert len(tell(data_dir, GATE, day=TODAY + timedelta(days=1)).sent) == 1
     text = plain(outbox(data_dir)[0])

@@ -137,6 +137,7 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
     letter = last_letter_to_operations(site)
     assert all(reason in letter for reason in result.reasons)
     assert "expectations/README.md" in letter
+    assert str(site / "data" / "data_docs") in letter
     told_in_the_ui(site)
 
     alone = materialize_alone(site, "publication")
