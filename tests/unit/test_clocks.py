@@ -137,6 +137,22 @@ def test_dose_of_another_room_in_the_signal_does_not_mislead() -> None:
         assert abs(estimate.offset_s - 123.0) < 1
 
 
+@pytest.mark.parametrize(("share_before", "believed"), [(0.3, None), (0.5, 0), (0.7, None), (0.85, len(SEEDS))])
+def test_of_a_clock_moved_within_a_day_the_longer_part_decides_or_nobody(
+    share_before: float, believed: int | None
+) -> None:
+    """Never a time between the two and never the shorter part; None: some days are believed, some are not."""
+    accepted_s = []
+    for seed in SEEDS:
+        beams = true_beams(np.random.default_rng(seed), 60)
+        n_before = round(share_before * len(beams))
+        signal = np.concatenate([as_sampled(beams[:n_before], 40.0), as_sampled(beams[n_before:], -380.0)])
+        estimate = found(as_reported(beams), signal)
+        accepted_s += [estimate.offset_s] if estimate.is_accepted else []
+    assert accepted_s == pytest.approx([40.0 if share_before > 0.5 else -380.0] * len(accepted_s), abs=2)
+    assert believed in (None, len(accepted_s))
+
+
 def test_overlapping_planes_count_as_one_beam() -> None:
     beams = true_beams(np.random.default_rng(3), 30)
     plane_a, signal = as_reported(beams), as_sampled(beams, -446.0)
