@@ -26,7 +26,7 @@ from ingest.ledger import input_fingerprint
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
 from ingest.site import Site
 from orchestration.beside import get_ready, work_beside
-from orchestration.build_record import last_build, made_from, record_input, stands
+from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
 from orchestration.data_docs import write_data_docs
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
@@ -203,6 +203,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             folder = site.load()
             with site.build(folder) as con:
                 fingerprint = made_from(input_fingerprint(con))
+                forget_tables_of_other_code(con)
                 is_standing = not context.is_subset and stands(con, folder.build_db.stem, made_of_product)
         selection, _ = get_subset_selection_for_context(
             context=context,

@@ -1,4 +1,4 @@
-"""What the build database says of its last build: ops.build (by dbt), ops.verdict (by the gate), ops.build_input.
+"""What the build database says of its builds: ops.build (by dbt), ops.verdict (by the gate), ops.build_input, ops.code.
 
 Reading and one row of bookkeeping only; what follows from it is decided by those who ask.
 """
@@ -22,6 +22,10 @@ create table if not exists ops.build_input (
     input_fingerprint varchar not null
 )
 """
+# Everything but what was read (raw) and the record of builds and verdicts (ops).
+MADE_BY_DBT = ("seeds", "staging", "intermediate", "marts", "ledger", "department", "alerts")
+# What made the tables that dbt keeps from night to night: macros/kept_parts.sql.
+CODE_DDL = "create schema if not exists ops; create table if not exists ops.code (fingerprint varchar not null)"
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,26 @@ def record_input(con: duckdb.DuckDBPyConnection, build_id: str, input_fingerprin
     """Notes what a build was made from, so that a publication can tell that nothing is new."""
     con.execute(BUILD_INPUT_DDL)
     con.execute("insert or replace into ops.build_input values (?, ?)", [build_id, input_fingerprint])
+
+
+def forget_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Drops every table that dbt made, and what it noted of their parts: the next build makes all of them from raw."""
+    con.execute("begin")
+    for schema in MADE_BY_DBT:
+        con.execute(f"drop schema if exists {schema} cascade")
+    con.execute("drop table if exists ops.part")
+    con.execute("commit")
+
+
+def forget_tables_of_other_code(con: duckdb.DuckDBPyConnection) -> None:
+    """Forgets the tables unless this very product and DuckDB made them: what others kept must not be continued."""
+    code = f"{product_fingerprint()}+duckdb {duckdb.__version__}"  # hash() may differ between versions of DuckDB
+    con.execute(CODE_DDL)
+    if con.execute("select fingerprint from ops.code").fetchall() != [(code,)]:
+        forget_tables(con)
+        con.execute("begin; delete from ops.code")
+        con.execute("insert into ops.code values (?)", [code])
+        con.execute("commit")
 
 
 def made_from(input_fingerprint: str) -> str:

@@ -18,7 +18,7 @@ from ingest.problems import UserError
 from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
-from orchestration.build_record import made_from
+from orchestration.build_record import forget_tables, made_from
 from orchestration.delivery import Delivery, deliver
 from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
 from orchestration.instance import dagster_home
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from orchestration.resources import Report
-
-
-# Everything but what was read (raw) and the record of builds and verdicts (ops).
-MADE_BY_DBT = ("seeds", "staging", "intermediate", "marts", "ledger", "department", "alerts")
 
 
 @dataclass(frozen=True)
@@ -115,8 +111,7 @@ def _rebuild(site: Site, report: Report) -> NightlyResult:
         current = current_publication(site.published_dir)
         as_of = current.as_of if current else datetime.now(ZoneInfo(site.config.timezone)).date()
         with open_build(site, key) as con:
-            for schema in MADE_BY_DBT:
-                con.execute(f"drop schema if exists {schema} cascade")
+            forget_tables(con)
         return _execute("rebuild", site, as_of, report, [], [])
 
 

@@ -41,3 +41,9 @@
 {% macro moved_by(instant, seconds) -%}
     make_timestamptz(epoch_us({{ instant }}) + cast(({{ seconds }}) * 1000000 as bigint))
 {%- endmacro %}
+
+{# Local date on which an export row begins: the day of which all versions of a measurement are. A row without a time has
+   one of its own. #}
+{% macro record_date() -%}
+    coalesce({{ local_date('started_at', 'site_timezone') }}, date '0001-01-01')
+{%- endmacro %}

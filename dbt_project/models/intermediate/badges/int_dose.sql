@@ -1,97 +1,6 @@
--- Every dose that counts, once: increments as exported, counter readings turned into steps. This is what must be disposed
--- of. A counter's first reading is a baseline; a smaller reading is a reset and itself the step.
-with versions as (
-    select * from {{ ref('int_record_version') }}
-    where is_current
-),
-
-files as (
-    select * from {{ ref('stg_file') }}
-),
-
-study_dates as (
-    select
-        study_instance_uid,
-        accession_number,
-        procedure_date
-    from {{ ref('int_procedure') }}
-),
-
--- A vendor's total may state no time: then its study's date counts, else the day on which it came.
-untimed as (
-    select
-        versions.load_seq,
-        versions.line,
-        versions.quantity,
-        coalesce(
-            min(study_dates.procedure_date),
-            {{ local_date('any_value(files.first_seen_at)', 'any_value(versions.site_timezone)') }}
-        ) as measured_date
-    from versions
-    inner join files on versions.load_seq = files.load_seq
-    left join study_dates
-        on
-            versions.study_instance_uid = study_dates.study_instance_uid
-            or (versions.study_instance_uid is null and versions.accession_number = study_dates.accession_number)
-    where versions.started_at is null
-    group by versions.load_seq, versions.line, versions.quantity
-),
-
-increments as (
-    select
-        versions.load_seq,
-        versions.line,
-        versions.source_id,
-        versions.layout,
-        versions.dosimeter_serial,
-        versions.quantity,
-        versions.value_usv as dose_usv,
-        versions.token,
-        versions.started_at,
-        versions.ended_at,
-        versions.is_ambiguous,
-        versions.hub,
-        versions.peak_rate_usv_per_h,
-        versions.study_instance_uid,
-        versions.accession_number,
-        versions.period_begin_date,
-        versions.period_end_date,
-        versions.source_has_hubs,
-        versions.records_when_idle,
-        versions.site_timezone,
-        case
-            when versions.layout = 'badge_periods' then versions.period_end_date
-            when versions.started_at is null then untimed.measured_date
-            else {{ local_date('versions.started_at', 'versions.site_timezone') }}
-        end as measured_date,
-        false as is_gap
-    from versions
-    left join untimed
-        on
-            versions.load_seq = untimed.load_seq
-            and versions.line = untimed.line
-            and versions.quantity = untimed.quantity
-    where not versions.is_counter or versions.token is not null
-),
-
-readings as (
-    select
-        *,
-        lag(value_usv) over sequence as previous_usv,
-        lag(is_ambiguous) over sequence as is_previous_ambiguous,
-        -- A reading of an hourly counter stands at the end of its hour.
-        lag(case when layout = 'hourly_totals' then ended_at else started_at end) over sequence as previous_at
-    from versions
-    where is_counter and token is null
-    window sequence as (
-        partition by dosimeter_serial, quantity, layout
-        -- In a doubled hour no time tells the two passes apart; a counter that grows does, in whatever files it came.
-        order by
-            case when is_ambiguous then date_trunc('hour', started_at) else started_at end, value_usv, load_seq, line
-    )
-),
-
-steps as (
+-- Every dose that counts, once: increments as exported, and the doses that other rows decide. This is what must be disposed of.
+{{ config(**kept_by('measured_date', 'int_dose_day')) }}
+with increments as (
     select
         load_seq,
         line,
@@ -99,13 +8,11 @@ steps as (
         layout,
         dosimeter_serial,
         quantity,
-        cast(
-            case when value_usv >= previous_usv then value_usv - previous_usv else value_usv end as {{ dose_type() }}
-        ) as dose_usv,
+        value_usv as dose_usv,
         token,
-        previous_at as started_at,
-        case when layout = 'hourly_totals' then ended_at else started_at end as ended_at,
-        is_ambiguous or is_previous_ambiguous as is_ambiguous,
+        started_at,
+        ended_at,
+        is_ambiguous,
         hub,
         peak_rate_usv_per_h,
         study_instance_uid,
@@ -115,19 +22,25 @@ steps as (
         source_has_hubs,
         records_when_idle,
         site_timezone,
-        case
-            when layout = 'hourly_totals' then {{ local_date('previous_at', 'site_timezone') }}
-            else {{ local_date('started_at', 'site_timezone') }}
-        end as measured_date,
-        layout = 'hourly_totals' and previous_at < started_at as is_gap
-    from readings
-    where previous_usv is not null
+        record_date as measured_date,
+        false as is_gap
+    from {{ ref('int_record_version') }}
+    where
+        is_current
+        and not is_derived
+        and record_date <= {{ as_of() }}
+        and {{ is_made_now('record_date', 'measured_date', 'int_dose_day') }}
+),
+
+derived as (
+    select * from {{ ref('int_derived_dose') }}
+    where {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
 ),
 
 together as (
     select * from increments
     union all
-    select * from steps
+    select * from derived
 ),
 
 final as (
@@ -135,7 +48,6 @@ final as (
         *,
         hash(load_seq, line, quantity) as dose_key
     from together
-    where measured_date <= {{ as_of() }}
 )
 
 select * from final

@@ -1,6 +1,8 @@
 -- Whose dose it is: the badge's assignment on the local day, unless a correction says otherwise.
+{{ config(**kept_by('measured_date', 'int_dose_day')) }}
 with doses as (
     select * from {{ ref('int_dose') }}
+    where {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
 ),
 
 assignments as (

@@ -1,4 +1,5 @@
 -- What an hourly total shows beyond the same badge's rate samples in its span, whatever source these came through.
+{{ config(**kept_by('measured_date', 'int_hour_day')) }}
 with doses as (
     select * from {{ ref('int_dose') }}
 ),
@@ -6,13 +7,17 @@ with doses as (
 hours as (
     select
         dose_key,
+        measured_date,
         dosimeter_serial,
         quantity,
         dose_usv,
         started_at,
         ended_at
     from doses
-    where layout = 'hourly_totals' and token is null
+    where
+        layout = 'hourly_totals'
+        and token is null
+        and {{ is_made_now('measured_date', 'measured_date', 'int_hour_day') }}
 ),
 
 samples as (
@@ -22,7 +27,10 @@ samples as (
         started_at,
         dose_usv
     from doses
-    where layout = 'rate_samples' and token is null
+    where
+        layout = 'rate_samples'
+        and token is null
+        and {{ is_read_now('measured_date', 'measured_date', 'int_hour_day', 'reached_dates') }}
 ),
 
 -- Running sums and two as-of joins: the sum over any span is the difference of two rows.
@@ -64,6 +72,7 @@ before_end as (
 final as (
     select
         hours.dose_key,
+        hours.measured_date,
         hours.dose_usv,
         least(
             hours.dose_usv, coalesce(before_end.sum_usv, 0) - coalesce(before_start.sum_usv, 0)

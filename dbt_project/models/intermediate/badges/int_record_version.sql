@@ -1,6 +1,8 @@
 -- Every export row with its place among the versions of the same measurement: the newest counts (contract, Repeats).
+{{ config(**kept_by('record_date', 'int_record_day')) }}
 with records as (
     select * from {{ ref('stg_dose_record') }}
+    where {{ is_read_now('load_seq', 'record_date', 'int_record_day', 'load_seqs') }}
 ),
 
 sources as (
@@ -18,6 +20,7 @@ described as (
         coalesce(sources.records_when_idle, false) as records_when_idle,
         coalesce(sources.has_hubs, false) as source_has_hubs,
         site.site_timezone,
+        {{ record_date() }} as record_date,
         -- In a doubled hour equal times are not repeats: the n-th of a file is the n-th of another export of it.
         case
             when records.is_ambiguous
@@ -36,6 +39,7 @@ described as (
     from records
     left join sources on records.source_id = sources.source_id
     cross join site
+    where {{ is_made_now('record_date', 'record_date', 'int_record_day') }}
 ),
 
 identified as (
@@ -67,6 +71,8 @@ final as (
     select
         * exclude (newness, previous_content_key),
         newness = 1 as is_current,
+        -- Its dose or its day follows from other rows too.
+        coalesce((is_counter and token is null) or layout = 'badge_periods' or started_at is null, true) as is_derived,
         coalesce(previous_content_key != content_key, true) as is_news
     from ranked
 )

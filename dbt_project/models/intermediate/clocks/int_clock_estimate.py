@@ -1,17 +1,15 @@
-"""Offset between dosimeter and modality clock for each room and day with procedures, estimated and carried.
+"""Offset that holds for each room and day with procedures: the day's own estimate, the last accepted one, or none.
 
-A Python model, because the estimator is one pure function (ingest/clocks.py) that SQL feeds: so it stays inside the one
-dbt build, with its lineage and tests, and no table leaves the database. Nothing is estimated here.
+A Python model, because carrying is a pure function (ingest/clocks.py) that SQL feeds. What a day shows by itself is
+decided in int_clock_match, and whether a declaration wins in int_clock_offset.
 """
 
-from datetime import date
+from itertools import groupby
 from typing import Any
 
-import duckdb
-import numpy as np
 import pyarrow as pa
 
-from ingest.clocks import FARTHEST_S, ClockDecision, OffsetEstimate, carry, first_accepted
+from ingest.clocks import ClockDecision, OffsetEstimate, carry
 
 SCHEMA = pa.schema(
     {
@@ -34,60 +32,37 @@ SCHEMA = pa.schema(
 def model(dbt: Any, session: Any) -> pa.Table:  # noqa: ANN401, ARG001 - dbt's own signature
     """One row per room and local date with procedures."""
     dbt.config(materialized="table")
-    beams, samples = dbt.ref("int_clock_beam"), dbt.ref("int_clock_sample")
-    rooms = sorted(room for (room,) in beams.project("room_id").distinct().fetchall())
-    rows = [row for room in rooms for row in room_rows(room, _of_room(beams, room), _of_room(samples, room))]
+    matches = dbt.ref("int_clock_match").order("room_id, procedure_date").to_arrow_table().to_pylist()
+    rows = [row for _, days in groupby(matches, lambda match: match["room_id"]) for row in _carried(list(days))]
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def room_rows(room: str, beams: dict[str, Any], samples: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every day of one room; both signals in order of time, seconds since 1970 UTC."""
-    days: list[tuple[date, OffsetEstimate | None]] = []
-    for day in np.unique(beams["procedure_date"]):
-        on = beams["procedure_date"] == day
-        days.append((day.astype("datetime64[D]").item(), _estimate(beams, on, samples)))
-    return [_row(room, estimate, decision) for (_, estimate), decision in zip(days, carry(days), strict=True)]
+def _carried(matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every day of one room, in order."""
+    decisions = carry([(match["procedure_date"], _estimate(match)) for match in matches])
+    return [_row(match, decision) for match, decision in zip(matches, decisions, strict=True)]
 
 
-def _estimate(beams: dict[str, Any], on: Any, samples: dict[str, Any]) -> OffsetEstimate | None:  # noqa: ANN401
-    beam_on = np.column_stack((beams["started_s"][on], beams["ended_s"][on]))
-    first, last = np.searchsorted(
-        samples["started_s"], (beam_on[:, 0].min() - FARTHEST_S, beam_on[:, 1].max() + FARTHEST_S)
-    )
-    if first == last:
+def _estimate(match: dict[str, Any]) -> OffsetEstimate | None:
+    if match["offset_s"] is None:
         return None
-    near = {name: values[first:last] for name, values in samples.items()}
-    signal = np.column_stack((near["started_s"], near["dose_usv"]))
-    reference = near["is_reference_badge"].astype(bool)
-    return first_accepted(beam_on, [signal[reference], signal], float(near["sample_s"].max()))
+    return OffsetEstimate(**{name: match[name] for name in OffsetEstimate.__slots__})
 
 
-def _row(room: str, estimate: OffsetEstimate | None, decision: ClockDecision) -> dict[str, Any]:
-    evidence = (
-        {}
-        if estimate is None
-        else {
-            "n_events": estimate.n_events,
-            "correlation": estimate.correlation,
-            # No rival at all is no number.
-            "peak_ratio": estimate.peak_ratio if np.isfinite(estimate.peak_ratio) else None,
-        }
-    )
+def _row(match: dict[str, Any], decision: ClockDecision) -> dict[str, Any]:
+    # No rival at all is no number.
+    peak_ratio = match["peak_ratio"] if match["peak_ratio"] != float("inf") else None
     return {
-        "room_id": room,
+        "room_id": match["room_id"],
         "offset_date": decision.day,
         "offset_method": decision.method,
         "offset_s": decision.offset_s,
         "uncertainty_s": decision.uncertainty_s,
+        "n_events": match["n_events"],
+        "correlation": match["correlation"],
+        "peak_ratio": peak_ratio,
         "is_own": decision.is_accepted,
         "step_s": decision.step_s,
         "is_step": decision.is_step,
         "last_accepted_date": decision.last_accepted,
-        **evidence,
     }
-
-
-def _of_room(signal: duckdb.DuckDBPyRelation, room: str) -> dict[str, Any]:
-    """Columns of one room in order of time, without its name: millions of equal texts cost more than the estimate."""
-    is_room = duckdb.ColumnExpression("room_id") == duckdb.ConstantExpression(room)
-    return signal.filter(is_room).project("* exclude (room_id)").order("started_s").fetchnumpy()

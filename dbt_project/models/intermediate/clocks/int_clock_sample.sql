@@ -1,9 +1,17 @@
 -- Badge dose that a room's clock offset may be read from, by the dosimeters' clocks: the C-arm reference badge, and the
--- badges of people who may have been there (the rooms that evidence allows are those of linking rule 1).
-with samples as (
+-- badges of people who may have been there (the rooms that evidence allows are those of linking rule 1). Only of the days that
+-- this build estimates.
+with days as (
+    select cast(unnest(range(from_date, to_date + 1, interval 1 day)) as date) as due_date
+    from {{ ref('int_clock_day') }}
+    where is_due
+),
+
+samples as (
     select * from {{ ref('int_dose_evidence') }}
     where
-        sample_group is not null
+        measured_date in (select days.due_date from days)
+        and sample_group is not null
         and clock_basis = 'room'
         and quantity = 'hp10'
         and dose_usv > 0

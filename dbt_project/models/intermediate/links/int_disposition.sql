@@ -1,22 +1,29 @@
 -- The ledger's atoms: each dose with where every part of it went. Parts of one dose sum to it exactly.
+{{ config(**kept_by('measured_date', 'int_disposition_day')) }}
+{% set is_made_now = is_made_now('measured_date', 'measured_date', 'int_disposition_day') %}
 with doses as (
     select * from {{ ref('int_dose_evidence') }}
+    where {{ is_made_now }}
 ),
 
 residuals as (
     select * from {{ ref('int_hourly_residual') }}
+    where {{ is_made_now }}
 ),
 
 sample_links as (
     select * from {{ ref('int_sample_link') }}
+    where {{ is_made_now }}
 ),
 
 span_links as (
     select * from {{ ref('int_span_link') }}
+    where {{ is_made_now }}
 ),
 
 vendor_links as (
     select * from {{ ref('int_vendor_link') }}
+    where {{ is_made_now }}
 ),
 
 events as (

@@ -1,7 +1,9 @@
 -- Each dose with all that decides where it may belong: the receiving hub's room, the clock that its times follow, and the
 -- reason that keeps it from being linked at all, if there is one.
+{{ config(**kept_by('measured_date', 'int_dose_day')) }}
 with doses as (
     select * from {{ ref('int_dose_wearer') }}
+    where {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
 ),
 
 hubs as (

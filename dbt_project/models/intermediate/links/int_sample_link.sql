@@ -2,6 +2,8 @@
 -- reason with the candidates (contract, linking rules 1 to 3). Never split, never the nearest room.
 -- Tens of millions of samples meet the stretches of a room: each finds its own in one look, by numbers and as early as
 -- possible; what is seldom wanted (names, lists) is fetched for those few that want it.
+{{ config(**kept_by('measured_date', 'int_link_day')) }}
+{% set is_read_now = is_read_now('measured_date', 'measured_date', 'int_link_day', 'neighbour_dates') %}
 {% set minute_us = 60000000 %}
 {% set hour_us = 3600000000 %}
 with samples as not materialized (
@@ -10,6 +12,7 @@ with samples as not materialized (
         sample_group,
         epoch_us(started_at) as started_us
     from {{ ref('int_dose_evidence') }}
+    where {{ is_read_now }}
 ),
 
 sample_rooms as (
@@ -17,6 +20,7 @@ sample_rooms as (
         *,
         max(n_rooms) over (partition by dosimeter_serial) > 1 as is_badge_in_doubt
     from {{ ref('int_sample_room') }}
+    where {{ is_read_now }}
 ),
 
 stretches as (
@@ -56,6 +60,7 @@ touched as not materialized (
     select
         samples.dose_key,
         sample_rooms.dosimeter_serial,
+        sample_rooms.measured_date,
         sample_rooms.n_rooms,
         sample_rooms.is_any_room,
         sample_rooms.is_badge_in_doubt,
@@ -85,6 +90,7 @@ in_one_room as not materialized (
     select
         dose_key,
         dosimeter_serial,
+        measured_date,
         is_badge_in_doubt,
         event_hash,
         procedure_hash,
@@ -99,6 +105,7 @@ in_several_rooms as (
     select
         touched.dose_key,
         any_value(touched.dosimeter_serial) as dosimeter_serial,
+        any_value(touched.measured_date) as measured_date,
         count(touched.event_hash) as n_rooms_on,
         any_value(touched.event_hash) as event_hash,
         coalesce(
@@ -207,6 +214,7 @@ explained as (
 in_doubtful_room as (
     select
         in_several_rooms.dose_key,
+        in_several_rooms.measured_date,
         coalesce(explained.beam_share < {{ var('room_majority_share') }}, false) as is_by_chance,
         case
             when is_by_chance then null
@@ -249,6 +257,7 @@ together as (
 judged as (
     select
         dose_key,
+        measured_date,
         event_hash,
         case
             when event_hash is not null or (n_windows = 1 and not is_clock_unknown) then procedure_hash
@@ -262,11 +271,13 @@ judged as (
         room_candidates,
         candidates
     from together
+    where {{ is_made_now('measured_date', 'measured_date', 'int_link_day') }}
 ),
 
 final as (
     select
         dose_key,
+        measured_date,
         cast(
             case
                 when event_hash is not null then 'event' when procedure_hash is not null then 'window' else 'unlinked'

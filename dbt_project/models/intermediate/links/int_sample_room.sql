@@ -27,7 +27,9 @@ groups as (
         any_value(measured_date) as measured_date,
         any_value(evident_room_id) as evident_room_id,
         any_value(clock_basis) as clock_basis,
-        any_value(epoch_us(ended_at) - epoch_us(started_at)) as length_us
+        any_value(epoch_us(ended_at) - epoch_us(started_at)) as length_us,
+        min(started_at) as first_started_at,
+        max(ended_at) as last_ended_at
     from doses
     group by sample_group
 ),

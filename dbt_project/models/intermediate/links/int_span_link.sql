@@ -52,6 +52,7 @@ procedures as (
 spans as (
     select
         doses.dose_key,
+        doses.measured_date,
         doses.layout,
         doses.quantity,
         doses.started_at,
@@ -272,6 +273,7 @@ listed as (
 final as (
     select
         open_spans.dose_key,
+        open_spans.measured_date,
         case when open_spans.layout = 'hourly_totals' then 'apportioned' else 'session' end as disposition,
         cast(null as varchar) as reason,
         only_candidates.procedure_id,
@@ -282,6 +284,7 @@ final as (
     union all
     select
         open_spans.dose_key,
+        open_spans.measured_date,
         'apportioned' as disposition,
         cast(null as varchar) as reason,
         shares.procedure_id,
@@ -292,6 +295,7 @@ final as (
     union all
     select
         open_spans.dose_key,
+        open_spans.measured_date,
         'unlinked' as disposition,
         case
             when listed.dose_key is not null then 'multi_procedure'

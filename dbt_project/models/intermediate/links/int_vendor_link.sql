@@ -32,6 +32,7 @@ counted as (
 final as (
     select
         doses.dose_key,
+        doses.measured_date,
         case when counted.n_procedures = 1 then 'vendor' else 'unlinked' end as disposition,
         case
             when counted.n_procedures = 1 then null

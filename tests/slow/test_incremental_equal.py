@@ -1,0 +1,137 @@
+"""A night makes only the days anew that something touched, and the tables are those of a rebuild, value for value.
+
+Whole sequences of nights on a small hospital: files that come late, again and corrected, everything that people
+change in reference files afterwards, and runs for a past date between.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from changing_hospital import CHANGES, LAST_DAY, ChangingHospital, differences, night
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.slow
+# Each example is one to four nights and a rebuild: some ten seconds each. More: DOSELEDGER_EXAMPLES=50.
+EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "2"))
+SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
+# What this build had to estimate anew, not what is known.
+OF_ONE_BUILD = {"intermediate.int_clock_day", "intermediate.int_clock_sample"}
+KEPT = ("int_dose", "int_dose_evidence", "int_sample_link", "int_disposition")
+
+steps = st.one_of(
+    st.tuples(st.just("arrive"), st.integers(0, 100)),
+    st.tuples(st.just("correct"), st.integers(0, 5)),
+    st.tuples(st.just("change"), st.sampled_from(sorted(CHANGES))),
+)
+nights = st.tuples(st.lists(steps, min_size=1, max_size=8), st.sampled_from([LAST_DAY, LAST_DAY, date(2024, 3, 29)]))
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> ChangingHospital:
+    """Half of the files have arrived and were built."""
+    made = ChangingHospital(tmp_path_factory.mktemp("changing") / "site")
+    for number in range(len(made.waiting) // 2):
+        made.arrive(7 * number)
+    made.night()
+    return made
+
+
+def apply(hospital: ChangingHospital, happened: list[tuple[str, int | str]]) -> None:
+    for what, which in happened:
+        getattr(hospital, what)(which)
+
+
+def unequal(hospital: ChangingHospital, folder: Path, as_of: date = LAST_DAY) -> dict[str, tuple[int, int]]:
+    found = differences(hospital.site.build_db, hospital.rebuilt(folder, as_of), SCHEMAS)
+    return {name: rows for name, rows in found.items() if name not in OF_ONE_BUILD}
+
+
+def row_ids(hospital: ChangingHospital) -> dict[str, dict[date, set[int]]]:
+    """Where the rows of each day lie in the kept tables: rows that are made anew lie elsewhere."""
+    with duckdb.connect(hospital.site.build_db, read_only=True) as con:
+        return {
+            table: {
+                day: set(ids)
+                for day, ids in con.execute(
+                    f"select measured_date, list(rowid) from intermediate.{table} group by measured_date"
+                ).fetchall()
+            }
+            for table in KEPT
+        }
+
+
+# --- equal ---------------------------------------------------------------------------------------------------------
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # shrinking would take hours
+    suppress_health_check=list(HealthCheck),
+)
+@given(happened=st.lists(nights, min_size=1, max_size=4))
+def test_after_any_nights_the_tables_are_those_of_a_rebuild(
+    hospital: ChangingHospital,
+    tmp_path_factory: pytest.TempPathFactory,
+    happened: list[tuple[list[tuple[str, int | str]], date]],
+) -> None:
+    for changes, as_of in happened:
+        apply(hospital, changes)
+        hospital.night(as_of)
+    assert unequal(hospital, tmp_path_factory.getbasetemp() / "rebuilt", happened[-1][1]) == {}
+
+
+def test_a_build_that_is_killed_is_made_whole_by_the_next(hospital: ChangingHospital, tmp_path: Path) -> None:
+    apply(hospital, [("arrive", 3), ("arrive", 9), ("change", "badge given to another"), ("correct", 1)])
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(hospital.root)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:  # each line: a model that is made
+        if line.strip() == "int_dose_wearer":
+            break
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    hospital.night()
+    assert unequal(hospital, tmp_path / "rebuilt") == {}
+
+
+# --- only what was touched -----------------------------------------------------------------------------------------
+
+
+def test_nothing_new_makes_no_day_anew(hospital: ChangingHospital) -> None:
+    hospital.night()
+    before = row_ids(hospital)
+    hospital.night()
+    assert row_ids(hospital) == before
+
+
+def test_a_change_makes_its_own_days_anew_and_no_other(hospital: ChangingHospital) -> None:
+    hospital.night()
+    before = row_ids(hospital)
+    apply(hospital, [("change", "dose was nobody's")])  # from 28 to 29 March
+    hospital.night()
+    after = row_ids(hospital)
+    made = {day for table in KEPT for day, ids in after[table].items() if ids != before[table].get(day)}
+    assert made
+    # The correction reaches a day around its two, for records that lie across midnight.
+    assert {date(2024, 3, 28), date(2024, 3, 29)} & made <= made <= {date(2024, 3, day) for day in range(27, 31)}
+
+
+if __name__ == "__main__":
+    for model in night(Path(sys.argv[1])):
+        sys.stdout.write(f"{model}\n")
+        sys.stdout.flush()
