@@ -69,6 +69,10 @@ from intermediate.int_procedure;
 create table intermediate.int_logbook as
 select procedure_id, procedure_date, 'OP' || badge || room_id as operator_id, 'other' as role
 from intermediate.int_procedure cross join range(1, 3) as badges (badge);
+create table intermediate.int_clock_day as
+select distinct
+    procedure_date, procedure_date - 1 as from_date, procedure_date + 1 as to_date, true as is_due
+from intermediate.int_procedure;
 create schema staging;
 create table staging.stg_source as select 'rates' as source_id, 1 as sample_seconds;
 create table intermediate.int_dose_evidence as
@@ -171,12 +175,17 @@ def measure_links(procedures: int, compiled: Path, plain_seconds: float) -> Figu
 
 def measure_offsets(compiled: Path, rooms: int = 5, days: int = 274) -> dict[str, Any]:
     """Estimate the offset of every room and day, as the dbt model does it, from the signals that SQL hands it."""
-    estimate = _module(PROJECT / "models" / "intermediate" / "clocks" / "int_clock_estimate.py")
+    match, estimate = (
+        _module(PROJECT / "models" / "intermediate" / "clocks" / f"{name}.py")
+        for name in ("int_clock_match", "int_clock_estimate")
+    )
     # The published study's size: 3373 procedures in 5 rooms and 9 months are two or three a room and day.
     with _hospital(rooms * days * 3, rooms, per_day=3) as con:
         _build(con, compiled, CLOCK_MODELS)
         started, started_cpu = time.perf_counter(), time.process_time()
-        table = estimate.model(_Dbt(con), None)
+        con.register("matches", match.model(_Dbt(con), con))
+        con.execute("create table intermediate.int_clock_match as from matches")
+        table = estimate.model(_Dbt(con), con)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
         samples = _one(con, "select count(*) from intermediate.int_clock_sample")[0]
     return {"room_days": table.num_rows, "samples": samples, "seconds": seconds, "cpu_seconds": cpu_seconds}
@@ -205,6 +214,7 @@ class _Dbt:
     """As much of dbt's context as a Python model uses."""
 
     con: duckdb.DuckDBPyConnection
+    this: str = "intermediate.nothing_kept"
 
     def ref(self, name: str) -> duckdb.DuckDBPyRelation:
         return self.con.table(f"intermediate.{name}")
