@@ -46,9 +46,12 @@ def places(run: Path, letters: list[str]) -> RenderableType:
 
 def publications_table(kept: Sequence[Kept], timezone: str) -> RenderableType:
     """The publications on disk, one line each; times in the site's zone."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("run", "published at", "as of", "size", "checks passed", ""):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("size", "checks passed") else "left")
+    table = Table(box=None, padding=(0, 1, 0, 0))  # so that a line has room in 80 columns
+    for name in ("run", "published at", "as of", "size", "checks", ""):
+        is_number = name in ("size", "checks")
+        is_typed = name == "run"  # a person types it: never cut off
+        width = max(len(one.run_id) for one in kept) if is_typed else None
+        table.add_column(name, justify="right" if is_number else "left", min_width=width, no_wrap=True)
     for one in kept:
         told = ("", "", "")
         if one.entry:

@@ -182,11 +182,12 @@ REGIONS: Mapping[Code, str] = {
 # Numbers. UCM is how GE ESP writes UCUM in half of its items.
 UNIT_SCHEMES = frozenset({"UCUM", "UCM"})
 DOSE_DIGITS, OTHER_DIGITS = 12, 6  # decimals of raw.dose_total and raw.irradiation_event
-# By kind, in its canonical unit: what no X-ray device can do in one event or study. Far above the highest doses known
-# (KAP 5000 Gy.cm2, Ka,r 30 Gy), so that a value beyond it can only be a fault.
+# By kind, in its canonical unit (Gy.cm2, mGy, s ...): what no X-ray device does in one event or study, so that a value
+# beyond it can only be a fault. KAP and kerma are the bounds of the plausible suite: one faulty report is a finding and
+# leaves its value unknown; it must not keep every other report of the hospital from being published.
 IMPOSSIBLE_ABOVE: Mapping[str, Decimal] = {
-    "kap": Decimal(100_000),
-    "kerma": Decimal(1_000_000),
+    "kap": Decimal(5_000),
+    "kerma": Decimal(30_000),
     "dlp": Decimal(1_000_000),
     "time": Decimal(86_400),
     "voltage": Decimal(1_000),

@@ -9,8 +9,11 @@ from pathlib import Path
 import duckdb
 import pytest
 from small_build import add_build, change, make_build, pass_gate
+from small_site import KEY, make_site
+from typer.testing import CliRunner
 
 from ingest.problems import UserError
+from orchestration.cli import app
 from orchestration.publications import (
     GRACE,
     ROLLED_BACK_FROM,
@@ -149,6 +152,25 @@ def test_a_damaged_current_can_be_left(nights: Nights) -> None:
     roll_back(nights.published, one.run_id)
     four = nights.next().run_id
     assert nights.told(four, "publication", "run_id") == {(one.run_id,), (two.run_id,), (four,)}
+
+
+def test_the_command_line_lists_and_goes_back(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site")
+    nights = Nights(site / "data")
+    one, two = nights.next().run_id, nights.next().run_id
+    listed = CliRunner().invoke(app, ["publications", "--site", str(site)], env=KEY)
+    assert listed.exit_code == 0, listed.output
+    first, second = listed.output.splitlines()[1:]
+    assert first.split()[0] == two
+    assert first.rstrip().endswith("current")
+    assert second.split()[:4] == [one, "2024-04-02", "05:00", "2024-03-31"]  # the site's clock
+    back = CliRunner().invoke(app, ["rollback", "--site", str(site)], env=KEY)
+    assert back.exit_code == 0, back.output
+    assert f"current is {one}" in back.output
+    assert nights.current() == one
+    refused = CliRunner().invoke(app, ["rollback", "nowhere", "--site", str(site)], env=KEY)
+    assert refused.exit_code == 1
+    assert "nothing was changed" in refused.output
 
 
 # --- retention -----------------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ def finding_codes(report: DoseReport) -> list[str]:
         ("12.5", "cGy.cm2", "0.125"),
         ("126.596", "mGy.cm2", "0.126596"),
         ("3000000", "uGy.cm2", "3"),
+        ("5000", "Gy.cm2", "5000"),
         (" 3 ", "Gy.cm2", "3"),
         ("+.5", "Gy.cm2", "0.5"),
         ("0", "Gy.m2", "0"),
@@ -163,7 +164,7 @@ def test_exposure_time_is_never_a_duration() -> None:
         ("1e9999", "Gy.m2", "UCUM", "not_a_number"),
         ("1" * 1000, "Gy.m2", "UCUM", "not_a_number"),
         ("1e308", "Gy.m2", "UCUM", "out_of_range"),
-        ("100001", "Gy.cm2", "UCUM", "out_of_range"),
+        ("5000.001", "Gy.cm2", "UCUM", "out_of_range"),
         ("-0.1", "Gy.m2", "UCUM", "out_of_range"),
         ("1e-300", "Gy.m2", "UCUM", "out_of_range"),
     ],
@@ -197,10 +198,10 @@ def test_a_known_value_under_another_scheme_is_not_read_but_named() -> None:
 
 
 def test_two_different_values_are_none_and_two_equal_ones_are_one() -> None:
-    different = read(sr.event(sr.num("122130", "1", "Gy.m2"), sr.num("122130", "2", "Gy.m2")))
+    different = read(sr.event(sr.num("122130", "0.1", "Gy.m2"), sr.num("122130", "0.2", "Gy.m2")))
     assert (different.events[0].kap_gy_cm2, finding_codes(different)) == (None, ["several_values"])
-    equal = read(sr.event(sr.num("122130", "1", "Gy.m2"), sr.num("122130", "10000", "Gy.cm2")))
-    assert (equal.events[0].kap_gy_cm2, equal.findings) == (10_000, ())
+    equal = read(sr.event(sr.num("122130", "0.1", "Gy.m2"), sr.num("122130", "1000", "Gy.cm2")))
+    assert (equal.events[0].kap_gy_cm2, equal.findings) == (1_000, ())
 
 
 @settings(deadline=None)
@@ -676,3 +677,15 @@ def test_character_sets(charset: str, raw: bytes, read_as: str, rule: str) -> No
     report = read_dose_report(file[: at + 4] + len(term).to_bytes(4, "little") + term + file[at + 8 :])
     assert (report.study_description, report.charset_rule) == (read_as, rule)
     assert ("charset_fallback" in finding_codes(report)) is (rule != "stated")
+
+
+def test_a_total_that_no_device_reaches_is_unknown_and_its_events_stay() -> None:
+    """One faulty report blocks nothing: its KAP is then the sum of its events, and the finding names the total."""
+    totals = sr.accumulated(sr.num("113722", "60000", "Gy.cm2"), sr.num("113725", "31", "Gy"))
+    report = read(totals, sr.event(sr.num("122130", "6", "Gy.cm2")))
+    assert [total.quantity for total in report.totals if total.quantity in ("kap", "ka_r")] == []
+    assert report.events[0].kap_gy_cm2 == 6
+    assert {(finding.code, finding.field) for finding in report.findings} == {
+        ("out_of_range", "113722 DCM"),
+        ("out_of_range", "113725 DCM"),
+    }

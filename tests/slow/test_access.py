@@ -1,0 +1,178 @@
+"""What a whole night leaves behind, under attack: nothing of a patient anywhere, nothing restricted for anybody else.
+
+Every byte and every text below data_dir is looked at, by somebody who knows what must not be there.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
+import duckdb
+import pydicom
+import pytest
+import yaml
+from orthanc import LOGIN, orthanc
+from small_site import KEY
+from typer.testing import CliRunner
+
+from ingest.pseudonymise import WrongKey
+from ingest.synthetic import truth_folder, write_hospital
+from orchestration.cli import app
+from orchestration.doctor import examine
+from orchestration.nightly import run_nightly
+from orchestration.resources import silent
+
+pytestmark = pytest.mark.slow
+AS_OF = date(2024, 4, 30)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A published hospital with untidy reports, in which somebody who wears an under-apron badge is pregnant."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
+        root = tmp_path_factory.mktemp("hospital") / "site"
+        write_hospital(root, "tiny-paper")
+        declare_pregnancies(root)
+        result = run_nightly(root, AS_OF, silent)
+        assert result.outcome == "published", result.reasons
+        yield root
+
+
+def declare_pregnancies(root: Path) -> None:
+    """Everybody has declared one, so that some under-apron dose reaches the first step."""
+    path = root / "reference" / "operators.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row | {"pregnancy_declared_on": "2023-12-01", "pregnancy_ended_on": ""} for row in csv.DictReader(file)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def current(site: Path) -> Path:
+    return (site / "data" / "published" / "current").resolve()
+
+
+def texts_of(relation: str, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Every text that a table or a Parquet file holds, also where the file keeps it compressed."""
+    for name, kind, *_ in con.execute(f"describe from {relation}").fetchall():
+        if "VARCHAR" in kind:
+            for (text,) in con.execute(f'select distinct "{name}"::varchar from {relation}').fetchall():
+                yield text or ""
+
+
+def content(file: Path) -> Iterator[str]:
+    """All that can be read in a file."""
+    yield file.read_bytes().decode("utf-8", "replace")
+    if file.suffix == ".duckdb":
+        with duckdb.connect(file, read_only=True) as con:
+            tables = con.execute("select concat_ws('.', schema_name, table_name) from duckdb_tables()").fetchall()
+            for (table,) in tables:
+                yield from texts_of(table, con)
+    elif file.suffix == ".parquet":
+        with duckdb.connect() as con:
+            yield from texts_of(f"'{file}'", con)
+    elif file.suffix == ".eml":
+        letter = message_from_bytes(file.read_bytes(), policy=default)
+        yield from (part.get_content() for part in letter.walk() if part.get_content_maintype() == "text")
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def holding(folder: Path, secrets: set[str]) -> dict[str, str]:
+    """Files that hold one of the strings, with the first one found."""
+    found: dict[str, str] = {}
+    for file in files(folder):
+        for text in content(file):
+            held = next((secret for secret in secrets if secret in text), None)
+            if held:
+                found[str(file.relative_to(folder))] = held
+                break
+    return found
+
+
+def test_nothing_of_a_patient_is_in_any_byte(site: Path) -> None:
+    with (truth_folder(site) / "truth_phi.csv").open(encoding="utf-8", newline="") as file:
+        secrets = {row["string"] for row in csv.DictReader(file)}
+    for path in files(site / "inbox" / "dose_reports"):
+        born = str(pydicom.dcmread(path, force=True, specific_tags=["PatientBirthDate"]).get("PatientBirthDate") or "")
+        if len(born) == 8:
+            secrets |= {born, f"{born[:4]}-{born[4:6]}-{born[6:]}"}
+    assert len(secrets) > 100
+    assert holding(site / "inbox", secrets)  # the attack finds what is there
+    assert holding(site / "data", secrets) == {}
+
+
+def test_the_key_is_nowhere(site: Path) -> None:
+    assert holding(site / "data", {KEY["DOSELEDGER_KEY"]}) == {}
+
+
+def test_a_wrong_key_is_refused_and_changes_nothing(site: Path) -> None:
+    before = current(site)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOSELEDGER_KEY", "another key, which is long enough")
+        with pytest.raises(WrongKey, match="give the former key"):
+            run_nightly(site, AS_OF, silent)
+    assert current(site) == before
+
+
+def test_a_restricted_finding_reaches_nobody_else(site: Path) -> None:
+    with duckdb.connect(current(site) / "restricted" / "restricted.duckdb", read_only=True) as con:
+        rows = con.execute("select alert_id, message from alerts.alert where audience = 'restricted'").fetchall()
+        declared = con.execute("select count(*) from marts.dim_operator where pregnancy_declared_on is not null")
+        assert declared.fetchone() != (0,)
+    assert rows
+    secrets = {text for row in rows for text in row if text}
+    held = {Path(name).parts[0] for name in holding(current(site), secrets)}
+    assert held == {"restricted"}
+    for folder in ("outbox", "delivery", "dagster", "build/dbt"):
+        assert holding(site / "data" / folder, secrets) == {}
+
+
+def test_staff_have_no_name_but_for_the_occupational_physician(site: Path) -> None:
+    with (site / "reference" / "operators.csv").open(encoding="utf-8", newline="") as file:
+        people = list(csv.DictReader(file))
+    secrets = {row["name"] for row in people} | {row["email"] for row in people} - {""}
+    assert {Path(name).parts[0] for name in holding(current(site), secrets)} == {"restricted"}
+    identifiers = {row["operator_id"] for row in people}
+    assert not any(identifiers & set(content(file)) for file in files(current(site) / "department"))
+
+
+def test_the_department_gets_aggregates_only(site: Path) -> None:
+    file = current(site) / "department" / "warehouse.duckdb"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    with duckdb.connect(file, read_only=True) as con:
+        tables = con.execute("select schema_name, table_name from duckdb_tables() order by 2").fetchall()
+        assert tables == [("department", "dose_statistics"), ("department", "publication")]
+        assert con.execute("select run_id from department.publication").fetchall() == [(current(site).name,)]
+        columns = [row[0] for row in con.execute("describe department.dose_statistics").fetchall()]
+    assert [name for name in columns if name.endswith(("_id", "_uid", "_key", "_at", "_date"))] == []
+
+
+def test_the_doctor_is_content_with_servers_that_answer_and_names_those_that_do_not(site: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((site / "site.yaml").read_text("utf-8"))
+    with orthanc(tmp_path / "pacs") as pacs:
+        config["dose_reports"] = {"dicomweb": pacs.dicomweb(), "dimse": pacs.cget()}
+        (site / "site.yaml").write_text(yaml.safe_dump(config), "utf-8")
+        environ = os.environ | KEY | LOGIN
+        findings = list(examine(site, environ, datetime.now(UTC)))
+        assert [finding for finding in findings if finding.state == "fail"] == []
+        assert [finding.state for finding in findings if finding.topic == "pacs"] == ["ok", "ok"]
+        wrong = list(examine(site, environ | {"PACS_PASSWORD": "wrong"}, datetime.now(UTC)))
+        assert [finding.state for finding in wrong if finding.topic == "pacs"] == ["fail", "ok"]
+    down = list(examine(site, environ, datetime.now(UTC)))
+    assert [finding.state for finding in down if finding.topic == "pacs"] == ["fail", "fail"]
+    result = CliRunner().invoke(app, ["doctor", "--site", str(site)], env=KEY | LOGIN)
+    assert result.exit_code == 1
+    assert "✗ pacs" in result.output
+    assert "✓ publication" in result.output
