@@ -45,7 +45,7 @@ fingerprints as (
         ) as fingerprint
     from spans
     left join dose_days
-        on dose_days.measured_date >= spans.from_date and dose_days.measured_date <= spans.to_date
+        on spans.from_date <= dose_days.measured_date and spans.to_date >= dose_days.measured_date
     left join room_days on dose_days.measured_date = room_days.measured_date
     group by spans.procedure_date
 ),
