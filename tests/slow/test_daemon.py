@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
+from email.policy import SMTP
 from pathlib import Path
 
 import dagster as dg
@@ -89,3 +91,24 @@ def test_sensor_and_schedule_fire_and_a_new_file_is_published(tmp_path: Path) ->
         assert con.execute("select path, status, rows_loaded from ledger.file").fetchall() == [
             (f"{RATES}/new.csv", "loaded", 2)
         ]
+
+
+def test_a_failed_run_is_told_to_operations_once(tmp_path: Path) -> None:
+    """The other key stops every run of the schedule; the sensor writes one letter."""
+    root = make_site(
+        tmp_path / "site", site="site_id: small\nname: Small\nmail: {operations: [ops@hospital.example]}\n"
+    )
+    site = load_site(root)
+    other = load_key("small", {"DOSELEDGER_KEY": "fedcba9876543210fedcba9876543210"})
+    with open_build(site, other) as con:
+        load_reference(con, site)
+    log = tmp_path / "daemon.log"
+    with daemon(root, tmp_path) as instance:
+        wait_for(lambda: any(site.data_dir.glob("outbox/*_operations_*.eml")), log)
+        wait_for(lambda: sum(run.is_failure for run in instance.get_runs()) > 1, log)
+    (letter,) = site.data_dir.glob("outbox/*.eml")
+    message = message_from_bytes(letter.read_bytes(), policy=SMTP)
+    body = message.get_body(("plain",))
+    assert str(message["Subject"]).startswith("Small: the run of")
+    assert body is not None
+    assert "was made with the pseudonymisation key" in body.get_content()
