@@ -70,7 +70,7 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
         for row in personal.classes
         if row.procedure_type in drawn
     ]
-    colours = _colours({others: CLASS_COLOUR, own: OWN_COLOUR})
+    colours = _colours(({others: CLASS_COLOUR} if bands else {}) | {own: OWN_COLOUR})
     classes = alt.Y(
         "class:N", title=None, sort=drawn, axis=alt.Axis(domain=False, ticks=False, labelPadding=12, labelLimit=160)
     )
