@@ -13,33 +13,44 @@ site as (
     select * from {{ ref('stg_site') }}
 ),
 
-described as (
+-- Here, where the site's one row has just come: a time zone of its own for each row would cost the calendar seven times more.
+dated as (
     select
         records.*,
-        coalesce(sources.counter, 'increment') = 'cumulative' or records.layout = 'counter_log' as is_counter,
+        site.site_timezone,
+        {{ record_date() }} as record_date
+    from records
+    cross join site
+),
+
+-- In a doubled hour equal times are not repeats: the n-th of a file is the n-th of another export of it.
+occurrences as (
+    select
+        load_seq,
+        line,
+        quantity,
+        row_number() over (
+            partition by load_seq, dosimeter_serial, quantity, layout, started_at order by line
+        ) as occurrence
+    from dated
+    where is_ambiguous
+),
+
+described as (
+    select
+        dated.*,
+        coalesce(sources.counter, 'increment') = 'cumulative' or dated.layout = 'counter_log' as is_counter,
         coalesce(sources.records_when_idle, false) as records_when_idle,
         coalesce(sources.has_hubs, false) as source_has_hubs,
-        site.site_timezone,
-        {{ record_date() }} as record_date,
-        -- In a doubled hour equal times are not repeats: the n-th of a file is the n-th of another export of it.
-        case
-            when records.is_ambiguous
-                then row_number() over (
-                    partition by
-                        records.load_seq,
-                        records.dosimeter_serial,
-                        records.quantity,
-                        records.layout,
-                        records.started_at,
-                        records.is_ambiguous
-                    order by records.line
-                )
-            else 1
-        end as occurrence
-    from records
-    left join sources on records.source_id = sources.source_id
-    cross join site
-    where {{ is_made_now('record_date', 'record_date', 'int_record_day') }}
+        coalesce(occurrences.occurrence, 1) as occurrence
+    from dated
+    left join sources on dated.source_id = sources.source_id
+    left join occurrences
+        on
+            dated.load_seq = occurrences.load_seq
+            and dated.line = occurrences.line
+            and dated.quantity = occurrences.quantity
+    where {{ is_made_now('dated.record_date', 'record_date', 'int_record_day') }}
 ),
 
 identified as (
