@@ -36,7 +36,7 @@ from orchestration.publications import current_publication, keep_wanted
 from orchestration.publish import NothingNew, publish
 from orchestration.resources import Pull, Report, SiteResource, told_plainly
 from orchestration.shown import failing_rows, row_count, shown_of
-from orchestration.snapshot import SCHEMAS
+from orchestration.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
 
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
@@ -251,7 +251,7 @@ def _with_what_is_in_it(
     """A built table with its rows and summary, a test that failed with the rows that it found."""
     node = nodes[unique_id]
     if isinstance(told, dg.Output):
-        return told.with_metadata({**told.metadata, **shown_of(con, f"{node['schema']}.{node['alias']}")})
+        return told.with_metadata({**shown_of(con, f"{node['schema']}.{node['alias']}"), **told.metadata})
     if isinstance(told, dg.AssetCheckResult) and not told.passed:
         tested = nodes[node["attached_node"]] if node.get("attached_node") else node
         rows = failing_rows(con, build.compiled(node), f"{tested['schema']}.{tested['alias']}")
@@ -284,7 +284,8 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
         deps=[
             spec.key
             for spec in models.specs
-            if spec.key.path[0] in SCHEMAS and spec.metadata["dagster-dbt/materialization_type"] not in MADE_OF_PRODUCT
+            if spec.key.path[0] in (*SCHEMAS, DEPARTMENT_SCHEMA)
+            and spec.metadata["dagster-dbt/materialization_type"] not in MADE_OF_PRODUCT
         ],
         group_name="publication",
         kinds={"greatexpectations", "duckdb"},
@@ -329,8 +330,7 @@ def _check_result(suite: SuiteVerdict, docs: dg.PathMetadataValue) -> dg.AssetCh
         dg.TableRecord(
             {
                 "effect": failure.severity,
-                "table": failure.table,
-                "column": failure.column,
+                "where": f"{failure.table} {failure.column}".strip(),
                 "should hold": failure.rule,
                 "rows": failure.rows,
                 "for example": sample,

@@ -17,6 +17,7 @@ from ingest.build_db import look_into_build
 from ingest.pseudonymise import load_key
 from ingest.site import Site, load_site
 from orchestration.build_record import last_build
+from orchestration.data_docs import data_docs_file
 from orchestration.publications import current_publication, rolled_back_from
 
 
@@ -33,7 +34,7 @@ def print_status(root: Path, out: Console) -> None:
         out.print("Nothing was built yet: run `doseledger run` first.")
         return
     with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
-        _print_verdict(con, site.build_db.stem, out)
+        _print_verdict(con, site, out)
         out.print(_files(con))
         _print_refused(con, out)
 
@@ -48,17 +49,20 @@ def _print_publication(site: Site, out: Console) -> None:
         out.print(f"[red]Rolled back[/] from {newest}; the next run that passes its checks publishes anew.")
 
 
-def _print_verdict(con: duckdb.DuckDBPyConnection, database: str, out: Console) -> None:
-    build = last_build(con, database)
+def _print_verdict(con: duckdb.DuckDBPyConnection, site: Site, out: Console) -> None:
+    build = last_build(con, site.build_db.stem)
     if build is None:
         out.print("Last build: none")
         return
-    if not build.blocked_by:
+    if build.blocked_by:
+        out.print(f"[red]Last build: as of {build.as_of}; not to be published:[/]")
+    else:
         out.print(f"Last build: as of {build.as_of}; {build.checks_passed} checks passed, none blocks")
-        return
-    out.print(f"[red]Last build: as of {build.as_of}; not to be published:[/]")
     for reason in build.blocked_by:
         out.print(f"  [red]✗[/] {escape(reason)}")
+    page = data_docs_file(site.data_dir, build.build_id)
+    if page.exists():  # a build that failed was not judged, and old pages are not kept
+        out.print(f"Every check of it: {page}")
 
 
 def _files(con: duckdb.DuckDBPyConnection) -> RenderableType:

@@ -189,7 +189,7 @@ def test_a_failing_table_is_named_and_keeps_the_old_publication(site: Path) -> N
 def test_a_failing_test_of_a_table_names_the_rows(site: Path) -> None:
     build = site / "data" / "build" / "doseledger.duckdb"
     with duckdb.connect(build) as con:
-        con.execute("insert into raw.ref_rooms (line, device_serial) values (99, '4711')")
+        con.execute("insert into raw.ref_rooms (line, name) values (99, 'Nameless')")
     try:
         with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
             job = build_definitions(site).resolve_implicit_global_asset_job_def()
@@ -202,8 +202,8 @@ def test_a_failing_test_of_a_table_names_the_rows(site: Path) -> None:
     (failed,) = [found for found in result.get_asset_check_evaluations() if not found.passed]
     assert failed.check_name == "not_null_stg_room_room_id"
     (row,) = [record.data for record in failed.metadata["failing_rows"].records]
-    assert (row["room_id"], row["device_serial"]) == (None, "4711")
-    assert "room_name" not in row  # keys only
+    assert row["room_id"] is None
+    assert "Nameless" not in row.values()  # keys only
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
