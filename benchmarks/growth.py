@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def night(home: Path, what: str, days: int) -> Night:
     if build.failures or build.build_id is None:
         raise SystemExit("\n".join(build.failures))
     moments.append(time.perf_counter())
-    verdict = judge(build_db, Settings(max_quarantined_files_share=0.05))
+    verdict = judge(build_db, Settings(max_quarantined_files_share=Decimal("0.05")))
     with duckdb.connect(build_db) as con:
         record(con, build.build_id, verdict)
         record_input(con, build.build_id, made_from(f"{days} days"))
