@@ -61,29 +61,47 @@ rows = old.execute("select count(*) from alerts.alert").fetchone()[0]
 print(json.dumps({"errors": errors, "seen": len(seen), "finished_on": finished_on, "old_rows": rows}))
 """
 
+# Nothing but looking whether there is a publication: sees a gap of microseconds that a reader rarely hits.
+WATCHER = """
+import os, sys
+
+os.nice(10)
+published, stop = sys.argv[1:]
+print("ready", flush=True)
+looks = gaps = 0
+while looks % 1000 or not os.path.exists(stop):
+    looks += 1
+    gaps += not os.path.exists(published + "/current/warehouse.duckdb")
+print(looks, gaps)
+"""
+
+
+def started(script: str, published: Path, stop: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", script, published, stop], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
 
 def test_eight_readers_and_thirty_publications(tmp_path: Path) -> None:
     build, published, stop = make_build(tmp_path / "build" / "x.duckdb"), tmp_path / "published", tmp_path / "stop"
     pass_gate(build)
     night = datetime(2024, 4, 1, 3, 0, tzinfo=UTC)
     first = publish(build, published, now=night)
-    readers = [
-        subprocess.Popen([sys.executable, "-c", READER, str(published), str(stop)], stdout=subprocess.PIPE, text=True)
-        for _ in range(READERS)
-    ]
+    readers = [started(READER, published, stop) for _ in range(READERS)]
+    watcher = started(WATCHER, published, stop)
     try:
-        for reader in readers:
-            assert reader.stdout is not None
-            assert reader.stdout.readline() == "ready\n"
         for number in range(1, PUBLICATIONS + 1):
             now = night + timedelta(days=2 * number)  # each is old enough to be removed when its turn comes
             last = publish(build, published, even_if_same=True, keep=KEPT, now=now)
             assert isinstance(last, Publication)
         stop.touch()
         told = [json.loads(reader.communicate(timeout=60)[0]) for reader in readers]
+        looks, gaps = watcher.communicate(timeout=60)[0].split()
     finally:
-        for reader in readers:
-            reader.kill()
+        for process in (watcher, *readers):
+            process.kill()
+    assert (int(looks) > 10_000, int(gaps)) == (True, 0)
     assert [one["errors"] for one in told] == [[]] * READERS
     # The oldest reader finishes on a publication whose folder is long gone.
     assert {one["finished_on"] for one in told} == {first.run_id}
