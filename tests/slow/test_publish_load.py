@@ -61,7 +61,7 @@ rows = old.execute("select count(*) from alerts.alert").fetchone()[0]
 print(json.dumps({"errors": errors, "seen": len(seen), "finished_on": finished_on, "old_rows": rows}))
 """
 
-# Nothing but looking whether there is a publication: sees a gap of microseconds that a reader rarely hits.
+# Nothing but looking whether there is a publication: sees a gap of milliseconds that a reader may not hit.
 WATCHER = """
 import os, sys
 
