@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.slow
 # Each example is one to four nights and a rebuild: some ten seconds each. More: DOSELEDGER_EXAMPLES=50.
-EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "1"))
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
 # What this build had to estimate anew, not what is known.
 OF_ONE_BUILD = {"intermediate.int_clock_day", "intermediate.int_clock_sample"}
