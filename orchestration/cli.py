@@ -400,7 +400,11 @@ def _say_outcome(site: Path, result: NightlyResult) -> None:
     if result.outcome == "failed":
         for reason in result.reasons:
             err.print(f"[red]✗[/] {escape(reason)}")
-        err.print("Nothing was published; the last publication stays as it was. 'doseledger status' says more.")
+        err.print(
+            f"It was published nevertheless ({result.folder.name}); letters that are missing go out with the next run."
+            if result.folder
+            else "Nothing was published; the last publication stays as it was. 'doseledger status' says more."
+        )
         return
     if result.folder is None:
         out.print("[green]✓[/] Nothing new.")

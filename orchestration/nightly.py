@@ -36,7 +36,7 @@ class NightlyResult:
     """What a run did.
 
     Attributes:
-        folder: the publication's folder for this as-of date; None if the run failed.
+        folder: the publication's folder for this as-of date; None if the run failed before it was there.
         is_current: False for a run with an as-of date before the current publication's.
         reasons: why it failed, one sentence each; empty otherwise.
         letters: where letters went or lie.
@@ -156,7 +156,10 @@ def _execute(
         troubles = troubles_of(failed_steps, site.root)
         reasons = [sentence for trouble in troubles for sentence in trouble.sentences]
         notes = [*notes, *tell_operations(site.root, troubles)]
-        return NightlyResult("failed", reasons=[*reasons, *unexpected_errors(failed_steps)], notes=notes)
+        reasons += unexpected_errors(failed_steps)
+        was_published = result.asset_materializations_for_node("publication")
+        folder = Path(_metadata(result, "publication")["folder"]) if was_published else None
+        return NightlyResult("failed", folder, reasons=reasons, notes=notes)
     published = _metadata(result, "publication")
     told = _metadata(result, "letters")
     return NightlyResult(

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from small_site import KEY, make_site, write
+from typer.testing import CliRunner
 
 from ingest.build_db import AlreadyRunning, open_build, run_lock
 from ingest.problems import SiteError
@@ -18,6 +19,7 @@ from ingest.raw_load import load_reference
 from ingest.site import load_site
 from ingest.sources.pull import Pulled
 from orchestration.automation import NIGHTLY, operations_letter_sensor
+from orchestration.cli import app
 from orchestration.definitions import build_definitions
 from orchestration.failures import tell_operations
 from orchestration.instance import dagster_home
@@ -139,3 +141,18 @@ def test_a_failed_step_is_told_by_the_command_line_and_by_the_daemons_sensor_onc
 
     assert run_nightly(site, None, silent).outcome == "failed"
     assert len(letters_to_operations(site)) == 1
+
+
+def test_what_was_published_before_a_step_failed_is_said(site: Path) -> None:
+    write(
+        site, "reference/logbook.csv", "study_instance_uid,accession_number,operator_id,role\n,,OP1,nurse\n"
+    )  # a finding
+    outbox = write(site, "data/outbox", "a file where letters should go")
+    said = CliRunner().invoke(app, ["run", "--site", str(site), "--as-of", "2024-03-31"])
+    (published,) = (site / "data/published/runs").iterdir()
+    assert said.exit_code == 1
+    assert f"It was published nevertheless ({published.name})" in " ".join(said.output.split())
+
+    outbox.unlink()
+    assert CliRunner().invoke(app, ["run", "--site", str(site), "--as-of", "2024-03-31"]).exit_code == 0
+    assert list(outbox.glob("*_medical_physics_*.eml"))
