@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -114,12 +115,17 @@ def files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
+def is_said(secret: str, text: str) -> bool:
+    """Digits within more digits are chance: a letter's boundary has nineteen of them."""
+    return not secret.isdigit() or re.search(rf"(?<!\d){secret}(?!\d)", text) is not None
+
+
 def holding(folder: Path, secrets: set[str]) -> dict[str, str]:
     """Files that hold one of the strings, with the first one found."""
     found: dict[str, str] = {}
     for file in files(folder):
         for text in content(file):
-            held = next((secret for secret in secrets if secret in text), None)
+            held = next((secret for secret in secrets if secret in text and is_said(secret, text)), None)
             if held:
                 found[str(file.relative_to(folder))] = held
                 break
