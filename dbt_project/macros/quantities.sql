@@ -37,9 +37,10 @@
     )
 {%- endmacro %}
 
-{# An instant so many seconds (exact decimals) later. Instants plus intervals go through the calendar: thirty times slower. #}
+{# An instant so many seconds later, to the microsecond. Instants plus intervals go through the calendar: thirty times slower;
+   a DECIMAL of microseconds overflows where a clock stands on another year. #}
 {% macro moved_by(instant, seconds) -%}
-    make_timestamptz(epoch_us({{ instant }}) + cast(({{ seconds }}) * 1000000 as bigint))
+    make_timestamptz(epoch_us({{ instant }}) + cast(round(cast({{ seconds }} as double) * 1000000) as bigint))
 {%- endmacro %}
 
 {# Local date on which an export row begins: the day of which all versions of a measurement are. A row without a time has
