@@ -28,10 +28,12 @@ from ingest.site import Site
 from orchestration.beside import get_ready, work_beside
 from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
 from orchestration.data_docs import write_data_docs
+from orchestration.day_chart import latest_room_days, read_room_day, room_day_png
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
 from orchestration.failures import tell_operations
 from orchestration.letter_operations import Trouble
+from orchestration.night_chart import CHARTS
 from orchestration.publications import current_publication, keep_wanted
 from orchestration.publish import NothingNew, publish
 from orchestration.resources import Pull, Report, SiteResource, told_plainly
@@ -420,12 +422,9 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(deps=["publication"], group_name="publication", kinds={"altair"}, owners=DATA_ENGINEERING, pool=POOL)
+@dg.asset(deps=["publication"], group_name="publication", kinds={"vegalite"}, owners=DATA_ENGINEERING, pool=POOL)
 def charts(site: SiteResource) -> dg.MaterializeResult[None]:
     """The night in pictures: linkage by day, clock offsets, findings, and the latest room days with beam and badges."""
-    from orchestration.day_chart import latest_room_days, read_room_day, room_day_png
-    from orchestration.night_chart import CHARTS
-
     with told_plainly():
         folder = site.load()
         with site.build(folder) as con:

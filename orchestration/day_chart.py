@@ -1,7 +1,7 @@
 """One room and day to look at: beam-on, the C-arm badge and each operator's badge, before and after clock correction.
 
 Only asking the build database and drawing live here; which dose belongs where was decided in dbt. People appear by
-operator_id, patients not at all. Altair takes more than a second to import: importers import this when they draw.
+operator_id, patients not at all. A picture is a plain Vega-Lite specification, drawn by vl-convert.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import duckdb
 import vl_convert
 
@@ -33,8 +32,17 @@ LOWEST_USV_PER_H, HIGHEST_USV_PER_H = 1, 100_000  # of the axes: what badges sho
 ZOOM_S = 180  # the two panels below show so much, where most events with dose begin
 AXIS_S = 600  # a day begins and ends at full ten minutes
 
-# The rows of each lane by name, beside the chart: altair copies what is inside whenever it puts charts together.
-Datasets = dict[str, list[dict[str, Any]]]
+Datasets = dict[str, list[dict[str, Any]]]  # the rows of each lane by name
+Spec = dict[str, Any]  # a part of a Vega-Lite specification
+CONFIG: Spec = {
+    "background": "white",
+    "font": "Liberation Sans",
+    "padding": 14,
+    "axis": {"labelFontSize": 11, "labelColor": "#333", "gridColor": "#e3e6ea", "titleColor": "#333"},
+    "legend": {"labelFontSize": 12, "labelColor": "#333", "labelLimit": 260},
+    "title": {"fontSize": 18, "subtitleFontSize": 13, "subtitleColor": "#444", "subtitlePadding": 6},
+    "view": {"stroke": "#d6dade"},
+}
 
 # Times are UTC in the tables and local on the chart. A day's beams by either clock, with the number of their procedure.
 BEAMS = """
@@ -232,32 +240,35 @@ def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
     plain = dict.fromkeys(colours, UNDECIDED_COLOUR)
     rows: Datasets = {}
     half = (WIDTH_PX - 130) // 2
-    picture = alt.vconcat(
-        _lanes("The day, links by procedure", day, (first, last), WIDTH_PX, colours, rows, legend=True),
-        alt.hconcat(
-            _lanes("Before: clocks as they were", before, zoom, half, plain, rows),
-            _lanes("After: beam moved onto the badges' clock", [*room_day.beams, *near], zoom, half, colours, rows),
-            spacing=40,
-        ).resolve_scale(color="independent"),
-        spacing=30,
-        title=alt.Title(
-            f"{room_day.room_id}, {room_day.day:%A %d %B %Y}",
-            subtitle=[
+    picture: Spec = {
+        "title": {
+            "text": f"{room_day.room_id}, {room_day.day:%A %d %B %Y}",
+            "subtitle": [
                 room_day.clock,
                 "Dose rate Hp(10), µSv/h, logarithmic; local time of the site by the badges' clock",
             ],
-            anchor="start",
-            offset=14,
-        ),
-    ).resolve_scale(color="independent")
-    styled = (
-        picture.configure(background="white", font="Liberation Sans", padding=14)
-        .configure_axis(labelFontSize=11, labelColor="#333", gridColor="#e3e6ea", titleColor="#333")
-        .configure_legend(labelFontSize=12, labelColor="#333", labelLimit=260)
-        .configure_title(fontSize=18, subtitleFontSize=13, subtitleColor="#444", subtitlePadding=6)
-        .configure_view(stroke="#d6dade")
-    )
-    return vl_convert.vegalite_to_png(styled.to_dict(validate=False) | {"datasets": rows}, scale=scale)
+            "anchor": "start",
+            "offset": 14,
+        },
+        "vconcat": [
+            _lanes("The day, links by procedure", day, (first, last), WIDTH_PX, colours, rows, legend=True),
+            {
+                "hconcat": [
+                    _lanes("Before: clocks as they were", before, zoom, half, plain, rows),
+                    _lanes(
+                        "After: beam moved onto the badges' clock", [*room_day.beams, *near], zoom, half, colours, rows
+                    ),
+                ],
+                "spacing": 40,
+                "resolve": {"scale": {"color": "independent"}},
+            },
+        ],
+        "spacing": 30,
+        "resolve": {"scale": {"color": "independent"}},
+        "config": CONFIG,
+        "datasets": rows,
+    }
+    return vl_convert.vegalite_to_png(picture, scale=scale)
 
 
 def _lanes(
@@ -269,7 +280,7 @@ def _lanes(
     rows: Datasets,
     *,
     legend: bool = False,
-) -> alt.VConcatChart:
+) -> Spec:
     """Lanes one below the other on one time axis: beam on top, then each badge, the C-arm's first; adds their rows."""
     lanes = list(dict.fromkeys([BEAM_LANE, *(stretch.lane for stretch in stretches)]))
     rows |= {f"{title}: {lane}": _rows([s for s in stretches if s.lane == lane], window) for lane in lanes}
@@ -285,8 +296,8 @@ def _lanes(
         )
         for lane in lanes
     ]
-    heading = alt.Title(title, anchor="start", fontSize=13, fontWeight="bold", color="#333", offset=6)
-    return alt.vconcat(*charts, spacing=4, title=heading)
+    heading = {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": "bold", "color": "#333", "offset": 6}
+    return {"title": heading, "vconcat": charts, "spacing": 4}
 
 
 def _lane(
@@ -298,48 +309,59 @@ def _lane(
     *,
     is_last: bool,
     legend: bool,
-) -> alt.Chart:
+) -> Spec:
     first, last = window
     is_beam = lane == BEAM_LANE
-    # Dates are drawn as UTC: in the machine's zone they could fall elsewhere.
-    scale = alt.Scale(type="utc", domain=[first.isoformat(), last.isoformat()])
-    time_format = "%H:%M" if last - first > timedelta(hours=1) else "%H:%M:%S"
-    axis = alt.Axis(format=time_format, labels=is_last, ticks=is_last, title=None, tickCount=width // 100)
-    height = alt.Y(
-        "rate:Q",
-        title=lane,
-        stack=None,
-        scale=alt.Scale(type="log", domain=[LOWEST_USV_PER_H, HIGHEST_USV_PER_H], clamp=True),
-        axis=alt.Axis(
-            values=[] if is_beam else [10, 1000, HIGHEST_USV_PER_H],
-            format="~s",
-            titleAngle=0,
-            titleAlign="right",
-            titleX=-38,
-            titleY=BEAM_PX / 2 if is_beam else LANE_PX / 2,
-            titleBaseline="middle",
-            titleFontWeight="normal",
-            titleLimit=200,
-            minExtent=36,
-        ),
-    )
-    chart: alt.Chart = (
-        alt.Chart(alt.NamedData(name=rows_name), width=width, height=BEAM_PX if is_beam else LANE_PX)
-        .mark_bar(clip=True, minBandSize=1)
-        .encode(
-            x=alt.X("start:T", scale=scale, axis=axis),
-            x2="end:T",
-            y=height,
-            y2=alt.datum(LOWEST_USV_PER_H),
-            color=alt.Color(
-                "procedure:N",
-                title=None,
-                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-                legend=alt.Legend(orient="top", columns=5, symbolType="square") if legend else None,
-            ),
-        )
-    )
-    return chart
+    lane_px = BEAM_PX if is_beam else LANE_PX
+    return {
+        "data": {"name": rows_name},
+        "width": width,
+        "height": lane_px,
+        "mark": {"type": "bar", "clip": True, "minBandSize": 1},
+        "encoding": {
+            "x": {
+                "field": "start",
+                "type": "temporal",
+                # Dates are drawn as UTC: in the machine's zone they could fall elsewhere.
+                "scale": {"type": "utc", "domain": [first.isoformat(), last.isoformat()]},
+                "axis": {
+                    "format": "%H:%M" if last - first > timedelta(hours=1) else "%H:%M:%S",
+                    "labels": is_last,
+                    "ticks": is_last,
+                    "title": None,
+                    "tickCount": width // 100,
+                },
+            },
+            "x2": {"field": "end"},
+            "y": {
+                "field": "rate",
+                "type": "quantitative",
+                "title": lane,
+                "stack": None,
+                "scale": {"type": "log", "domain": [LOWEST_USV_PER_H, HIGHEST_USV_PER_H], "clamp": True},
+                "axis": {
+                    "values": [] if is_beam else [10, 1000, HIGHEST_USV_PER_H],
+                    "format": "~s",
+                    "titleAngle": 0,
+                    "titleAlign": "right",
+                    "titleX": -38,
+                    "titleY": lane_px / 2,
+                    "titleBaseline": "middle",
+                    "titleFontWeight": "normal",
+                    "titleLimit": 200,
+                    "minExtent": 36,
+                },
+            },
+            "y2": {"datum": LOWEST_USV_PER_H},
+            "color": {
+                "field": "procedure",
+                "type": "nominal",
+                "title": None,
+                "scale": {"domain": list(colours), "range": list(colours.values())},
+                "legend": {"orient": "top", "columns": 5, "symbolType": "square"} if legend else None,
+            },
+        },
+    }
 
 
 def _rows(stretches: Sequence[Stretch], window: tuple[datetime, datetime]) -> list[dict[str, Any]]:

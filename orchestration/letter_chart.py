@@ -1,6 +1,6 @@
 """The pictures of the letters, as PNG: the staff's dose by day, and an operator's procedures beside their class.
 
-Only drawing lives here. Altair takes more than a second to import, so letters import this module when they draw.
+Only drawing lives here: plain Vega-Lite specifications, drawn by vl-convert.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, Literal
 
-import altair as alt
 import vl_convert
 
 from orchestration.digest import DayBalance
@@ -23,6 +22,20 @@ OWN_COLOUR, CLASS_COLOUR, MEDIAN_COLOUR = "#e08214", "#c9dbe3", "#14323f"
 # Drawn narrow and with large type: on a telephone the picture is shown at two thirds of its size.
 WIDTH_PX, HEIGHT_PX, SCALE = 480, 190, 2.5
 CLASSES_DRAWN, CLASS_HEIGHT_PX = 10, 30
+Spec = dict[str, Any]  # a part of a Vega-Lite specification
+CONFIG: Spec = {
+    "background": "white",
+    "font": "Liberation Sans",
+    "axis": {
+        "labelFontSize": 14,
+        "titleFontSize": 14,
+        "labelColor": "#333",
+        "titleColor": "#333",
+        "gridColor": "#e3e6ea",
+    },
+    "legend": {"labelFontSize": 14, "labelColor": "#333", "labelLimit": 240},
+    "view": {"stroke": None},
+}
 # Names of the number and date formats that the renderer brings along.
 D3_LOCALES: dict[str, Literal["en-GB", "fr-FR", "es-ES"]] = {"en": "en-GB", "fr": "fr-FR", "es": "es-ES"}
 
@@ -35,20 +48,32 @@ def dose_by_day_png(days: Sequence[DayBalance], window: tuple[date, date], words
         for day in days
         for order, (kind, name) in enumerate(names.items())
     ]
-    # Dates are drawn in UTC: in the machine's zone they could fall on the day before.
     first, last = window
-    day_scale = alt.Scale(type="utc", domain=[first.isoformat(), (last + timedelta(days=1)).isoformat()])
-    day_axis = alt.Axis(format="%-d %b", tickCount=6, grid=False)
-    chart = (
-        alt.Chart(alt.InlineData(values=rows), width=WIDTH_PX - 60, height=HEIGHT_PX)
-        .mark_bar()
-        .encode(
-            x=alt.X("day:T", timeUnit="utcyearmonthdate", title=None, scale=day_scale, axis=day_axis),
-            y=alt.Y("usv:Q", title="µSv", axis=alt.Axis(tickCount=4, titleAngle=0, titleAlign="right", titleY=-8)),
-            color=_colours(dict(zip(names.values(), COLOURS.values(), strict=True))),
-            order="order:Q",
-        )
-    )
+    chart: Spec = {
+        "data": {"values": rows},
+        "width": WIDTH_PX - 60,
+        "height": HEIGHT_PX,
+        "mark": "bar",
+        "encoding": {
+            "x": {
+                "field": "day",
+                "type": "temporal",
+                "timeUnit": "utcyearmonthdate",
+                "title": None,
+                # Dates are drawn in UTC: in the machine's zone they could fall on the day before.
+                "scale": {"type": "utc", "domain": [first.isoformat(), (last + timedelta(days=1)).isoformat()]},
+                "axis": {"format": "%-d %b", "tickCount": 6, "grid": False},
+            },
+            "y": {
+                "field": "usv",
+                "type": "quantitative",
+                "title": "µSv",
+                "axis": {"tickCount": 4, "titleAngle": 0, "titleAlign": "right", "titleY": -8},
+            },
+            "color": _colours(dict(zip(names.values(), COLOURS.values(), strict=True))),
+            "order": {"field": "order", "type": "quantitative"},
+        },
+    }
     return _png(chart, words)
 
 
@@ -71,40 +96,62 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
         if row.procedure_type in drawn
     ]
     colours = _colours(({others: CLASS_COLOUR} if bands else {}) | {own: OWN_COLOUR})
-    classes = alt.Y(
-        "class:N", title=None, sort=drawn, axis=alt.Axis(domain=False, ticks=False, labelPadding=12, labelLimit=160)
-    )
-    dose_axis = alt.Axis(tickCount=5, titleAlign="right", titleAnchor="end", labelOverlap=True, labelSeparation=6)
+    classes = {
+        "field": "class",
+        "type": "nominal",
+        "title": None,
+        "sort": drawn,
+        "axis": {"domain": False, "ticks": False, "labelPadding": 12, "labelLimit": 160},
+    }
 
-    def dose(field: str) -> alt.X:
-        return alt.X(field, title="µSv", scale=alt.Scale(type="sqrt"), axis=dose_axis)
+    def dose(field: str) -> Spec:
+        return {
+            "field": field,
+            "type": "quantitative",
+            "title": "µSv",
+            "scale": {"type": "sqrt"},
+            "axis": {
+                "tickCount": 5,
+                "titleAlign": "right",
+                "titleAnchor": "end",
+                "labelOverlap": True,
+                "labelSeparation": 6,
+            },
+        }
 
-    classes_of = alt.Chart(alt.InlineData(values=bands))
-    chart = alt.layer(
-        classes_of.mark_bar(size=16).encode(x=dose("q1:Q"), x2="q3:Q", y=classes, color=colours),
-        classes_of.mark_tick(size=18, thickness=3, color=MEDIAN_COLOUR).encode(x=dose("median:Q"), y=classes),
-        alt.Chart(alt.InlineData(values=points))
-        .mark_circle(size=70, opacity=0.75)
-        .encode(x=dose("usv:Q"), y=classes, color=colours),
-    ).properties(width=WIDTH_PX - 140, height=CLASS_HEIGHT_PX * len(drawn))
+    middle_half = {"x": dose("q1"), "x2": {"field": "q3"}, "y": classes, "color": colours}
+    chart: Spec = {
+        "width": WIDTH_PX - 140,
+        "height": CLASS_HEIGHT_PX * len(drawn),
+        "layer": [
+            {"data": {"values": bands}, "mark": {"type": "bar", "size": 16}, "encoding": middle_half},
+            {
+                "data": {"values": bands},
+                "mark": {"type": "tick", "size": 18, "thickness": 3, "color": MEDIAN_COLOUR},
+                "encoding": {"x": dose("median"), "y": classes},
+            },
+            {
+                "data": {"values": points},
+                "mark": {"type": "circle", "size": 70, "opacity": 0.75},
+                "encoding": {"x": dose("usv"), "y": classes, "color": colours},
+            },
+        ],
+    }
     return _png(chart, words)
 
 
-def _colours(of_names: dict[str, str]) -> alt.Color:
-    return alt.Color(
-        "kind:N",
-        title=None,
-        scale=alt.Scale(domain=list(of_names), range=list(of_names.values())),
-        legend=alt.Legend(orient="top", symbolType="square", symbolOpacity=1),
-    )
+def _colours(of_names: dict[str, str]) -> Spec:
+    return {
+        "field": "kind",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": list(of_names), "range": list(of_names.values())},
+        "legend": {"orient": "top", "symbolType": "square", "symbolOpacity": 1},
+    }
 
 
-def _png(chart: Any, words: Wording) -> bytes:  # noqa: ANN401 - a chart, or a layer of charts
-    styled = (
-        chart.configure(background="white", font="Liberation Sans")
-        .configure_axis(labelFontSize=14, titleFontSize=14, labelColor="#333", titleColor="#333", gridColor="#e3e6ea")
-        .configure_legend(labelFontSize=14, labelColor="#333", labelLimit=240)
-        .configure_view(stroke=None)
-    )
+def _png(chart: Spec, words: Wording) -> bytes:
     locale = D3_LOCALES[words.locale.language]
-    return vl_convert.vegalite_to_png(styled.to_dict(), scale=SCALE, format_locale=locale, time_format_locale=locale)
+    return vl_convert.vegalite_to_png(
+        chart | {"config": CONFIG}, scale=SCALE, format_locale=locale, time_format_locale=locale
+    )

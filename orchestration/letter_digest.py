@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestration.digest import Balance, ChangedThreshold, DayBalance, MonthSummary, Publication, month_end
 from orchestration.findings import Finding
+from orchestration.letter_chart import dose_by_day_png
 from orchestration.letter_findings import finding_groups, rule_name, severity_counts, unit_sign
 from orchestration.letters import (
     TOLD_IN_FULL_DAYS,
@@ -45,11 +46,7 @@ def digest_letter(
     """Write the digest to medical physics in the site's language; ``checks_page``: the data docs of this build."""
     words = wording(language)
     days = chart_days(publication)
-    picture = None
-    if days:
-        from orchestration.letter_chart import dose_by_day_png  # see there: a slow import
-
-        picture = dose_by_day_png(days, chart_window(publication), words)
+    picture = dose_by_day_png(days, chart_window(publication), words) if days else None
     context = _context(news, publication, words, days) | {
         "site_name": one_line(site_name),
         "written_on": words.day(written_on),

@@ -12,6 +12,7 @@ from statistics import median
 
 from orchestration.digest import Advice
 from orchestration.findings import Finding
+from orchestration.letter_chart import own_procedures_png
 from orchestration.letter_findings import finding_groups, limit_name, severity_counts
 from orchestration.letters import (
     NOT_KNOWN,
@@ -52,11 +53,7 @@ def operator_letter(
         envelope: to the operator's own address.
     """
     words = wording(language)
-    picture = None
-    if personal.procedures:
-        from orchestration.letter_chart import own_procedures_png  # see there: a slow import
-
-        picture = own_procedures_png(personal, words)
+    picture = own_procedures_png(personal, words) if personal.procedures else None
 
     def advise(finding: Finding) -> str:
         return _own_advice(finding.advice_code or "", advice, words)
