@@ -169,8 +169,7 @@ class Ledger:
         ledger = cls()
         rows = con.execute(
             "select load_seq, path, path_key, sha256, source_id, status, description_sha256 "
-            "from raw.file where kind = ? order by load_seq",
-            [kind],
+            f"from raw.file where kind = '{kind}' order by load_seq"  # a bound value would load pandas
         )
         for load_seq, path, path_key, sha256, source_id, status, description in rows.fetchall():
             is_outdated = status == "quarantined" and description != descriptions.get(source_id)

@@ -5,6 +5,7 @@ Says what happened in plain sentences; how to print them and which exit code the
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -133,6 +134,8 @@ def _execute(
     notes: list[str],
     pulled: list[Pulled],
 ) -> NightlyResult:
+    # Dagster and dbt make millions of objects that stay; looking through all of them again and again costs two seconds.
+    gc.set_threshold(50_000, 20, 100)
     import dagster as dg
 
     from orchestration.definitions import build_definitions
