@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache, partial
+from itertools import chain, repeat
 from operator import attrgetter, itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -54,7 +55,7 @@ Connection = duckdb.DuckDBPyConnection
 Progress = Callable[[int, int, str], None]
 Within = Callable[[str, int, int], None]
 MB = 1_000_000
-TOGETHER = 64  # dose reports that are written at once: a commit costs more than reading one
+TOGETHER = 10_000  # rows of dose reports that are written at once: a commit costs more than reading a report
 Append = Callable[..., None]  # table, records, constants
 LARGE_BYTES = 50 * MB  # an export of which people want to see how far its reading is: about ten seconds
 
@@ -119,27 +120,53 @@ def _storage_type(arrow_type: pa.DataType) -> pa.DataType:
     return getattr(arrow_type, "storage_type", arrow_type)
 
 
+# Rows of the ledger may be there already: a second try of a file, a newer look at a path. All others are only added.
+_WRITING = {
+    "file": (
+        """
+        insert into raw.file from new_rows
+        on conflict (load_seq) do update set status = excluded.status, reason = excluded.reason,
+            rows_loaded = excluded.rows_loaded, rows_rejected = excluded.rows_rejected,
+            duplicate_of = excluded.duplicate_of, description_sha256 = excluded.description_sha256
+        """,
+    ),
+    "file_stat": (
+        "insert or replace into raw.file_stat from new_rows",
+        # What is looked at has bytes: a row that told of none is wrong.
+        f"delete from raw.file where sha256 = '{NO_BYTES}' and path_key in (select path_key from new_rows)",
+    ),
+}
+
+
 def _insert(con: Connection, table: str, rows: pa.Table) -> None:
-    con.from_arrow(rows).insert_into(f"raw.{table}")
+    con.register("new_rows", rows)
+    for statement in _WRITING.get(table, (f"insert into raw.{table} from new_rows",)):
+        con.execute(statement)
+    con.unregister("new_rows")
 
 
-def _rows(
-    table: str,
-    records: Sequence[object],
-    *,
-    value: Callable[[str], Callable[[Any], object]] = attrgetter,
-    **constants: object,
-) -> pa.Table:
-    """Rows of a raw table: each column holds the constant of its name, else what the record has under it."""
+class _Said(NamedTuple):
+    """Records of one file, and what all their rows have in common."""
+
+    records: Sequence[object]
+    constants: Mapping[str, object]
+
+
+def _rows(table: str, said: Sequence[_Said], value: Callable[[str], Callable[[Any], object]] = attrgetter) -> pa.Table:
+    """Rows of a raw table: each column holds the constant of its name, else what the record has under it.
+
+    Raises:
+        pyarrow.ArrowInvalid, OverflowError: a number has no room in its column.
+    """
     schema = _schemas()[table]
-    columns = [
-        [constants[name]] * len(records) if name in constants else list(map(value(name), records))
-        for name in schema.names
-    ]
-    try:
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    except (pa.ArrowInvalid, OverflowError) as error:
-        raise Refused("quarantined", f"holds a number that raw.{table} has no room for") from error
+    arrays = []
+    for column in schema:
+        own = value(column.name)
+        cells = [
+            repeat(constants[column.name], len(records)) if column.name in constants else map(own, records)
+            for records, constants in said
+        ]
+        arrays.append(pa.array(list(chain.from_iterable(cells)), column.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -150,48 +177,51 @@ class _AtOnce:
     con: Connection
 
     @contextmanager
-    def file(self) -> Iterator[tuple[Append, Callable[[Callable[[], None]], None]]]:
-        """Takes the rows of a file, and what is then written in the ledger; an exception leaves nothing of it."""
+    def file(self) -> Iterator[Append]:
+        """Takes the rows of a file; an exception leaves nothing of it."""
         with _transaction(self.con):
-            yield (
-                lambda table, records, **constants: _insert(self.con, table, _rows(table, records, **constants)),
-                lambda write: write(),
-            )
+            yield self._append
+
+    def _append(self, table: str, records: Sequence[object], **constants: object) -> None:
+        try:
+            rows = _rows(table, [_Said(records, constants)])
+        except (pa.ArrowInvalid, OverflowError) as error:
+            raise Refused("quarantined", f"holds a number that raw.{table} has no room for") from error
+        _insert(self.con, table, rows)
 
     def flush(self) -> None:
         """Nothing is held back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Together:
-    """Keeps what whole files say and writes many of them in one transaction."""
+    """Keeps what whole files say and writes many of them in one transaction.
+
+    What a dose report says is bounded when it is read, so that every number has room in its column.
+    """
 
     con: Connection
-    rows: defaultdict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
-    ledger_rows: list[Callable[[], None]] = field(default_factory=list)
+    said: defaultdict[str, list[_Said]] = field(default_factory=lambda: defaultdict(list))
+    rows: int = 0
 
     @contextmanager
-    def file(self) -> Iterator[tuple[Append, Callable[[Callable[[], None]], None]]]:
+    def file(self) -> Iterator[Append]:
         """As ``_AtOnce.file``."""
-        own: list[tuple[str, pa.Table]] = []
-        yield (
-            lambda table, records, **constants: own.append((table, _rows(table, records, **constants))),
-            self.ledger_rows.append,
-        )
-        for table, rows in own:
-            self.rows[table].append(rows)
-        if len(self.ledger_rows) >= TOGETHER:
+        own: list[tuple[str, _Said]] = []
+        yield lambda table, records, **constants: own.append((table, _Said(records, constants)))
+        for table, said in own:
+            self.said[table].append(said)
+            self.rows += len(said.records)
+        if self.rows >= TOGETHER:
             self.flush()
 
     def flush(self) -> None:
         """Writes what was kept."""
         with _transaction(self.con):
-            for table, parts in self.rows.items():
-                _insert(self.con, table, pa.concat_tables(parts))
-            for write in self.ledger_rows:
-                write()
-        self.rows.clear()
-        self.ledger_rows.clear()
+            for table, said in self.said.items():
+                _insert(self.con, table, _rows(table, said))
+        self.said.clear()
+        self.rows = 0
 
 
 # --- one file ------------------------------------------------------------------------------------------------------
@@ -360,39 +390,38 @@ class _Loader:
         if opened is None:
             return self._wait(file)
         if self.ledger.is_known(path_key, opened.sha256):
-            with self.writer.file() as (_, then):
-                then(partial(self._write_stat, opened, path_key))
+            with self.writer.file() as append:
+                self._write_stat(append, opened, path_key)
             return _shown(file.name, None)
         try:
-            outcome = self._loaded(file, opened, path_key)
+            return self._loaded(file, opened, path_key)
         except StillWrittenError:
             return self._wait(file)
-        self.summary.count(outcome)
-        return _shown(file.name, outcome.patient)
 
     def _wait(self, file: FoundFile) -> str:
         self.summary.waiting.append(_shown(file.name, None))
         return self.summary.waiting[-1]
 
-    def _loaded(self, found: FoundFile, opened: OpenedFile, path_key: str) -> _Outcome:
+    def _loaded(self, found: FoundFile, opened: OpenedFile, path_key: str) -> str:
         file, sha256 = opened.file, opened.sha256
         load_seq = self.ledger.rows.get((path_key, sha256)) or self.last_load_seq + 1
         original = self.ledger.originals.get((sha256, file.source_id))
         try:
-            with self.writer.file() as (append, then):
+            with self.writer.file() as append:
                 outcome = self._read(opened, load_seq, original, append)
                 _check_unchanged(file)
-                then(partial(self._write, opened, path_key, load_seq, outcome))
+                shown = self._write(append, opened, path_key, load_seq, outcome)
         except Refused as refused:
             self._wait_if_written(found)
             outcome = _Outcome(refused.status, refused.reason, patient=refused.patient)
             if original is not None:
                 outcome = _duplicate(original, refused.patient)
-            with self.writer.file() as (_, then):
-                then(partial(self._write, opened, path_key, load_seq, outcome))
+            with self.writer.file() as append:
+                shown = self._write(append, opened, path_key, load_seq, outcome)
         self.last_load_seq = max(self.last_load_seq, load_seq)
-        self.ledger.note(path_key, sha256, file.source_id, load_seq, _shown(file.name, outcome.patient))
-        return outcome
+        self.ledger.note(path_key, sha256, file.source_id, load_seq, shown)
+        self.summary.count(outcome)
+        return shown
 
     def _read(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
         if opened.file.obstacle is not None:
@@ -416,45 +445,29 @@ class _Loader:
             time.sleep(max(0.0, self.looked_at + LOOK_AGAIN_S - time.monotonic()))
         _check_unchanged(found)
 
-    def _write(self, opened: OpenedFile, path_key: str, load_seq: int, outcome: _Outcome) -> None:
-        """The file's row in the ledger: a new one, or what a second try made of the old one."""
-        file, sha256 = opened.file, opened.sha256
-        self.writer.con.execute(
-            """
-            insert into raw.file (load_seq, path, path_key, sha256, size_bytes, kind, source_id, first_seen_at,
-                status, reason, rows_loaded, rows_rejected, duplicate_of, description_sha256)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            on conflict (load_seq) do update set status = excluded.status, reason = excluded.reason,
-                rows_loaded = excluded.rows_loaded, rows_rejected = excluded.rows_rejected,
-                duplicate_of = excluded.duplicate_of, description_sha256 = excluded.description_sha256
-            """,
-            [
-                load_seq,
-                _shown(file.name, outcome.patient),
-                path_key,
-                sha256,
-                file.size_bytes,
-                file.kind,
-                file.source_id,
-                datetime.now(UTC),
-                outcome.status,
-                outcome.reason,
-                outcome.rows_loaded,
-                outcome.rows_rejected,
-                outcome.duplicate_of,
-                self.descriptions.get(file.source_id),
-            ],
+    def _write(self, append: Append, opened: OpenedFile, path_key: str, load_seq: int, outcome: _Outcome) -> str:
+        """Append the file's row of the ledger, new or what a second try made of it; gives its path as shown."""
+        file, shown = opened.file, _shown(opened.file.name, outcome.patient)
+        append(
+            "file",
+            [outcome],
+            load_seq=load_seq,
+            path=shown,
+            path_key=path_key,
+            sha256=opened.sha256,
+            size_bytes=file.size_bytes,
+            kind=file.kind,
+            source_id=file.source_id,
+            first_seen_at=datetime.now(UTC),
+            description_sha256=self.descriptions.get(file.source_id),
         )
-        if sha256 != NO_BYTES:
-            self._write_stat(opened, path_key)
+        if opened.sha256 != NO_BYTES:
+            self._write_stat(append, opened, path_key)
+        return shown
 
-    def _write_stat(self, opened: OpenedFile, path_key: str) -> None:
-        self.writer.con.execute(
-            "insert or replace into raw.file_stat values (?, ?, ?, ?)",
-            [path_key, opened.file.size_bytes, opened.file.mtime_ns, opened.sha256],
-        )
-        if self.ledger.rows.pop((path_key, NO_BYTES), None):  # now there are bytes: the row that told of none is wrong
-            self.writer.con.execute("delete from raw.file where path_key = ? and sha256 = ?", [path_key, NO_BYTES])
+    def _write_stat(self, append: Append, opened: OpenedFile, path_key: str) -> None:
+        append("file_stat", [opened.file], path_key=path_key, sha256=opened.sha256)
+        self.ledger.rows.pop((path_key, NO_BYTES), None)
 
 
 def _check_unchanged(file: FoundFile) -> None:
@@ -476,9 +489,9 @@ def load_reference(con: Connection, site: Site) -> bool:
     with _transaction(con):
         for table, rows in _reference_rows(site).items():
             con.execute(f"delete from raw.{table}")
-            _insert(con, table, _rows(table, rows, value=itemgetter))
+            _insert(con, table, _rows(table, [_Said(rows, {})], itemgetter))
         con.execute("delete from raw.finding where load_seq is null")
-        _insert(con, "finding", _rows("finding", [_finding(problem) for problem in site.problems], value=itemgetter))
+        _insert(con, "finding", _rows("finding", [_Said(list(map(_finding, site.problems)), {})], itemgetter))
     return True
 
 

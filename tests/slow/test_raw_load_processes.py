@@ -24,7 +24,7 @@ import os, signal, sys
 from pathlib import Path
 from ingest import raw_load
 from small_site import run
-raw_load.TOGETHER = 2
+raw_load.TOGETHER = 4  # rows: two files, each in the ledger and with its size and time
 run(Path(sys.argv[1]), lambda done, total, path: os.kill(os.getpid(), signal.SIGKILL) if done == 3 else None)
 """
 
