@@ -80,8 +80,7 @@ class Filter(TypedDict):
     maximum_mm: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class IrradiationEvent:
+class IrradiationEvent(NamedTuple):  # a hospital's first night makes a hundred thousand: see DoseRow
     """One irradiation event (TID 10003, 10013 or 10042). None means that the report does not say it; it is never 0.
 
     Attributes:

@@ -5,8 +5,6 @@ Projection X-ray lies in projection.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ingest.dose_reports import codes, events
 from ingest.dose_reports.tree import Children, Item
 from ingest.dose_reports.values import Reading
@@ -32,8 +30,7 @@ def read_events(root: Children, header_offset_min: int | None, reading: Reading)
     found = [_event(no, item, header_offset_min, reading) for no, item in enumerate(root.find(codes.CT_EVENT), start=1)]
     if found and found[0].started_raw is None:
         start = events.read_start(root, header_offset_min, reading, codes.CT_STARTED)
-        found[0] = replace(
-            found[0],
+        found[0] = found[0]._replace(
             started_raw=start.raw,
             started_local=start.local,
             utc_offset_min=start.utc_offset_min,

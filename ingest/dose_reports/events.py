@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -97,12 +97,12 @@ def with_uids(
             scope = (device_serial,) if event.started_raw else (device_serial, study)
             digest = _digest(*scope, *where_and_when, event.kap_gy_cm2, event.dlp_mgy_cm, event.kvp)
             made[digest] += 1  # those that cannot be told apart get a number, so that no dose is lost
-            event = replace(event, event_uid=f"made-{digest}-{made[digest]}", is_uid_made=True)
+            event = event._replace(event_uid=f"made-{digest}-{made[digest]}", is_uid_made=True)
         elif (keeper.plane, keeper.started_raw) != where_and_when:
             reading.findings.add("shared_uid", "irradiation events share one UID and are told apart by plane and start")
             uid = f"made-{_digest(event.event_uid, *where_and_when)}-1"
-            event = replace(event, event_uid=uid, is_uid_made=True)
-        elif replace(event, event_no=keeper.event_no) != keeper:
+            event = event._replace(event_uid=uid, is_uid_made=True)
+        elif event is not keeper and event._replace(event_no=keeper.event_no) != keeper:
             reading.findings.add(
                 "repeated_uid", "an irradiation event stands twice with different values: the first counts"
             )

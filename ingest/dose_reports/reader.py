@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 from ingest.dose_reports import codes, ct, enhanced, events, header, projection
 from ingest.dose_reports.dicom_file import DicomFile, class_name, open_dicom
@@ -141,6 +142,7 @@ def _modality(root: Children, template_id: str | None, reading: Reading) -> Moda
 def _freed(report: DoseReport) -> DoseReport:
     """The report with all text that a person or a device's user typed freed of the patient."""
 
+    @cache  # the events of one report repeat a few texts
     def free(text: str | None) -> str | None:
         return None if text is None else scrub(text, report.patient)
 
@@ -160,8 +162,7 @@ def _freed(report: DoseReport) -> DoseReport:
 
 
 def _freed_event(event: IrradiationEvent, free: Callable[[str | None], str | None]) -> IrradiationEvent:
-    return replace(
-        event,
+    return event._replace(
         started_raw=event.started_raw if event.started_local else free(event.started_raw),
         acquisition_protocol=free(event.acquisition_protocol),
         target_region=free(event.target_region),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ingest.records import Patient
@@ -29,10 +30,10 @@ def scrub(text: str, patient: Patient) -> str:
     six letters, and IDs below four characters, are hidden only where they are a word of their own, so that a patient
     called Ana does not empty every "analysis". Parts that follow each other directly count as one word.
     """
-    pattern = _pattern(patient)
-    if pattern is None or not text:
-        return text
     folded, origin = _folded(text)
+    if not any(secret in folded for secret in _secrets(patient)):
+        return text
+    pattern = _pattern(patient)
     result, end = [], 0
     for found in pattern.finditer(folded):
         result += [text[end : origin[found.start()]], HIDDEN]
@@ -41,29 +42,48 @@ def scrub(text: str, patient: Patient) -> str:
 
 
 @lru_cache(maxsize=1)  # one report's texts are freed one after the other
-def _pattern(patient: Patient) -> re.Pattern[str] | None:
-    alternatives = [*_ids(patient), *_names(patient)]
-    return re.compile("|".join(alternatives)) if alternatives else None
+def _secrets(patient: Patient) -> tuple[str, ...]:
+    """What must stand in a folded text for anything to be hidden. Hardly any does, and finding that out is cheap."""
+    return tuple(filter(None, (_identity(patient), *_birth_dates(patient), *_name_words(patient))))
 
 
-def _ids(patient: Patient) -> list[str]:
-    patterns = []
-    identity = _folded((patient.patient_id or "").strip())[0]
-    if identity:
+@lru_cache(maxsize=1)
+def _pattern(patient: Patient) -> re.Pattern[str]:
+    """What is hidden of a folded text; each alternative holds one of the ``_secrets``, and there is at least one."""
+    return re.compile("|".join([*_id_patterns(patient), *_name_patterns(patient)]))
+
+
+def _identity(patient: Patient) -> str:
+    return _folded((patient.patient_id or "").strip())[0]
+
+
+def _birth_dates(patient: Patient) -> list[str]:
+    return [] if patient.birth_date is None else [patient.birth_date.strftime(f) for f in _BIRTH_FORMATS]
+
+
+def _id_patterns(patient: Patient) -> list[str]:
+    patterns = [rf"(?<!\d){re.escape(written)}(?!\d)" for written in _birth_dates(patient)]
+    if identity := _identity(patient):
         quoted = re.escape(identity)
-        patterns.append(quoted if len(identity) >= ANYWHERE_ID else rf"(?<![^\W_]){quoted}(?![^\W_])")
-    if patient.birth_date is not None:
-        patterns += [rf"(?<!\d){re.escape(patient.birth_date.strftime(f))}(?!\d)" for f in _BIRTH_FORMATS]
+        patterns.insert(0, quoted if len(identity) >= ANYWHERE_ID else rf"(?<![^\W_]){quoted}(?![^\W_])")
     return patterns
 
 
-def _names(patient: Patient) -> list[str]:
+def _name_words(patient: Patient) -> list[str]:
+    """The parts of names that are hidden, the longest first."""
     parts = {_folded(part)[0] for name in patient.names for part in _words(name)}
-    dense = {p for p in parts if len(p) > 1 and _DENSE_SCRIPT.search(p)}
-    words = sorted({p for p in parts if len(p) >= SHORTEST_NAME} | dense, key=lambda p: (-len(p), p))
+    return sorted({p for p in parts if len(p) >= SHORTEST_NAME or _is_dense(p)}, key=lambda p: (-len(p), p))
+
+
+def _is_dense(part: str) -> bool:
+    return len(part) > 1 and _DENSE_SCRIPT.search(part) is not None
+
+
+def _name_patterns(patient: Patient) -> list[str]:
+    words = _name_words(patient)
     if not words:
         return []
-    anywhere = [re.escape(w) for w in words if len(w) >= ANYWHERE_NAME or w in dense]
+    anywhere = [re.escape(w) for w in words if len(w) >= ANYWHERE_NAME or _is_dense(w)]
     run = rf"(?<![^\W\d_])(?:{'|'.join(map(re.escape, words))})+(?![^\W\d_])"
     return [run, *anywhere]
 
@@ -73,8 +93,10 @@ def _words(name: str) -> list[str]:
     return "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in name).split()
 
 
-def _folded(text: str) -> tuple[str, list[int]]:
+def _folded(text: str) -> tuple[str, Sequence[int]]:
     """The text without case and accents, and the place in the original of each of its characters and its end."""
+    if text.isascii():
+        return text.lower(), range(len(text) + 1)
     letters, origin = [], []
     for at, character in enumerate(text):
         for letter in unicodedata.normalize("NFKD", character).casefold():
