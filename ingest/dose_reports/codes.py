@@ -201,7 +201,7 @@ IMPOSSIBLE_ABOVE: Mapping[str, Decimal] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is one entry of the tables below: the same only as itself
 class Quantity:
     """A number of a dose report and where it goes.
 

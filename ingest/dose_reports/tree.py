@@ -6,9 +6,8 @@ How the tree is walked is said here once; what the codes mean is in codes.py, nu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 
 from ingest.dose_reports.structure import DataSet
 
@@ -59,17 +58,22 @@ def _ascii(value: bytes) -> str:
     return value[:64].decode("ascii", "replace").strip("\x00 ")
 
 
-@dataclass(frozen=True)
 class Item:
     """One content item: its concept name and the data set that holds its value and children."""
 
-    concept: Code | None
-    data: DataSet
+    __slots__ = ("_children", "concept", "data")
 
-    @cached_property
+    def __init__(self, concept: Code | None, data: DataSet) -> None:
+        self.concept = concept
+        self.data = data
+        self._children: Children | None = None
+
+    @property
     def children(self) -> Children:
         """The items below this one."""
-        return Children.of(self.data)
+        if self._children is None:
+            self._children = Children.of(self.data)
+        return self._children
 
     @property
     def code(self) -> Code | None:
@@ -96,6 +100,10 @@ class Children:
     def of(cls, data: DataSet) -> Children:
         """The items of a data set's content sequence."""
         return cls([Item(code_of(child, CONCEPT_NAME), child) for child in sequence(data, CONTENT)])
+
+    def named(self, concept: Code) -> Sequence[Item]:
+        """All items that have this concept, in document order."""
+        return self._by_concept.get(concept, ())
 
     def find(self, concepts: Collection[Code]) -> list[Item]:
         """All items that have one of these concepts, in document order within each concept."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import TypeVar
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 from ingest.dose_reports.codes import IMPOSSIBLE_ABOVE, UNIT_SCHEMES, Concepts, Quantity
 from ingest.dose_reports.findings import Findings
@@ -22,6 +23,7 @@ MEASURED, NUMBER, UNIT = 0x0040A300, 0x0040A30A, 0x004008EA
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")  # DS of PS3.5
 _LEGAL_UID = re.compile(r"[0-9.]{1,64}")
+_PADDING = b"\x00 "
 
 _NOT_ASCII = "\ufffd"  # what tree.py leaves of a letter that no code of the standard has
 
@@ -41,7 +43,10 @@ class Reading:
         The first concept that states a value counts. Two different values for one concept are none.
         """
         for concept in quantity.concepts:
-            stated = {self._measured(item, quantity) for item in children.find((concept,))} - {None}
+            items = children.named(concept)
+            if not items:
+                continue
+            stated = {self._measured(item, quantity) for item in items} - {None}
             if len(stated) == 1:
                 return stated.pop()
             if stated:
@@ -82,59 +87,72 @@ class Reading:
 
     def _measured(self, item: Item, quantity: Quantity) -> Decimal | None:
         """The value of one NUM item; None if it is empty, or, with a finding, if it cannot be read for certain."""
-        concept = _name(item.concept)
-        stated = [
-            (text, measured)
-            for measured in sequence(item.data, MEASURED)
-            if (text := raw(measured, NUMBER).decode("ascii", "replace").strip("\x00 "))
-        ]
+        stated = [measured for measured in sequence(item.data, MEASURED) if raw(measured, NUMBER).strip(_PADDING)]
         if not stated:
             return None
-        if len(stated) > 1:  # the standard allows one
-            self.findings.add("several_values", f"{concept} is multi-valued", concept)
-            return None
-        [(text, measured)] = stated
-        factor = self._factor(measured, quantity.kind, concept)
-        value = self._decimal(text, concept)
-        if factor is None or value is None:
-            return None
-        return self._stored(_EXACT.multiply(value, factor), quantity, concept)
+        measured = stated[0]
+        is_one = len(stated) == 1  # the standard allows no more
+        converted = _converted(raw(measured, NUMBER), self._unit(measured), quantity) if is_one else _SEVERAL
+        for code, problem in converted.problems:
+            concept = _name(item.concept)
+            self.findings.add(code, f"{concept} {problem}", concept)
+        return converted.value
 
-    def _factor(self, measured: DataSet, kind: str, concept: str) -> Decimal | None:
-        """What a value in its unit is multiplied with to be in the canonical unit of its kind."""
+    def _unit(self, measured: DataSet) -> Code | None:
+        """The code of a value's unit, or None if it has none."""
         code = code_of(measured, UNIT)
-        if code is None:
-            self.findings.add("unknown_unit", f"{concept} has a value without unit", concept)
-            return None
-        scheme, value = code
-        if _NOT_ASCII in value:  # a micro or degree sign
-            value = self.decoder.text(raw(sequence(measured, UNIT)[0], CODE_VALUE))
-        unit = dicom_unit(value) if scheme in UNIT_SCHEMES else None
-        if unit is not None and unit[0] == kind:
-            return unit[1]
-        problem = "unknown unit" if unit is None else "unit that does not fit,"
-        self.findings.add("unknown_unit", f"{concept} has the {problem} {value} {scheme}", concept)
-        return None
+        if code is not None and _NOT_ASCII in code[1]:  # a micro or degree sign
+            return code[0], self.decoder.text(raw(sequence(measured, UNIT)[0], CODE_VALUE))
+        return code
 
-    def _decimal(self, stated: str, concept: str) -> Decimal | None:
-        if "\\" in stated:
-            self.findings.add("several_values", f"{concept} is multi-valued", concept)
-            return None
-        if len(stated) > 64 or not _DECIMAL.fullmatch(stated):
-            self.findings.add("not_a_number", f"{concept} has a value that is no number", concept)
-            return None
-        return Decimal(stated)
 
-    def _stored(self, value: Decimal, quantity: Quantity, concept: str) -> Decimal | None:
-        """A value in the canonical unit of its kind as its column holds it; None with a finding if it is impossible."""
-        stored = None
-        if abs(value) <= IMPOSSIBLE_ABOVE[quantity.kind] and (value >= 0 or quantity.is_signed):
-            column = _EXACT.multiply(value, quantity.factor)
-            stored = column.quantize(Decimal(1).scaleb(-quantity.digits), context=_EXACT)
-        if stored is None or (value and not stored):  # too small for the column: 0 would claim a measurement of nothing
-            self.findings.add("out_of_range", f"{concept} has an impossible value", concept)
-            return None
-        return stored
+class _Converted(NamedTuple):
+    """A number as its column holds it, or None with what is wrong: code and predicate of a finding."""
+
+    value: Decimal | None
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+_SEVERAL = _Converted(None, (("several_values", "is multi-valued"),))
+
+
+@lru_cache(maxsize=16_384)  # angles, voltages, distances: hardly any number is new
+def _converted(number: bytes, unit: Code | None, quantity: Quantity) -> _Converted:
+    factor, stated = _factor(unit, quantity.kind), _decimal(number.decode("ascii", "replace").strip("\x00 "))
+    if factor.value is None or stated.value is None:
+        return _Converted(None, factor.problems + stated.problems)
+    return _stored(_EXACT.multiply(stated.value, factor.value), quantity)
+
+
+def _factor(unit: Code | None, kind: str) -> _Converted:
+    """What a value in its unit is multiplied with to be in the canonical unit of its kind."""
+    if unit is None:
+        return _Converted(None, (("unknown_unit", "has a value without unit"),))
+    scheme, value = unit
+    known = dicom_unit(value) if scheme in UNIT_SCHEMES else None
+    if known is not None and known[0] == kind:
+        return _Converted(known[1])
+    problem = "unknown unit" if known is None else "unit that does not fit,"
+    return _Converted(None, (("unknown_unit", f"has the {problem} {value} {scheme}"),))
+
+
+def _decimal(stated: str) -> _Converted:
+    if "\\" in stated:
+        return _SEVERAL
+    if len(stated) > 64 or not _DECIMAL.fullmatch(stated):
+        return _Converted(None, (("not_a_number", "has a value that is no number"),))
+    return _Converted(Decimal(stated))
+
+
+def _stored(value: Decimal, quantity: Quantity) -> _Converted:
+    """A value in the canonical unit of its kind as its column holds it, if it is possible."""
+    stored = None
+    if abs(value) <= IMPOSSIBLE_ABOVE[quantity.kind] and (value >= 0 or quantity.is_signed):
+        column = _EXACT.multiply(value, quantity.factor)
+        stored = column.quantize(Decimal(1).scaleb(-quantity.digits), context=_EXACT)
+    if stored is None or (value and not stored):  # too small for the column: 0 would claim a measurement of nothing
+        return _Converted(None, (("out_of_range", "has an impossible value"),))
+    return _Converted(stored)
 
 
 def _name(concept: Code | None) -> str:
