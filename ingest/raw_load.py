@@ -170,6 +170,18 @@ def _rows(table: str, said: Sequence[_Said], value: Callable[[str], Callable[[An
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def _completed(table: str, rows: pa.Table, constants: Mapping[str, object]) -> pa.Table:
+    """Rows of a raw table of which a reader made the columns that are not the same for a whole file."""
+    schema = _schemas()[table]
+    columns = [
+        pa.repeat(pa.scalar(constants[column.name], column.type), len(rows))
+        if column.name in constants
+        else rows[column.name]
+        for column in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
 @dataclass(frozen=True, slots=True)
 class _AtOnce:
     """Writes a file while it is read, in a transaction of its own: an export may be larger than memory."""
@@ -182,11 +194,11 @@ class _AtOnce:
         with _transaction(self.con):
             yield self._append
 
-    def _append(self, table: str, records: Sequence[object], **constants: object) -> None:
-        try:
+    def _append(self, table: str, records: Sequence[object] | pa.Table, **constants: object) -> None:
+        if isinstance(records, pa.Table):
+            rows = _completed(table, records, constants)
+        else:
             rows = _rows(table, [_Said(records, constants)])
-        except (pa.ArrowInvalid, OverflowError) as error:
-            raise Refused("quarantined", f"holds a number that raw.{table} has no room for") from error
         _insert(self.con, table, rows)
 
     def flush(self) -> None:

@@ -10,6 +10,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypedDict
 
+import pyarrow as pa
+
 FileKind = Literal["dose_report", "dosimeter"]
 Plane = Literal["single", "A", "B"]
 Modality = Literal["projection", "ct"]
@@ -211,8 +213,8 @@ class DoseReport:
     findings: tuple[Finding, ...] = ()
 
 
-class DoseRow(NamedTuple):  # there are millions of them: made ten times as fast as a frozen dataclass
-    """One quantity of one readable row of a dosimeter export.
+class DoseRow(NamedTuple):
+    """One quantity of one readable row of a dosimeter export, for looking at few; many are a table of ``DOSE_ROWS``.
 
     Attributes:
         line: line in the file, from 1.
@@ -240,6 +242,31 @@ class DoseRow(NamedTuple):  # there are millions of them: made ten times as fast
     accession_number: str | None = None
     period_begin: date | None = None
     period_end: date | None = None
+
+    @classmethod
+    def listed(cls, rows: pa.Table) -> list[DoseRow]:
+        """The rows of a table of ``DOSE_ROWS``."""
+        return [cls(**row) for row in rows.to_pylist()]
+
+
+DOSE_ROWS = pa.schema(
+    [
+        pa.field("line", pa.int64()),
+        pa.field("dosimeter_serial", pa.string()),
+        pa.field("quantity", pa.string()),
+        pa.field("value_usv", pa.decimal128(18, 9)),
+        pa.field("token", pa.string()),
+        pa.field("started_at", pa.timestamp("us", "UTC")),
+        pa.field("ended_at", pa.timestamp("us", "UTC")),
+        pa.field("is_ambiguous", pa.bool_()),
+        pa.field("hub", pa.string()),
+        pa.field("peak_rate_usv_per_h", pa.decimal128(18, 9)),
+        pa.field("study_instance_uid", pa.string()),
+        pa.field("accession_number", pa.string()),
+        pa.field("period_begin", pa.date32()),
+        pa.field("period_end", pa.date32()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

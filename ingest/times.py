@@ -7,13 +7,15 @@ Knows text, zones and the calendar. Knows nothing of files, columns or doses; do
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 ISO8601 = "iso8601"
 FIRST_YEAR, LAST_YEAR = 1990, 2099  # of badge records; a clock that lost its battery says 1970 or 2000 + something odd
@@ -32,7 +34,9 @@ _REFUSED_SPELLINGS = (
         "is a number as spreadsheets keep dates; let the export write date and time",
     ),
 )
-_SECONDS = {f"{second:02}": timedelta(seconds=second) for second in range(60)}
+_SECONDS = pa.array([f"{second:02}" for second in range(60)])
+_DURATIONS = pa.array(range(60), pa.duration("s"))
+_NO_SECONDS = _DURATIONS[0]
 _ZERO = timedelta(0)
 
 # Irish law calls summer time the standard and IANA follows it; a clock in Ireland that never changes shows GMT.
@@ -127,36 +131,32 @@ def format_problem(datetime_format: str, *, needs_hour: bool) -> str | None:
 
 
 def instant_reader(datetime_format: str, clock: Clock) -> Callable[[str], Instant]:
-    """A function from a trimmed text to its instant; it raises ``UnreadableTime``.
-
-    Exports tick by the second, so a minute is parsed once and its seconds are added; offsets change at full minutes.
-    """
+    """A function from a trimmed text to its instant; it raises ``UnreadableTime``."""
     parse = _parse_iso if datetime_format == ISO8601 else _strptime(datetime_format)
+    return lambda text: clock.instant(parse(text))
+
+
+def seconds_apart(texts: pa.StringArray, datetime_format: str) -> tuple[pa.StringArray, pa.DurationArray]:
+    """Texts of times with 00 in the place of their seconds, and these: a minute is then parsed once for all of them.
+
+    The instant of a text is that of what is left of it and the seconds, for offsets change at full minutes. A text
+    whose seconds do not stand where the format has them stays as it is.
+    """
     place = _seconds_place(datetime_format)
-
-    @lru_cache(maxsize=4096)
-    def parsed(text: str) -> Instant:
-        return clock.instant(parse(text))
-
     if place is None:
-        return parsed
+        return texts, pa.repeat(_NO_SECONDS, len(texts))
     begin, end, literal = place
-
-    def read(text: str) -> Instant:
-        seconds = _SECONDS.get(text[begin:end])
-        if seconds is None or text[begin - 1 : begin] != literal:
-            return parsed(text)
-        at, later = parsed(f"{text[:begin]}00{text[end:]}")
-        return Instant(at + seconds, None if later is None else later + seconds)
-
-    return read
+    seconds = pc.index_in(pc.utf8_slice_codeunits(texts, begin, end), _SECONDS)
+    is_apart = pc.and_(seconds.is_valid(), pc.equal(pc.utf8_slice_codeunits(texts, begin - 1, begin), literal))
+    rest = "" if end is None else pc.utf8_slice_codeunits(texts, end)
+    minutes = pc.binary_join_element_wise(pc.utf8_slice_codeunits(texts, 0, begin), "00", rest, "")
+    return pc.if_else(is_apart, minutes, texts), pc.if_else(is_apart, _DURATIONS.take(seconds), _NO_SECONDS)
 
 
 def date_reader(datetime_format: str) -> Callable[[str], date]:
     """A function from a trimmed text to the local date in it; it raises ``UnreadableTime``."""
     parse = _parse_iso_date if datetime_format == ISO8601 else _strptime(datetime_format)
 
-    @lru_cache(maxsize=4096)
     def read(text: str) -> date:
         moment = parse(text)
         if not FIRST_YEAR <= moment.year <= LAST_YEAR:
@@ -167,10 +167,10 @@ def date_reader(datetime_format: str) -> Callable[[str], date]:
 
 
 class _SecondsPlace(NamedTuple):
-    """Where two digits of seconds stand in a text, and the character that must stand before them."""
+    """Where two digits of seconds stand in a text (end None: its end), and the character that must precede them."""
 
     begin: int
-    end: int
+    end: int | None
     literal: str
 
 
@@ -178,7 +178,7 @@ def _seconds_place(datetime_format: str) -> _SecondsPlace | None:
     if datetime_format == ISO8601:
         return _SecondsPlace(17, 19, ":")
     ends_in_seconds = re.search(r"([^\w%\s])%S$", datetime_format)
-    return _SecondsPlace(-2, sys.maxsize, ends_in_seconds[1]) if ends_in_seconds else None
+    return _SecondsPlace(-2, None, ends_in_seconds[1]) if ends_in_seconds else None
 
 
 def _strptime(datetime_format: str) -> Callable[[str], datetime]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ingest.records import Refused
 
 UNREADABLE = "\ufffd"  # what stands for bytes that are no character of the encoding
-PIECE_CHARS = 1 << 18
+PIECE_CHARS = 1 << 20
 LONGEST_LINE_CHARS = 1 << 20  # what is beyond is cut off: csv refuses such fields, so memory stays bounded
 LONGEST_FOOTER_LINES = 1000
 

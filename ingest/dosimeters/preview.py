@@ -10,8 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
+from operator import attrgetter
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export, written_cells
@@ -76,19 +80,24 @@ def preview_export(path: Path, source: SourceDescription, progress: Progress | N
     return preview
 
 
-def _add_rows(preview: Preview, rows: list[DoseRow]) -> None:
+def _add_rows(preview: Preview, rows: pa.Table) -> None:
     if not preview.first and rows:
-        lines = set(islice(dict.fromkeys(sorted(row.line for row in rows)), FIRST_LINES))
-        preview.first = sorted((row for row in rows if row.line in lines), key=lambda row: row.line)
+        first_lines = pa.array(np.unique(rows["line"])[:FIRST_LINES])
+        first = rows.filter(pc.is_in(rows["line"], first_lines))
+        preview.first = sorted(DoseRow.listed(first), key=attrgetter("line"))
     preview.n_rows += len(rows)
-    for row in rows:
-        preview.badges[row.dosimeter_serial] += 1
-        preview.n_ambiguous += row.is_ambiguous
-        preview.tokens += row.token is not None
-        preview.sums_usv[row.quantity] += row.value_usv or 0
-        if row.hub is not None:
-            preview.hubs[row.hub] += 1
-    begins = [row.started_at for row in rows if row.started_at is not None]
-    ends = [row.ended_at or row.started_at for row in rows if row.started_at is not None]
-    preview.begin = min([*begins, *([preview.begin] if preview.begin else [])], default=None)
-    preview.end = max([*(end for end in ends if end), *([preview.end] if preview.end else [])], default=None)
+    preview.badges.update(_counted(rows["dosimeter_serial"]))
+    preview.hubs.update(_counted(rows["hub"].drop_null()))
+    preview.n_ambiguous += pc.sum(rows["is_ambiguous"], min_count=0).as_py()
+    preview.tokens += rows["token"].length() - rows["token"].null_count
+    for quantity in rows["quantity"].unique().to_pylist():
+        doses = rows["value_usv"].filter(pc.equal(rows["quantity"], quantity))
+        preview.sums_usv[quantity] += pc.sum(doses, min_count=0).as_py()
+    timed = rows.filter(rows["started_at"].is_valid())
+    begins, ends = timed["started_at"], pc.coalesce(timed["ended_at"], timed["started_at"])
+    preview.begin = min(filter(None, [preview.begin, pc.min(begins).as_py()]), default=None)
+    preview.end = max(filter(None, [preview.end, pc.max(ends).as_py()]), default=None)
+
+
+def _counted(names: pa.ChunkedArray) -> dict[str, int]:
+    return {each["values"]: each["counts"] for each in pc.value_counts(names).to_pylist()}

@@ -12,10 +12,13 @@ from collections.abc import Collection, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 
+import numpy as np
+
+from ingest.dosimeters.cells import Cells, columns_of, plain_columns, split
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.last_line import may_be_cut
 from ingest.dosimeters.lines import UNREADABLE, Lines, is_blank, read_lines, split_off, without_footer
-from ingest.dosimeters.rows import Batch, Cells, Places, RowReader, mapped_texts
+from ingest.dosimeters.rows import Batch, LineNumbers, Places, RowReader, mapped_texts
 from ingest.records import Refused, RejectedRow
 
 NO_CELLS = "{}"  # raw of a line whose cells cannot be told apart: showing any could show a person's name
@@ -124,32 +127,35 @@ class _PieceReader:
         self._width = len(header)
         self._rows = RowReader(source, places)
         self._last_name = next((name for name, indices in places.items() if self._width - 1 in indices), None)
-        self._above: Sequence[Cells] = ()  # the cells of the piece before
+        self._above: Sequence[str] = ()  # the lines of the piece before
 
     def read(self, piece: Lines) -> Batch:
         """The records of a piece."""
-        cells = self._cells(piece.texts)
-        numbers = range(piece.first, piece.first + len(cells))
-        if piece.is_ended and {*map(len, cells)} <= {self._width} and UNREADABLE not in "".join(piece.texts):
-            batch = self._rows.read(numbers, cells)
-        else:
-            batch = self._read_damaged(piece, numbers, cells)
-        self._above = cells or self._above
+        batch = self._read_plainly(piece) or self._read_carefully(piece)
+        self._above = piece.texts or self._above
         batch.bytes_read = piece.bytes_read
         return batch
 
-    def _read_damaged(self, piece: Lines, numbers: Sequence[int], cells: Sequence[Cells]) -> Batch:
-        """The records of a piece some of whose lines are blank or damaged as a whole."""
+    def _read_plainly(self, piece: Lines) -> Batch | None:
+        """The records of a piece in which no line is blank, quoted or damaged as a whole; None of another one."""
+        if not piece.is_ended or UNREADABLE in "".join(piece.texts):
+            return None
+        columns = plain_columns(piece.texts, self._source.delimiter, self._width)
+        return None if columns is None else self._rows.read(_numbers(piece), columns)
+
+    def _read_carefully(self, piece: Lines) -> Batch:
+        """The records of a piece some of whose lines may be blank or damaged as a whole."""
+        numbers, cells = _numbers(piece), split(piece.texts, self._source.delimiter)
         cut_line = None if piece.is_ended else numbers[-1]
         good: list[int] = []
         damaged: list[RejectedRow] = []
-        for index, (line, text) in enumerate(zip(numbers, piece.texts, strict=True)):
+        for index, (line, text) in enumerate(zip(numbers.tolist(), piece.texts, strict=True)):
             damage = self._damage(text, cells[index], is_cut=line == cut_line)
             if damage:
                 damaged.append(RejectedRow(line, damage, NO_CELLS))
             elif not is_blank(text):
                 good.append(index)
-        batch = self._rows.read([numbers[index] for index in good], [cells[index] for index in good])
+        batch = self._rows.read(numbers[good], columns_of([cells[index] for index in good], self._width))
         batch.rejected = sorted(batch.rejected + damaged, key=attrgetter("line"))
         return batch
 
@@ -169,24 +175,10 @@ class _PieceReader:
         return None
 
     def _may_be_cut(self, text: str, last_cell: str) -> bool:
-        above = [cells[-1] for cells in self._above if len(cells) == self._width]
+        lines = split(self._above, self._source.delimiter)
+        above = [cells[-1] for cells in lines if len(cells) == self._width]
         return may_be_cut(self._source, self._last_name, text, last_cell, above)
 
-    def _cells(self, texts: list[str]) -> list[Cells]:
-        """The cells of each line; none where its quotes are broken."""
-        try:
-            rows = self._split(texts)
-        except csv.Error:
-            rows = []
-        if len(rows) == len(texts):
-            return rows
-        return [self._cells_of_one(text) for text in texts]  # somewhere a quote runs over the end of its line
 
-    def _cells_of_one(self, text: str) -> Cells:
-        try:
-            return self._split([text])[0]
-        except csv.Error:
-            return []
-
-    def _split(self, texts: list[str]) -> list[Cells]:
-        return list(csv.reader(texts, delimiter=self._source.delimiter, strict=True))
+def _numbers(piece: Lines) -> LineNumbers:
+    return np.arange(piece.first, piece.first + len(piece.texts))

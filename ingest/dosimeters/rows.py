@@ -1,39 +1,55 @@
-"""Lines of an export as the records that they state, by layout.
+"""Columns of an export as the records that its lines state, by layout.
 
 Knows what the canonical columns mean. Files, lines and headers are the matter of ``lines.py`` and ``reader.py``,
-numbers that of ``doses.py``, clocks that of ``ingest/times.py``. Works column by column: exports have millions of rows.
+numbers that of ``doses.py``, clocks that of ``ingest/times.py``. Each distinct text of a column is read once: exports
+have millions of rows and repeat themselves.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from functools import lru_cache
-from itertools import compress
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.dosimeters.cells import Cells, Columns
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.doses import UnreadableDose, reading_reader
 from ingest.dosimeters.layouts import LAYOUTS, PEAK_RATE, QUANTITIES, SpanKind
-from ingest.records import DoseRow, RejectedRow
-from ingest.times import Clock, Instant, UnreadableTime, date_reader, instant_reader
+from ingest.records import DOSE_ROWS, RejectedRow
+from ingest.times import Clock, UnreadableTime, date_reader, instant_reader, seconds_apart
 
-Cells = list[str]
+LineNumbers = npt.NDArray[np.int64]
 Places = Mapping[str, tuple[int, ...]]  # where the columns of a canonical name stand in a line
-Parse = Callable[..., Any]  # from the trimmed text of a cell to its value; raises one of _UNREADABLE
+Span = dict[str, pa.Array]  # the columns of DOSE_ROWS that say when
 
-# started_at, ended_at, is_ambiguous, period_begin, period_end of a DoseRow
-Span = tuple[datetime | None, datetime | None, bool, date | None, date | None]
+Values = tuple[Any, ...]  # what one text says, of the types in _TYPES
+Parse = Callable[[str], Values | None]  # from a trimmed text; None if it says nothing; raises one of _UNREADABLE
+
+_DOSES = (*QUANTITIES, PEAK_RATE)
+_INSTANT, _DOSE, _TEXT, _DATE = pa.timestamp("us", "UTC"), pa.decimal128(18, 9), pa.string(), pa.date32()
+_TYPES: dict[str, tuple[pa.DataType, ...]] = {
+    **dict.fromkeys(("dosimeter_serial", "hub", "study_instance_uid", "accession_number"), (_TEXT,)),
+    **dict.fromkeys(("started_at", "ended_at"), (_INSTANT, _INSTANT)),  # the second of a local time that happens twice
+    **dict.fromkeys(("period_begin", "period_end"), (_DATE, _INSTANT)),  # and the instant that it is the midnight of
+    **dict.fromkeys(_DOSES, (_DOSE, _TEXT)),  # a value or a token
+}
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))  # what str.strip() takes away
 
 # A spreadsheet that opens a report made of these names must not run them, so no name begins like a formula.
 _FORMULA_STARTS = tuple("=+-@'")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
 _LONGEST_LABEL, _LONGEST_UID = 128, 64  # PS3.5: a UID has at most 64 characters
-_DAY = timedelta(days=1)
+_ONE_DAY = timedelta(days=1)
 
 
 class UnreadableText(ValueError):
@@ -45,9 +61,15 @@ _UNREADABLE = (UnreadableDose, UnreadableTime, UnreadableText)
 
 @dataclass(slots=True)
 class Batch:
-    """What some consecutive lines of an export say; ``bytes_read`` of the file up to them, for telling progress."""
+    """What some consecutive lines of an export say.
 
-    rows: list[DoseRow] = field(default_factory=list)
+    Attributes:
+        rows: as ``DOSE_ROWS``.
+        rejected: lines that cannot be read.
+        bytes_read: of the file up to them, for telling progress.
+    """
+
+    rows: pa.Table
     rejected: list[RejectedRow] = field(default_factory=list)
     bytes_read: int = 0
 
@@ -56,53 +78,46 @@ class RowReader:
     """Reads lines of one export that have as many cells as its header."""
 
     def __init__(self, source: SourceDescription, places: Places) -> None:
+        self._source = source
         self._places = places
         self._parsers = _parsers(source, places)
         self._quantities = [quantity for quantity in QUANTITIES if quantity in places]
-        self._spans = _spans(source)
+        self._span = _span(source)
 
-    def read(self, lines: Sequence[int], rows: Sequence[Cells]) -> Batch:
+    def read(self, lines: LineNumbers, columns: Columns) -> Batch:
         """The records of some lines: hp10 of all of them, then hp007, then hp3.
 
         A line is read as a whole or refused as a whole. One whose doses are all null or unused tokens was read and
         states nothing: it gives no record and is not refused.
         """
-        table = _Table(self._places, self._parsers, rows)
-        badges, spans = table.values("dosimeter_serial"), self._spans(table)
-        studies, accessions = table.values("study_instance_uid"), table.values("accession_number")
-        hubs, peaks = table.values("hub"), table.values(PEAK_RATE)
+        table = _Table(self._source, self._places, self._parsers, columns)
+        said = {"line": pa.array(lines), "dosimeter_serial": table.value("dosimeter_serial")}
+        said |= self._span(table)
+        said |= {name: table.value(name) for name in ("hub", "study_instance_uid", "accession_number")}
+        said["peak_rate_usv_per_h"] = table.value(PEAK_RATE)
         doses = {quantity: table.values(quantity) for quantity in self._quantities}
-        batch = Batch(rejected=[self._rejected(lines[i], rows[i], table.flaws[i]) for i in sorted(table.flaws)])
-        readable = [index not in table.flaws for index in range(len(rows))]
-        for quantity, readings in doses.items():
-            stated = zip(lines, badges, readings, spans, hubs, peaks, studies, accessions, strict=True)
-            batch.rows += [
-                DoseRow(
-                    line,
-                    badge,
-                    quantity,
-                    dose.value,
-                    dose.token,
-                    start,
-                    end,
-                    is_ambiguous,
-                    hub,
-                    peak and peak.value,
-                    study,
-                    accession,
-                    begin,
-                    last,
-                )
-                for line, badge, dose, (start, end, is_ambiguous, begin, last), hub, peak, study, accession in (
-                    compress(stated, readable) if table.flaws else stated
-                )
-                if dose is not None
-            ]
-        return batch
+        parts = [
+            _stated(said | {"quantity": pa.repeat(quantity, len(lines)), "value_usv": value, "token": token}, table)
+            for quantity, (value, token) in doses.items()
+        ]
+        rejected = [
+            RejectedRow(int(lines[index]), reason, self._raw([column[index].as_py() for column in columns]))
+            for index, reason in sorted(table.flaws.items())
+        ]
+        return Batch(pa.concat_tables(parts), rejected)
 
-    def _rejected(self, line: int, cells: Cells, reason: str) -> RejectedRow:
-        """Its raw text holds the mapped columns only: who wears a badge stands in the others."""
-        return RejectedRow(line, reason, json.dumps(mapped_texts(cells, self._places), ensure_ascii=False))
+    def _raw(self, cells: Cells) -> str:
+        """What is kept of a refused line holds the mapped columns only: who wears a badge stands in the others."""
+        return json.dumps(mapped_texts(cells, self._places), ensure_ascii=False)
+
+
+def _stated(said: Mapping[str, pa.Array], table: _Table) -> pa.Table:
+    """The rows that state a dose and stand in no refused line."""
+    rows = pa.Table.from_arrays([said[name] for name in DOSE_ROWS.names], schema=DOSE_ROWS)
+    is_stated = pc.or_(said["value_usv"].is_valid(), said["token"].is_valid())
+    if table.flaws:
+        is_stated = pc.and_(is_stated, table.is_readable())
+    return rows if is_stated.true_count == len(rows) else rows.filter(is_stated)
 
 
 def mapped_texts(cells: Cells, places: Places) -> dict[str, str]:
@@ -114,43 +129,90 @@ def mapped_texts(cells: Cells, places: Places) -> dict[str, str]:
 
 
 class _Table:
-    """The cells of some lines by canonical column, and why lines of them cannot be read.
+    """The values of some lines by canonical column, and why lines of them cannot be read.
 
     Attributes:
         flaws: the first thing that was found wrong with a line, by its index.
     """
 
-    def __init__(self, places: Places, parsers: Mapping[str, Parse], rows: Sequence[Cells]) -> None:
+    def __init__(
+        self, source: SourceDescription, places: Places, parsers: Mapping[str, Parse], columns: Columns
+    ) -> None:
         self.flaws: dict[int, str] = {}
+        self._source = source
         self._places = places
         self._parsers = parsers
-        self._columns = list(zip(*rows, strict=True))
-        self._nothing = [None] * len(rows)
+        self._columns = columns
+        self._n_lines = len(columns[0])
+        self._values: dict[str, list[pa.Array]] = {}
 
-    def values(self, name: str) -> list[Any]:
-        """The values of one column; None where there is none, and in every line if the column is not mapped."""
-        if name not in self._places or not self._columns:
-            return self._nothing
-        return self.each(name, self._parsers[name], self._texts(self._places[name]))
+    def value(self, name: str) -> pa.Array:
+        """The first value of each line's text in one column; null where there is none, and if it is not mapped."""
+        return self.values(name)[0]
 
-    def each(self, name: str, parse: Parse, *columns: Sequence[Any]) -> list[Any]:
-        """``parse`` of each line's values; what it cannot read gets None and a flaw that begins so."""
-        try:
-            return list(map(parse, *columns))
-        except _UNREADABLE:
-            return [self._one(index, name, parse, values) for index, values in enumerate(zip(*columns, strict=True))]
+    def values(self, name: str) -> list[pa.Array]:
+        """All values of each line's text in one column; what cannot be read has none, and a flaw that names it."""
+        if name not in self._values:
+            self._values[name] = self._read(name)
+        return self._values[name]
 
-    def _one(self, index: int, name: str, parse: Parse, values: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any column
-        try:
-            return parse(*values)
-        except _UNREADABLE as error:
-            self.flaws.setdefault(index, f"{name} {error}")
-            return None
+    def refuse(self, reason: str, is_so: pa.BooleanArray) -> None:
+        """Note what is wrong with some lines."""
+        for index in np.flatnonzero(is_so).tolist():
+            self.flaws.setdefault(index, reason)
 
-    def _texts(self, indices: tuple[int, ...]) -> list[str]:
-        if len(indices) == 1:
-            return list(map(str.strip, self._columns[indices[0]]))
-        return list(map(_joined, zip(*(self._columns[index] for index in indices), strict=True)))
+    def is_readable(self) -> pa.BooleanArray:
+        """Whether each line has no flaw."""
+        readable = np.ones(self._n_lines, dtype=np.bool_)
+        readable[list(self.flaws)] = False
+        return pa.array(readable)
+
+    def _read(self, name: str) -> list[pa.Array]:
+        if name not in self._places:
+            return [pa.nulls(self._n_lines, value_type) for value_type in _TYPES[name]]
+        texts = _trimmed([self._columns[index] for index in self._places[name]])
+        if name in _DOSES:  # which texts state no dose is known where doses are read
+            return self._parsed(name, texts)
+        texts = self._unless_empty(name, texts)
+        if _TYPES[name][0] != _INSTANT:
+            return self._parsed(name, texts)
+        texts, seconds = seconds_apart(texts, self._source.datetime_format)
+        return [pc.add(moments, seconds) for moments in self._parsed(name, texts)]
+
+    def _unless_empty(self, name: str, texts: pa.StringArray) -> pa.StringArray:
+        """Texts; null where they say nothing."""
+        is_empty = pc.is_in(texts, pa.array([*self._source.null_tokens, ""]))
+        if name in LAYOUTS[self._source.layout].required:
+            self.refuse(f"{name} is empty", is_empty)
+        return pc.if_else(is_empty, None, texts)
+
+    def _parsed(self, name: str, texts: pa.StringArray) -> list[pa.Array]:
+        """The values of each text; each distinct one is parsed once."""
+        coded, parse = texts.dictionary_encode(), self._parsers[name]
+        values: list[Values | None] = []
+        reasons: dict[int, str] = {}
+        for place, text in enumerate(coded.dictionary.to_pylist()):
+            try:
+                values.append(parse(text))
+            except _UNREADABLE as error:
+                values.append(None)
+                reasons[place] = f"{name} {error}"
+        if reasons:
+            codes = coded.indices.fill_null(-1).to_numpy()
+            for index in np.flatnonzero(np.isin(codes, list(reasons))).tolist():
+                self.flaws.setdefault(index, reasons[codes[index]])
+        return [
+            pa.array([value and value[place] for value in values], value_type).take(coded.indices)
+            for place, value_type in enumerate(_TYPES[name])
+        ]
+
+
+def _trimmed(columns: Columns) -> pa.StringArray:
+    """``_joined`` of each line's cells."""
+    trimmed = [pc.utf8_trim(column, _BLANKS) for column in columns]
+    if len(trimmed) == 1:
+        return trimmed[0]
+    return pc.utf8_trim(pc.binary_join_element_wise(*trimmed, " "), _BLANKS)
 
 
 def _joined(cells: Iterable[str]) -> str:
@@ -159,42 +221,20 @@ def _joined(cells: Iterable[str]) -> str:
 
 
 def _parsers(source: SourceDescription, places: Places) -> dict[str, Parse]:
-    """How each mapped column is read; what was read is remembered, for exports repeat themselves."""
-    layout = LAYOUTS[source.layout]
-    instant, day = instant_reader(source.datetime_format, _clock(source)), date_reader(source.datetime_format)
-    length = _row_lengths(source)
-    kinds: dict[str, Parse] = {
-        "dosimeter_serial": _label,
-        "hub": _label,
-        "accession_number": _label,
+    """How each mapped column is read."""
+    clock = Clock(ZoneInfo(source.timezone), source.dst)
+    instant, day = instant_reader(source.datetime_format, clock), date_reader(source.datetime_format)
+    parsers: dict[str, Parse] = {
+        **dict.fromkeys(("dosimeter_serial", "hub", "accession_number"), _label),
         "study_instance_uid": _uid,
-        "started_at": _span_reader(instant, length[layout.span]) if layout.span in length else instant,
-        "ended_at": instant,
-        "period_begin": day,
-        "period_end": day,
+        **dict.fromkeys(("started_at", "ended_at"), instant),
+        "period_begin": lambda text: (begin := day(text), clock.day_start(begin)),
+        "period_end": lambda text: (end := day(text), clock.day_start(end + _ONE_DAY)),
     }
-    nothing = {*source.null_tokens, ""}
-    parsers = {
-        name: _remembered(parse, nothing, is_needed=name in layout.required)
-        for name, parse in kinds.items()
-        if name in places
-    }
-    return parsers | {name: reading_reader(source, name) for name in (*QUANTITIES, PEAK_RATE) if name in places}
+    return parsers | {name: reading_reader(source, name) for name in _DOSES if name in places}
 
 
-def _remembered(parse: Parse, nothing: Set[str], *, is_needed: bool) -> Parse:
-    @lru_cache(maxsize=4096)
-    def read(text: str) -> Any:  # noqa: ANN401 - of any column
-        if text not in nothing:
-            return parse(text)
-        if is_needed:
-            raise UnreadableText("is empty")
-        return None
-
-    return read
-
-
-def _label(text: str) -> str:
+def _label(text: str) -> tuple[str]:
     """The name or number of something: a badge, a hub, an accession."""
     if text.startswith(_FORMULA_STARTS):
         raise UnreadableText("begins like a spreadsheet formula")
@@ -202,74 +242,66 @@ def _label(text: str) -> str:
         raise UnreadableText("holds a quote or a character that cannot be printed")
     if len(text) > _LONGEST_LABEL:
         raise UnreadableText(f"has more than {_LONGEST_LABEL} characters")
-    return text
+    return (text,)
 
 
-def _uid(text: str) -> str:
+def _uid(text: str) -> tuple[str]:
     if len(text) > _LONGEST_UID or not _UID.fullmatch(text):
         raise UnreadableText("is not a DICOM UID")
-    return text
+    return (text,)
 
 
 # --- the time that a dose belongs to -------------------------------------------------------------------------------
 
 
-def _clock(source: SourceDescription) -> Clock:
-    return Clock(ZoneInfo(source.timezone), source.dst)
-
-
-def _row_lengths(source: SourceDescription) -> dict[SpanKind, timedelta | None]:
-    """How long a row lasts where its layout says so; a counter's reading has no length."""
+def _span(source: SourceDescription) -> Callable[[_Table], Span]:
+    """A function from the cells of some lines to when their doses were measured."""
     sample = timedelta(microseconds=int(source.sample_seconds * 1_000_000))
-    return {"sample": sample, "hour": timedelta(hours=1), "reading": None}
-
-
-def _span_reader(instant: Callable[[str], Instant], length: timedelta | None) -> Callable[[str], Span]:
-    def read(text: str) -> Span:
-        at, later = instant(text)
-        return at, None if length is None else at + length, later is not None, None, None
-
-    return read
-
-
-def _spans(source: SourceDescription) -> Callable[[_Table], list[Span]]:
-    """A function from the cells of some lines to their spans."""
-    day_start = lru_cache(maxsize=4096)(_clock(source).day_start)
-
-    def stated(table: _Table) -> list[Span]:
-        return table.each("ended_at", _between, table.values("started_at"), table.values("ended_at"))
-
-    def of_study(table: _Table) -> list[Span]:
-        table.each("study_instance_uid", _either, table.values("study_instance_uid"), table.values("accession_number"))
-        return stated(table)
-
-    def of_dates(begin: date | None, end: date | None) -> Span | None:
-        if begin is None or end is None:
-            return None  # a flaw of its own column
-        if end < begin:
-            raise UnreadableText("is before period_begin")
-        return day_start(begin), day_start(end + _DAY), False, begin, end
-
-    def of_period(table: _Table) -> list[Span]:
-        return table.each("period_end", of_dates, table.values("period_begin"), table.values("period_end"))
-
-    of_kind: dict[SpanKind, Callable[[_Table], list[Span]]] = {
-        "session": stated,
-        "study": of_study,
-        "period": of_period,
+    of_kind: dict[SpanKind, Callable[[_Table], Span]] = {
+        "sample": partial(_from_start, length=sample),
+        "hour": partial(_from_start, length=timedelta(hours=1)),
+        "reading": partial(_from_start, length=None),
+        "session": _from_start_to_end,
+        "study": _of_study,
+        "period": _of_period,
     }
-    return of_kind.get(LAYOUTS[source.layout].span, lambda table: table.values("started_at"))
+    return of_kind[LAYOUTS[source.layout].span]
 
 
-def _between(start: Instant | None, end: Instant | None) -> Span:
+def _from_start(table: _Table, length: timedelta | None) -> Span:
+    """From a stated time, for as long as a row lasts where its layout says so; a counter's reading has no length."""
+    start, later = table.values("started_at")
+    return _of_clock(start, pc.add(start, pa.scalar(length, pa.duration("us"))), later.is_valid())
+
+
+def _from_start_to_end(table: _Table) -> Span:
     """From one stated time to the other; an end that happens twice is the earlier one that is not before the start."""
-    ends = [at for at in end or () if at is not None and (start is None or at >= start.at)]
-    if end and not ends:
-        raise UnreadableText("is before started_at")
-    is_ambiguous = any(instant and instant.later for instant in (start, end))
-    return start and start.at, min(ends, default=None), is_ambiguous, None, None
+    (start, later_start), (end, later_end) = table.values("started_at"), table.values("ended_at")
+    is_before, is_later_before = (pc.less(at, start).fill_null(False) for at in (end, later_end))
+    table.refuse("ended_at is before started_at", pc.and_(is_before, pc.or_(later_end.is_null(), is_later_before)))
+    is_ambiguous = pc.or_(later_start.is_valid(), later_end.is_valid())
+    return _of_clock(start, pc.if_else(is_before, later_end, end), is_ambiguous)
 
 
-def _either(study: str | None, accession: str | None) -> None:
-    if study is None and accession is None:
-        raise UnreadableText("and accession_number are both empty")
+def _of_study(table: _Table) -> Span:
+    is_nameless = pc.and_(table.value("study_instance_uid").is_null(), table.value("accession_number").is_null())
+    table.refuse("study_instance_uid and accession_number are both empty", is_nameless)
+    return _from_start_to_end(table)
+
+
+def _of_period(table: _Table) -> Span:
+    (first, begin), (last, end) = table.values("period_begin"), table.values("period_end")
+    table.refuse("period_end is before period_begin", pc.less(last, first).fill_null(False))
+    never = pa.repeat(False, len(first))
+    return {"started_at": begin, "ended_at": end, "is_ambiguous": never, "period_begin": first, "period_end": last}
+
+
+def _of_clock(start: pa.Array, end: pa.Array, is_ambiguous: pa.BooleanArray) -> Span:
+    no_date = pa.nulls(len(start), _DATE)
+    return {
+        "started_at": start,
+        "ended_at": end,
+        "is_ambiguous": is_ambiguous,
+        "period_begin": no_date,
+        "period_end": no_date,
+    }

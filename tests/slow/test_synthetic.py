@@ -29,7 +29,7 @@ from pydicom.dataset import Dataset
 
 from ingest.dose_reports.reader import read_dose_report
 from ingest.dosimeters.reader import read_export
-from ingest.records import Refused
+from ingest.records import DoseRow, Refused
 from ingest.site import check_site, load_site
 from ingest.synthetic import HospitalSummary, truth_folder, write_hospital
 from ingest.synthetic.badges import FSV_PER_USV, Readings, register, usv
@@ -496,7 +496,7 @@ def test_the_export_reader_finds_the_doses_that_the_truth_states(hospital: Hospi
     for row in truth_of(hospital, "truth_file"):
         if row["source_id"] and row["expected_status"] != "quarantined":
             for batch in read_export(hospital.site / row["path"], sources[row["source_id"]]):
-                for r in batch.rows:
+                for r in DoseRow.listed(batch.rows):
                     day = r.period_end or r.started_at.astimezone(MADRID).date()
                     doses[row["source_id"], r.dosimeter_serial, r.quantity, r.started_at] = (
                         day,

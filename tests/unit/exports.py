@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingest.dosimeters.description import SourceDescription
-from ingest.dosimeters.reader import Batch, read_export
+from ingest.dosimeters.reader import read_export
+from ingest.records import DoseRow, RejectedRow
 
 COLUMNS: dict[str, dict[str, Any]] = {
     "rate_samples": {"dosimeter_serial": "badge", "started_at": "at", "hp10": "dose"},
@@ -44,12 +45,23 @@ def source(layout: str = "hourly_totals", **changes: Any) -> SourceDescription:
     return SourceDescription.model_validate(keys(layout, **changes))
 
 
-def read(folder: Path, content: str | bytes, description: SourceDescription) -> Batch:
+class Said(NamedTuple):
+    """Everything that a file says."""
+
+    rows: list[DoseRow]
+    rejected: list[RejectedRow]
+
+
+def read_whole(path: Path, description: SourceDescription) -> Said:
+    said = Said([], [])
+    for batch in read_export(path, description):
+        said.rows.extend(DoseRow.listed(batch.rows))
+        said.rejected.extend(batch.rejected)
+    return said
+
+
+def read(folder: Path, content: str | bytes, description: SourceDescription) -> Said:
     """Everything that a file of that content says."""
     path = folder / "export.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode(description.encoding))
-    whole = Batch()
-    for batch in read_export(path, description):
-        whole.rows += batch.rows
-        whole.rejected += batch.rejected
-    return whole
+    return read_whole(path, description)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from exports import read_whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,6 @@ from ingest.clocks import (
     first_accepted,
 )
 from ingest.dosimeters.description import load_description
-from ingest.dosimeters.reader import read_export
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
 MIDNIGHT_S = datetime(2024, 3, 4, tzinfo=UTC).timestamp()
@@ -426,7 +426,7 @@ def signals_by_room(hospital: str) -> dict[str, tuple[FloatArray, FloatArray]]:
         files = [
             f for f in truth(hospital, "file") if f["source_id"] == source_id and f["expected_status"] != "quarantined"
         ]
-        rows = [row for f in files for batch in read_export(site / f["path"], source) for row in batch.rows]
+        rows = [row for f in files for row in read_whole(site / f["path"], source).rows]
         samples = np.array(
             [(r.started_at.timestamp(), float(r.value_usv)) for r in rows if r.started_at and r.value_usv]
         )

@@ -9,10 +9,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from exports import Said, read_whole
 
 from ingest.dosimeters.description import load_description
-from ingest.dosimeters.reader import read_export
-from ingest.records import DoseRow, Refused, RejectedRow
+from ingest.records import Refused
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
 MADRID = ZoneInfo("Europe/Madrid")
@@ -31,14 +31,8 @@ def truth(hospital: str, table: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def read(hospital: str, path: str, source_id: str) -> tuple[list[DoseRow], list[RejectedRow]]:
-    rows: list[DoseRow] = []
-    rejected: list[RejectedRow] = []
-    description = load_description(SHARED / hospital / "sources" / f"{source_id}.yaml")
-    for batch in read_export(SHARED / hospital / path, description):
-        rows += batch.rows
-        rejected += batch.rejected
-    return rows, rejected
+def read(hospital: str, path: str, source_id: str) -> Said:
+    return read_whole(SHARED / hospital / path, load_description(SHARED / hospital / "sources" / f"{source_id}.yaml"))
 
 
 def test_every_file_reads_as_the_truth_says(hospital: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.times import Clock, Instant, UnreadableTime, date_reader, format_problem, instant_reader
+from ingest.times import Clock, Instant, UnreadableTime, date_reader, format_problem, instant_reader, seconds_apart
 
 MADRID = ZoneInfo("Europe/Madrid")
 SUMMER, STANDARD = Clock(MADRID, dst=True), Clock(MADRID, dst=False)
@@ -84,7 +85,7 @@ def test_strptime_refuses_what_says_no_instant(text: str) -> None:
 def test_seconds_added_to_a_minute_are_what_the_whole_text_says(
     moment: datetime, zone: str, dst: bool, datetime_format: str
 ) -> None:
-    """The reader parses minutes and adds seconds; the whole text parsed at once must say the same."""
+    """Exports are read by the minute, with the seconds added; the whole text at once must say the same."""
     moment = moment.replace(microsecond=0)
     text = moment.isoformat() if datetime_format == "iso8601" else moment.strftime(datetime_format)
     clock = Clock(ZoneInfo(zone), dst)
@@ -95,7 +96,34 @@ def test_seconds_added_to_a_minute_are_what_the_whole_text_says(
         with pytest.raises(UnreadableTime):
             read(text)
     else:
-        assert read(text) == read(text) == expected
+        (minute,), (seconds,) = (part.to_pylist() for part in seconds_apart(pa.array([text]), datetime_format))
+        at, later = read(minute)
+        assert (at + seconds, later and later + seconds) == read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("datetime_format", "text", "minute", "seconds"),
+    [
+        ("iso8601", "2024-03-04T08:00:59.5Z", "2024-03-04T08:00:00.5Z", 59),
+        ("iso8601", "2024-03-04 08:00", "2024-03-04 08:00", 0),
+        ("iso8601", "20240304T080059", "20240304T080059", 0),
+        ("iso8601", "2024-03-04T08:00:60", "2024-03-04T08:00:60", 0),
+        ("iso8601", "2024-03-04T08:00١00", "2024-03-04T08:00١00", 0),
+        (GERMAN, "04.03.2024 08:00:59", "04.03.2024 08:00:00", 59),
+        (GERMAN, "04.03.2024 08:00:5", "04.03.2024 08:00:5", 0),
+        (GERMAN, "04.03.2024 08:00:٥٩", "04.03.2024 08:00:٥٩", 0),
+        (GERMAN, "59", "59", 0),
+        (GERMAN, "", "", 0),
+        (GERMAN, None, None, 0),
+        ("%H:%M:%S %d.%m.%Y", "08:00:59 04.03.2024", "08:00:59 04.03.2024", 0),
+        ("%Y%m%d%H%M%S", "20240304080059", "20240304080059", 0),
+    ],
+)
+def test_only_seconds_in_their_place_are_taken_apart(
+    datetime_format: str, text: str | None, minute: str | None, seconds: int
+) -> None:
+    minutes, apart = seconds_apart(pa.array([text], pa.string()), datetime_format)
+    assert (minutes.to_pylist(), apart.fill_null(0).to_pylist()) == ([minute], [timedelta(seconds=seconds)])
 
 
 @given(moment=WALL_CLOCK, zone=st.sampled_from(ZONES))
