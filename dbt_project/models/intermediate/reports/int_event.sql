@@ -10,48 +10,80 @@ events as (
 
 sent as (
     select
-        events.*,
+        events.irradiation_event_uid,
+        events.load_seq,
+        events.event_no,
         reports.study_key,
-        reports.room_id,
-        reports.device_timezone,
         reports.version_rank,
-        reports.lateness,
-        -- The latest report's study owns the event; of equally late ones the first loaded (contract, Totals 6).
-        first_value(reports.study_key) over (
-            partition by events.irradiation_event_uid order by reports.lateness desc, reports.load_seq asc
-        ) as owner_study_key
+        reports.lateness
     from events
     inner join reports on events.load_seq = reports.load_seq
 ),
 
-latest as (
-    select *
+-- Most events are sent once: only of the others somebody has to decide, and by their keys alone.
+sent_again as (
+    select irradiation_event_uid
     from sent
+    group by irradiation_event_uid
+    having count(*) > 1
+),
+
+owned as (
+    select
+        *,
+        -- The latest report's study owns the event; of equally late ones the first loaded (contract, Totals 6).
+        first_value(study_key) over (
+            partition by irradiation_event_uid order by lateness desc, load_seq asc
+        ) as owner_study_key
+    from sent
+    semi join sent_again on sent.irradiation_event_uid = sent_again.irradiation_event_uid
+),
+
+latest as (
+    select
+        load_seq,
+        event_no
+    from owned
     where study_key = owner_study_key
     qualify row_number() over (partition by irradiation_event_uid order by version_rank desc, event_no asc) = 1
 ),
 
+counting as (
+    select
+        load_seq,
+        event_no
+    from sent
+    anti join sent_again on sent.irradiation_event_uid = sent_again.irradiation_event_uid
+    union all by name
+    select * from latest
+),
+
 timed as (
     select
-        *,
+        events.*,
+        reports.study_key,
+        reports.room_id,
         case
-            when utc_offset_min is not null
-                then timezone('UTC', started_local - to_minutes(utc_offset_min))
-            else timezone(device_timezone, started_local)
+            when events.utc_offset_min is not null
+                then timezone('UTC', events.started_local - to_minutes(events.utc_offset_min))
+            else timezone(reports.device_timezone, events.started_local)
         end as started_at,
         coalesce(
-            stated_duration_s,
+            events.stated_duration_s,
             -- More than a day is no irradiation, but a fault of one of the two.
             case
-                when pulse_rate_per_s > 0 and number_of_pulses <= 86400 * pulse_rate_per_s
-                    then number_of_pulses / pulse_rate_per_s
+                when events.pulse_rate_per_s > 0 and events.number_of_pulses <= 86400 * events.pulse_rate_per_s
+                    then events.number_of_pulses / events.pulse_rate_per_s
             end
         ) as duration_s,
         case
-            when stated_duration_s is not null then 'stated'
-            when pulse_rate_per_s > 0 and number_of_pulses <= 86400 * pulse_rate_per_s then 'pulses'
+            when events.stated_duration_s is not null then 'stated'
+            when events.pulse_rate_per_s > 0 and events.number_of_pulses <= 86400 * events.pulse_rate_per_s
+                then 'pulses'
         end as duration_source
-    from latest
+    from events
+    inner join counting on events.load_seq = counting.load_seq and events.event_no = counting.event_no
+    inner join reports on events.load_seq = reports.load_seq
 ),
 
 final as (
