@@ -57,7 +57,10 @@ Within = Callable[[str, int, int], None]
 MB = 1_000_000
 TOGETHER = 10_000  # rows of dose reports that are written at once: a commit costs more than reading a report
 Append = Callable[..., None]  # table, records, constants
-LARGE_BYTES = 50 * MB  # an export of which people want to see how far its reading is: about ten seconds
+LARGE_BYTES = 50 * MB  # an export of which people want to see how far its reading is
+# Rows come from one reader, in parts and in order: a second thread doubles what DuckDB spends on inserting them, and
+# its usual checkpoint at every 16 MB writes the same columns again and again.
+LOAD_SETTINGS = {"threads": "1", "checkpoint_threshold": "64MB"}
 
 
 @dataclass(slots=True)
@@ -102,6 +105,17 @@ def _transaction(con: Connection) -> Iterator[None]:
         con.rollback()
         raise
     con.commit()
+
+
+@contextmanager
+def _load_settings(con: Connection) -> Iterator[None]:
+    for name, value in LOAD_SETTINGS.items():
+        con.execute(f"set {name} = '{value}'")
+    try:
+        yield
+    finally:
+        for name in LOAD_SETTINGS:
+            con.execute(f"reset {name}")
 
 
 @cache
@@ -371,11 +385,12 @@ def _load(
     loader = _Loader(writer, ledger, descriptions, store, Summary(kind, len(found)), _last_load_seq(writer.con))
     to_read = ledger.to_read(found, key)
     opened = open_all([file for file, _ in to_read])
-    for done, ((file, path_key), seen) in enumerate(zip(to_read, opened, strict=True), start=1):
-        shown = loader.load(file, seen, path_key)
-        if progress:
-            progress(done, len(to_read), shown)
-    writer.flush()
+    with _load_settings(writer.con):
+        for done, ((file, path_key), seen) in enumerate(zip(to_read, opened, strict=True), start=1):
+            shown = loader.load(file, seen, path_key)
+            if progress:
+                progress(done, len(to_read), shown)
+        writer.flush()
     return loader.summary
 
 
