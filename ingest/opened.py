@@ -5,6 +5,7 @@ Nothing is written here. What lies there is found in ``ingest/ledger.py``, what 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 from collections import deque
@@ -18,7 +19,11 @@ from ingest.ledger import NO_BYTES, FoundFile
 from ingest.records import DoseReport, Refused
 
 MANY = 200  # files from which processes pay: each needs a second to start
-AHEAD = 64  # files that are read but not yet stored: bounds memory
+AT_ONCE = 8  # files that are handed over together
+AHEAD = 8  # times so many are read but not yet stored: bounds memory
+NEW_OBJECTS = (
+    100_000  # after which a reading process looks for cycles: reading makes none, and looking is a sixth of it
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +80,18 @@ def open_reports(files: Sequence[FoundFile]) -> Iterator[OpenedFile | None]:
         yield from map(open_report, files)
         return
     # Not forked: the database's threads live in this process.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        reading: deque[Future[OpenedFile | None]] = deque()
-        for file in files:
-            reading.append(pool.submit(open_report, file))
+    with ProcessPoolExecutor(workers, get_context("spawn"), gc.set_threshold, (NEW_OBJECTS,)) as pool:
+        reading: deque[Future[list[OpenedFile | None]]] = deque()
+        for at in range(0, len(files), AT_ONCE):
+            reading.append(pool.submit(_open_each, files[at : at + AT_ONCE]))
             if len(reading) > AHEAD:
-                yield reading.popleft().result()
+                yield from reading.popleft().result()
         while reading:
-            yield reading.popleft().result()
+            yield from reading.popleft().result()
+
+
+def _open_each(files: Sequence[FoundFile]) -> list[OpenedFile | None]:
+    return [open_report(file) for file in files]
 
 
 def is_unchanged(file: FoundFile) -> bool:

@@ -8,7 +8,6 @@ pass over every element; its dictionary of tags is used, and its decoding of tex
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple, NoReturn, TypeAlias
 
@@ -27,7 +26,16 @@ SHORT_VRS = frozenset(
 )
 SEQUENCE_VRS = frozenset({b"", b"SQ", b"UN"})  # empty: implicit
 SEQUENCE_TAGS = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
-LONGEST_CACHED = 1024  # bytes of an item
+
+# What hardly any two items have in common, and what is therefore not kept of an item: the number of a NUM item.
+MEASURED, NUMBER, NUMBER_VR, NUMBER_HEAD_BYTES = 0x0040A300, 0x0040A30A, b"DS", 8
+# Items that hold nothing but these are kept: concepts, codes, units and numbers, never names, identifiers or free text.
+KEPT_TAGS = frozenset(
+    {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120}  # a code and its scheme, version, meaning
+    | {0x0040A010, 0x0040A040, 0x0040A043, 0x0040A050, 0x0040A168, MEASURED, NUMBER, 0x004008EA, 0x0040A730}
+)
+LONGEST_KEPT = 1024  # bytes of an item
+MOST_KEPT = 8192  # items
 
 DataSet: TypeAlias = "dict[int, bytes | tuple[DataSet, ...]]"
 """The elements of a data set or sequence item by tag: the bytes of a value, or the items of a sequence; read-only."""
@@ -46,19 +54,37 @@ class Syntax(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Form:
-    """A syntax with what reading it needs: the structures of heads and lengths, and how items begin and end."""
+    """A syntax with what reading it needs: the structures of heads and lengths, and how parts begin and end."""
 
     is_implicit: bool
     head: Struct  # group, element, value representation, two-byte length
     length: Struct  # four bytes
     item: bytes
     item_end: bytes
+    sequence_end: bytes
+    number: bytes  # the head of a number, up to its length
+    number_length: Struct
+
+    def number_within(self, data: bytes, at: int, end: int) -> tuple[int, int]:
+        """From where to where the first number in these bytes seems to lie; 0 and 0 if there is none."""
+        size = self.number_length.size
+        head = data.find(self.number, at, end - size)
+        if head < 0:
+            return 0, 0
+        start = head + NUMBER_HEAD_BYTES
+        behind = start + self.number_length.unpack_from(data, start - size)[0]
+        return (start, behind) if start < behind <= end else (0, 0)
 
 
 def _form(syntax: Syntax) -> _Form:
     order = "<" if syntax.is_little_endian else ">"
-    item, item_end = (Struct(order + "HH").pack(tag >> 16, tag & 0xFFFF) for tag in (ITEM, ITEM_END))
-    return _Form(syntax.is_implicit, Struct(order + "HH2sH"), Struct(order + "I"), item, item_end + bytes(4))
+    item, item_end, sequence_end, number = (
+        Struct(order + "HH").pack(tag >> 16, tag & 0xFFFF) for tag in (ITEM, ITEM_END, SEQUENCE_END, NUMBER)
+    )
+    number += b"" if syntax.is_implicit else NUMBER_VR
+    number_length = Struct(order + ("I" if syntax.is_implicit else "H"))
+    heads = Struct(order + "HH2sH"), Struct(order + "I")
+    return _Form(syntax.is_implicit, *heads, item, item_end + bytes(4), sequence_end, number, number_length)
 
 
 _FORMS = {syntax: _form(syntax) for syntax in (Syntax(i, e) for i in (False, True) for e in (False, True))}
@@ -73,7 +99,7 @@ def read_data_set(data: bytes, syntax: Syntax) -> DataSet:
     """
     if syntax.is_implicit and data[4:6].isalpha() and data[4:6].isupper():
         raise BrokenStructureError("it is encoded with explicit value representations though its header says implicit")
-    return _Pass(data, _FORMS[syntax]).elements(0, len(data), False, 0)[0]
+    return _Pass(data, _FORMS[syntax], {}).elements(0, len(data), False, 0)[0]
 
 
 class _Pass(NamedTuple):
@@ -84,10 +110,11 @@ class _Pass(NamedTuple):
 
     data: bytes
     form: _Form
+    own: dict[tuple[bytes | _How, ...], DataSet]  # small items that may hold more than codes: kept for this data set
 
     def elements(self, at: int, limit: int, is_delimited: bool, depth: int) -> tuple[DataSet, int]:
         """The elements of a data set or item."""
-        data, form = self
+        data, form, _ = self
         is_implicit, read_head, read_length = form.is_implicit, form.head.unpack_from, form.length.unpack_from
         found: DataSet = {}
         while at < limit or is_delimited:
@@ -106,7 +133,7 @@ class _Pass(NamedTuple):
                 _refuse(tag, start, "stands twice or out of place")
             if tag in SEQUENCE_TAGS or vr == b"SQ" or length == UNDEFINED:
                 _check_sequence(tag, vr, start)
-                inside = self if vr != b"UN" else _Pass(data, _INSIDE_UN)
+                inside = self if vr != b"UN" else _Pass(data, _INSIDE_UN, self.own)
                 found[tag], at = inside.items(start, _end(start, length, limit), length == UNDEFINED, depth + 1)
             else:
                 at = _end(start, length, limit)
@@ -117,35 +144,72 @@ class _Pass(NamedTuple):
         """The items of a sequence."""
         if depth > MAX_DEPTH:
             raise BrokenStructureError(f"sequences are nested more than {MAX_DEPTH} levels deep")
-        data, read_head, read_length = self.data, self.form.head.unpack_from, self.form.length.unpack_from
+        data, form, _ = self
+        read_length = form.length.unpack_from
         items: list[DataSet] = []
         while at < limit or is_delimited:
             start = at + 8
             if start > limit:
                 raise BrokenStructureError(f"an item is cut off at byte {at}")
-            group, number, _, _ = read_head(data, at)
-            tag, (length,) = group << 16 | number, read_length(data, at + 4)
-            if tag == SEQUENCE_END and is_delimited and length == 0:
+            tag, (length,) = data[at : at + 4], read_length(data, at + 4)
+            if tag == form.sequence_end and is_delimited and length == 0:
                 return tuple(items), start
-            if tag != ITEM:
+            if tag != form.item:
                 raise BrokenStructureError(f"a sequence holds something that is no item at byte {at}")
             item, at = self.item(start, _end(start, length, limit), length == UNDEFINED, depth)
             items.append(item)
         return tuple(items), at
 
     def item(self, at: int, limit: int, is_delimited: bool, depth: int) -> tuple[DataSet, int]:
-        """One item: a small one that was there before is not read again."""
-        end = self.flat_end(at) if is_delimited else limit
-        if at <= end <= min(limit, at + LONGEST_CACHED):
-            item = _small_item(self.data[at:end], is_delimited, self.form, depth)
-            if item is not None:
-                return item, end
-        return self.elements(at, limit, is_delimited, depth)
+        """One item: a small one whose bytes were there before, but for its number, is not read again."""
+        data, form, own = self
+        end = self.likely_end(at) if is_delimited else limit
+        if not at <= end <= limit or end - at > LONGEST_KEPT:
+            return self.elements(at, limit, is_delimited, depth)
+        how = form, is_delimited, depth
+        start, behind = form.number_within(data, at, end)
+        around = (data[at:start], data[behind:end], how) if start else None
+        if around and (known := _kept.get(around)):
+            return _with_number(known, data[start:behind]), end
+        whole = data[at:end], how
+        known = _kept.get(whole) or own.get(whole)
+        if known:
+            return known, end
+        item, read_to = self.elements(at, limit, is_delimited, depth)
+        if read_to == end:
+            if not _may_be_kept(item):
+                own[whole] = item
+            elif around and self.is_number(item, at, start, behind, end, how):
+                _keep(around, item)
+            else:
+                _keep(whole, item)
+        return item, read_to
 
-    def flat_end(self, at: int) -> int:
-        """Where a delimited item ends if it is small and seems to hold no other items; else -1."""
-        end = self.data.find(self.form.item_end, at, at + LONGEST_CACHED)
-        return -1 if end < 0 or self.data.find(self.form.item, at, end) >= 0 else end + len(self.form.item_end)
+    def is_number(self, item: DataSet, at: int, start: int, behind: int, end: int, how: _How) -> bool:
+        """Whether these bytes of an item are its number and nothing else: only that changes when they do."""
+        measured = item.get(MEASURED, ())
+        if len(measured) != 1 or not isinstance(measured[0], dict) or NUMBER not in measured[0]:
+            return False
+        other = bytes(byte ^ 0xFF for byte in self.data[start:behind])
+        content = self.data[at:start] + other + self.data[behind:end]
+        _, is_delimited, depth = how
+        try:
+            changed = _Pass(content, self.form, {}).elements(0, len(content), is_delimited, depth)
+        except BrokenStructureError:  # what looks like a number's head stands within a value
+            return False
+        return changed == (_with_number(item, other), len(content))
+
+    def likely_end(self, at: int) -> int:
+        """Where a delimited item ends if it is small: at the end mark that is none of an item within it; else -1."""
+        data, form, _ = self
+        limit, inside = at + LONGEST_KEPT, 0
+        while (end := data.find(form.item_end, at, limit)) >= 0:
+            inside += data.count(form.item, at, end)
+            at = end + len(form.item_end)
+            if inside == 0:
+                return at
+            inside -= 1
+        return -1
 
     def long_value(self, at: int, vr: bytes, limit: int) -> tuple[int, int]:
         """Where the value of an element with a four-byte length starts, and that length."""
@@ -156,17 +220,28 @@ class _Pass(NamedTuple):
         return at + 12, self.form.length.unpack_from(self.data, at + 8)[0]
 
 
-@lru_cache(maxsize=8192)
-def _small_item(content: bytes, is_delimited: bool, form: _Form, depth: int) -> DataSet | None:
-    """An item, read on its own; None if it is damaged or does not end where its bytes do.
+_How: TypeAlias = tuple[_Form, bool, int]
+_kept: dict[tuple[bytes | _How, ...], DataSet] = {}
+"""Small items by their bytes and how these are read; of a NUM item without its number, by what is before and behind."""
 
-    Nine of ten items in a report are the same bytes as another one: a code, a filter, a distance.
-    """
-    try:
-        item, end = _Pass(content, form).elements(0, len(content), is_delimited, depth)
-    except BrokenStructureError:  # it is read again within its data set, which knows the place of the damage
-        return None
-    return item if end == len(content) else None
+
+def _keep(key: tuple[bytes | _How, ...], item: DataSet) -> None:
+    if len(_kept) >= MOST_KEPT:
+        _kept.clear()
+    _kept[key] = item
+
+
+def _may_be_kept(item: DataSet) -> bool:
+    """Whether an item and all within it hold coded content and numbers only."""
+    return item.keys() <= KEPT_TAGS and all(
+        _may_be_kept(inner) for value in item.values() if isinstance(value, tuple) for inner in value
+    )
+
+
+def _with_number(item: DataSet, number: bytes) -> DataSet:
+    """A NUM item with another number."""
+    (measured,) = item[MEASURED]
+    return {**item, MEASURED: ({**measured, NUMBER: number},)}  # type: ignore[dict-item]  # asked before it was kept
 
 
 def _check_sequence(tag: int, vr: bytes, start: int) -> None:
