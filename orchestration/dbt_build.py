@@ -33,13 +33,7 @@ LEAN = ("--exclude-resource-type", "unit_test", "exposure", "--no-write-json", "
 # Everything but seeds and views: where they stand, they are the product's own and the same every night. "cautious": a
 # test that reads a seed and something else is not left out with the seed.
 WITHOUT_STANDING = (
-    *(
-        "--select",
-        "config.materialized:table",
-        "config.materialized:replaced_table",
-        "config.materialized:incremental",
-        "resource_type:test",
-    ),
+    *("--select", "config.materialized:table", "config.materialized:incremental", "resource_type:test"),
     *("--exclude", "resource_type:seed", "--indirect-selection", "cautious"),
 )
 # The events that tell how a node ended; dbt fires thirty times as many.

@@ -21,6 +21,7 @@ DECIDING = (
     "dbt_project/*.yml",
     "dbt_project/models/**/*",
     "dbt_project/macros/**/*",
+    "dbt_project/materializations/**/*",
     "dbt_project/seeds/**/*",
     "dbt_project/tests/**/*",
     "orchestration/snapshot.py",

@@ -30,10 +30,10 @@ sent_again as (
 
 owned as (
     select
-        *,
+        sent.*,
         -- The latest report's study owns the event; of equally late ones the first loaded (contract, Totals 6).
-        first_value(study_key) over (
-            partition by irradiation_event_uid order by lateness desc, load_seq asc
+        first_value(sent.study_key) over (
+            partition by sent.irradiation_event_uid order by sent.lateness desc, sent.load_seq asc
         ) as owner_study_key
     from sent
     semi join sent_again on sent.irradiation_event_uid = sent_again.irradiation_event_uid
@@ -50,8 +50,8 @@ latest as (
 
 counting as (
     select
-        load_seq,
-        event_no
+        sent.load_seq,
+        sent.event_no
     from sent
     anti join sent_again on sent.irradiation_event_uid = sent_again.irradiation_event_uid
     union all by name
