@@ -1,6 +1,8 @@
 """The bytes of a DICOM data set into its elements: one pass that checks each length and keeps each value as it stands.
 
-Only tags, value representations and lengths are looked at here; what values mean belongs to other modules. pydicom
+Only tags, value representations and lengths are looked at here; what values mean belongs to other modules. Small items
+are remembered by their bytes, because nine of ten in a report are the same as another one (a code, a filter) or differ
+from it in a number only; reading looks at all bytes but those of values, so it need not be done again. pydicom
 tolerates truncation and overlong lengths, so its own reading of a file would have to come after this check, as a second
 pass over every element; its dictionary of tags is used, and its decoding of text (text.py).
 """
@@ -27,8 +29,8 @@ SHORT_VRS = frozenset(
 SEQUENCE_VRS = frozenset({b"", b"SQ", b"UN"})  # empty: implicit
 SEQUENCE_TAGS = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 
-# What hardly any two items have in common, and what is therefore not kept of an item: the number of a NUM item.
-MEASURED, NUMBER, NUMBER_VR, NUMBER_HEAD_BYTES = 0x0040A300, 0x0040A30A, b"DS", 8
+# Hardly any two NUM items have their number in common, so they are kept without it.
+MEASURED, NUMBER, NUMBER_HEAD_BYTES = 0x0040A300, 0x0040A30A, 8
 # Items that hold nothing but these are kept: concepts, codes, units and numbers, never names, identifiers or free text.
 KEPT_TAGS = frozenset(
     {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120}  # a code and its scheme, version, meaning
@@ -62,17 +64,16 @@ class _Form:
     item: bytes
     item_end: bytes
     sequence_end: bytes
-    number: bytes  # the head of a number, up to its length
-    number_length: Struct
+    number: bytes  # its tag
+    number_length: Struct  # the last bytes of its head
 
     def number_within(self, data: bytes, at: int, end: int) -> tuple[int, int]:
         """From where to where the first number in these bytes seems to lie; 0 and 0 if there is none."""
-        size = self.number_length.size
-        head = data.find(self.number, at, end - size)
+        head = data.find(self.number, at, end - NUMBER_HEAD_BYTES)
         if head < 0:
             return 0, 0
         start = head + NUMBER_HEAD_BYTES
-        behind = start + self.number_length.unpack_from(data, start - size)[0]
+        behind = start + self.number_length.unpack_from(data, start - self.number_length.size)[0]
         return (start, behind) if start < behind <= end else (0, 0)
 
 
@@ -81,7 +82,6 @@ def _form(syntax: Syntax) -> _Form:
     item, item_end, sequence_end, number = (
         Struct(order + "HH").pack(tag >> 16, tag & 0xFFFF) for tag in (ITEM, ITEM_END, SEQUENCE_END, NUMBER)
     )
-    number += b"" if syntax.is_implicit else NUMBER_VR
     number_length = Struct(order + ("I" if syntax.is_implicit else "H"))
     heads = Struct(order + "HH2sH"), Struct(order + "I")
     return _Form(syntax.is_implicit, *heads, item, item_end + bytes(4), sequence_end, number, number_length)
@@ -186,7 +186,7 @@ class _Pass(NamedTuple):
         return item, read_to
 
     def is_number(self, item: DataSet, at: int, start: int, behind: int, end: int, how: _How) -> bool:
-        """Whether these bytes of an item are its number and nothing else: only that changes when they do."""
+        """Whether these bytes of an item are its number and nothing else: when all of them change, only that does."""
         measured = item.get(MEASURED, ())
         if len(measured) != 1 or not isinstance(measured[0], dict) or NUMBER not in measured[0]:
             return False

@@ -10,7 +10,7 @@ import sr_builder as sr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.dose_reports import dicom_file, read_dose_report
+from ingest.dose_reports import dicom_file, read_dose_report, structure
 from ingest.dose_reports.structure import MAX_DEPTH, BrokenStructureError, Syntax, read_data_set
 from ingest.records import DoseReport, Refused
 
@@ -194,6 +194,75 @@ def test_no_mutant_crashes(way: tuple[str, bool], draw: st.DataObject) -> None:
     for at in draw.draw(st.lists(st.integers(132, len(mutant) - 1), min_size=1, max_size=6)):
         mutant[at] = draw.draw(st.integers(0, 255))
     outcome(bytes(mutant))
+
+
+# --- items that are remembered -------------------------------------------------------------------------------------
+
+
+def tree(data: bytes) -> object:
+    """The elements of a file's data set, or why there are none."""
+    try:
+        return dicom_file.open_dicom(data).data
+    except Refused as refused:
+        return refused.reason
+
+
+def afresh(data: bytes) -> object:
+    """The same, by a process that has read nothing before."""
+    structure._kept.clear()
+    return tree(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(EVERY_WAY)), st.data())
+def test_what_was_read_before_changes_nothing(way: tuple[str, bool], draw: st.DataObject) -> None:
+    whole = EVERY_WAY[way]
+    places = [at for tag in (b"\x40\x00\x0a\xa3", b"\x00\x40\xa3\x0a") for at in every(tag, whole)]
+    near = st.sampled_from(places or [200]).flatmap(lambda at: st.integers(at, min(at + 20, len(whole) - 1)))
+    mutant = bytearray(whole)
+    for at in draw.draw(st.lists(st.one_of(near, st.integers(132, len(whole) - 1)), min_size=1, max_size=3)):
+        mutant[at] = draw.draw(st.one_of(st.integers(0, 255), st.sampled_from(b"0123456789.\xfe\xff")))
+    expected = afresh(bytes(mutant))
+    afresh(whole)
+    assert tree(bytes(mutant)) == expected
+    assert tree(whole) == afresh(whole), "nor does the mutant"
+
+
+def every(part: bytes, whole: bytes) -> list[int]:
+    return [at for at in range(len(whole)) if whole.startswith(part, at)]
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_what_looks_like_a_number_within_a_meaning_is_none(undefined: bool) -> None:
+    def file(meaning: str) -> bytes:
+        item = sr.num("113733", "70.5", "kV")
+        item.ConceptNameCodeSequence[0].CodeMeaning = "@\0\n\u00a3LO\4\0" + meaning
+        whole = sr.report(sr.event(item), SpecificCharacterSet="ISO_IR 100")
+        return sr.as_file(whole, undefined_lengths=undefined)
+
+    one, other = file("abcd"), file("efgh")
+    assert b"@\0\n\xa3LO\4\0abcd" in one
+    expected = afresh(other)
+    afresh(one)
+    assert tree(other) == expected
+
+
+def test_the_same_bytes_are_another_item_where_they_are_read_in_another_way() -> None:
+    inside = struct.pack("<HH2sH", 8, 0x100, b"SH", 6) + b"113733" + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+    delimited = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + inside
+    structure._kept.clear()
+    read_data_set(element(0x0040A043, b"SQ", delimited), Syntax(False, True))
+    with pytest.raises(BrokenStructureError, match="out of place"):
+        read_data_set(element(0x0040A043, b"SQ", item(inside)), Syntax(False, True))
+
+
+def test_nothing_of_a_patient_is_remembered() -> None:
+    name = sr.content("PNAME", "121029", PersonName="Quinquinvelez^Ana")
+    texts = sr.text("125203", "for Quinquinvelez"), sr.uid("121012", "1.2.3.999"), sr.date_time("111526", "19700305")
+    afresh(sr.as_file(sr.report(name, sr.event(*texts, sr.num("113733", "70.5", "kV")))))
+    remembered = repr(structure._kept)
+    assert "113733" in remembered
+    assert not [secret for secret in ("Quinquin", "1.2.3.999", "19700305") if secret in remembered]
 
 
 @settings(max_examples=100, deadline=None)
