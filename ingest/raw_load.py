@@ -153,8 +153,12 @@ _WRITING = {
 
 
 def _insert(con: Connection, table: str, rows: pa.Table) -> None:
+    if table not in _WRITING:
+        # Not "insert ... from new_rows": that keeps a file's rows in memory until its transaction ends.
+        con.from_arrow(rows).insert_into(f"raw.{table}")
+        return
     con.register("new_rows", rows)
-    for statement in _WRITING.get(table, (f"insert into raw.{table} from new_rows",)):
+    for statement in _WRITING[table]:
         con.execute(statement)
     con.unregister("new_rows")
 
