@@ -31,16 +31,24 @@ last_success as (
     where succeeded
 ),
 
+-- Their times by the minute, within which no date ends: millions of instants would keep the calendar busy for long.
+new_minutes as (
+    select distinct
+        records.period_end_date,
+        make_timestamptz(epoch_us(records.started_at) // 60000000 * 60000000) as began_at
+    from records
+    inner join files on records.load_seq = files.load_seq
+    cross join last_success
+    where files.first_seen_at > coalesce(last_success.started_at, '-infinity')
+),
+
 dates as (
     select distinct measured_date
     from balance
     where {{ is_untested('int_disposition', 'measured_date') }}
     union
-    select coalesce(records.period_end_date, {{ local_date('records.started_at', zone) }}) as measured_date
-    from records
-    inner join files on records.load_seq = files.load_seq
-    cross join last_success
-    where files.first_seen_at > coalesce(last_success.started_at, '-infinity')
+    select coalesce(period_end_date, {{ local_date('began_at', zone) }}) as measured_date
+    from new_minutes
 ),
 
 -- A local date lies on three dates of UTC at most: only records of these are asked for their local date.
@@ -52,7 +60,14 @@ utc_days as (
 increments as (
     select
         records.*,
-        coalesce(records.period_end_date, {{ local_date('records.started_at', zone) }}) as measured_date
+        coalesce(records.period_end_date, {{ local_date('records.started_at', zone) }}) as measured_date,
+        hash(
+            records.dosimeter_serial,
+            records.quantity,
+            records.layout,
+            records.started_at,
+            case when records.layout = 'badge_periods' then records.ended_at end
+        ) as measurement_key
     from records
     inner join sources on records.source_id = sources.source_id
     where
@@ -61,6 +76,14 @@ increments as (
             or (records.layout = 'hourly_totals' and sources.counter = 'increment')
         )
         and (records.layout = 'badge_periods' or records.utc_day in (select utc_days.utc_day from utc_days))
+),
+
+-- Most measurements come once: the newest of the others is looked for among them only.
+repeated as (
+    select measurement_key
+    from increments
+    group by measurement_key
+    having count(*) > 1
 ),
 
 newest as (
@@ -74,6 +97,7 @@ newest as (
         ) as counting,
         bool_or(is_ambiguous) as is_ambiguous
     from increments
+    where measurement_key in (select repeated.measurement_key from repeated)
     group by
         dosimeter_serial,
         quantity,
@@ -82,17 +106,38 @@ newest as (
         case when layout = 'badge_periods' then ended_at end
 ),
 
-counted as (
+counting_rows as (
     select
         counting.source_id,
         dosimeter_serial,
         quantity,
         counting.measured_date,
-        {{ dose_sum('counting.value_usv') }} as counted_usv
+        counting.value_usv,
+        is_ambiguous
     from newest
+    union all
+    select
+        increments.source_id,
+        increments.dosimeter_serial,
+        increments.quantity,
+        increments.measured_date,
+        increments.value_usv,
+        increments.is_ambiguous
+    from increments
+    anti join repeated on increments.measurement_key = repeated.measurement_key
+),
+
+counted as (
+    select
+        source_id,
+        dosimeter_serial,
+        quantity,
+        measured_date,
+        {{ dose_sum('value_usv') }} as counted_usv
+    from counting_rows
     where
-        counting.measured_date <= {{ as_of() }}
-        and counting.measured_date in (select dates.measured_date from dates)
+        measured_date <= {{ as_of() }}
+        and measured_date in (select dates.measured_date from dates)
     group by all
     having not bool_or(is_ambiguous)
 ),

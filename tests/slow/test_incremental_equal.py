@@ -25,7 +25,7 @@ EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "1"))
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
 # What this build had to estimate anew, not what is known.
 OF_ONE_BUILD = {"intermediate.int_clock_day", "intermediate.int_clock_sample"}
-KEPT = ("int_dose", "int_dose_evidence", "int_sample_link", "int_disposition")
+KEPT = ("int_dose_wearer", "int_dose_evidence", "int_sample_link", "int_disposition")
 
 steps = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 100)),

@@ -1,10 +1,14 @@
 -- Two independent paths: what was read, summed from the doses that count; where it went, summed from the dispositions.
+{{ config(**kept_by('measured_date', 'int_disposition_day')) }}
+{% set is_made_now = is_made_now('measured_date', 'measured_date', 'int_disposition_day') %}
 with doses as (
     select * from {{ ref('int_dose') }}
+    where measured_date <= {{ as_of() }} and {{ is_made_now }}
 ),
 
-dispositions as (
-    select * from {{ ref('int_disposition') }}
+disposed_doses as (
+    select * from {{ ref('int_disposed_dose') }}
+    where {{ is_made_now }}
 ),
 
 ingested as (
@@ -31,7 +35,7 @@ disposed as (
         {{ dose_sum("case when disposition = 'apportioned' then dose_usv end") }} as apportioned_usv,
         {{ dose_sum("case when disposition = 'unlinked' then dose_usv end") }} as unlinked_usv,
         {{ dose_sum("case when disposition = 'covered' then dose_usv end") }} as covered_by_samples_usv
-    from dispositions
+    from disposed_doses
     group by all
 ),
 

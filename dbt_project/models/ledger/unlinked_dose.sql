@@ -1,6 +1,10 @@
+{{ config(**kept_by('measured_date', 'int_disposition_day')) }}
 with dispositions as (
     select * from {{ ref('int_disposition') }}
-    where disposition = 'unlinked' and quantity = 'hp10'
+    where
+        disposition = 'unlinked'
+        and quantity = 'hp10'
+        and {{ is_made_now('measured_date', 'measured_date', 'int_disposition_day') }}
 ),
 
 final as (
@@ -12,7 +16,8 @@ final as (
         ended_at,
         dose_usv as hp10_usv,
         reason,
-        candidates
+        candidates,
+        measured_date
     from dispositions
 )
 

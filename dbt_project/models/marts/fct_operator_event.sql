@@ -1,5 +1,5 @@
-with dispositions as (
-    select * from {{ ref('int_disposition') }}
+with disposed_doses as (
+    select * from {{ ref('int_disposed_dose') }}
     where disposition = 'event' and quantity = 'hp10'
 ),
 
@@ -10,16 +10,16 @@ operator_procedures as (
 -- The same badge as in fct_operator_procedure, so that the events of a procedure add up to its dose at events.
 final as (
     select
-        dispositions.irradiation_event_uid,
-        dispositions.procedure_id,
-        dispositions.operator_id,
-        cast(sum(dispositions.dose_usv) as double) as hp10_usv
-    from dispositions
+        disposed_doses.irradiation_event_uid,
+        disposed_doses.procedure_id,
+        disposed_doses.operator_id,
+        cast(sum(disposed_doses.dose_usv) as double) as hp10_usv
+    from disposed_doses
     inner join operator_procedures
         on
-            dispositions.procedure_id = operator_procedures.procedure_id
-            and dispositions.operator_id = operator_procedures.operator_id
-            and dispositions.dosimeter_serial = operator_procedures.dosimeter_serial
+            disposed_doses.procedure_id = operator_procedures.procedure_id
+            and disposed_doses.operator_id = operator_procedures.operator_id
+            and disposed_doses.dosimeter_serial = operator_procedures.dosimeter_serial
     group by all
 )
 

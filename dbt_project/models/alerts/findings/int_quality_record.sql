@@ -21,8 +21,8 @@ input_findings as (
     select * from {{ ref('stg_finding') }}
 ),
 
-doses as (
-    select * from {{ ref('int_dose_evidence') }}
+badge_hours as (
+    select * from {{ ref('int_badge_hour') }}
 ),
 
 hubs as (
@@ -131,15 +131,19 @@ unknown_hubs as (
     select
         'unknown_hub' as threshold_name,
         'site' as subject_type,
-        concat_ws('/', doses.source_id, doses.hub) as detail,
-        min(doses.measured_date) as occurred_on,
-        cast(count(*) as double) as finding_value,
-        format('{} records of source {} name hub {}, which has no room.', count(*), doses.source_id, doses.hub)
-            as message
-    from doses
-    anti join hubs on doses.source_id = hubs.source_id and doses.hub = hubs.hub
-    where doses.hub is not null
-    group by doses.source_id, doses.hub
+        concat_ws('/', badge_hours.source_id, badge_hours.hub) as detail,
+        min(badge_hours.measured_date) as occurred_on,
+        cast(sum(badge_hours.n_records) as double) as finding_value,
+        format(
+            '{} records of source {} name hub {}, which has no room.',
+            cast(sum(badge_hours.n_records) as bigint),
+            badge_hours.source_id,
+            badge_hours.hub
+        ) as message
+    from badge_hours
+    anti join hubs on badge_hours.source_id = hubs.source_id and badge_hours.hub = hubs.hub
+    where badge_hours.hub is not null
+    group by badge_hours.source_id, badge_hours.hub
 ),
 
 unnamed_patients as (

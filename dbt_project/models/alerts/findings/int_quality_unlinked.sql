@@ -1,19 +1,12 @@
 -- Share of a month's dose in a room that belongs to no procedure: of the staff's badges and of the C-arm's, apart, for a
 -- C-arm badge shows a hundred times more. Passive badges are not in it, nor dose that the site said was nobody's.
-with dispositions as (
-    select * from {{ ref('int_disposition') }}
+with disposed_doses as (
+    select * from {{ ref('int_disposed_dose') }}
     where
         quantity = 'hp10'
         and layout != 'badge_periods'
         and disposition != 'covered'
         and reason is distinct from 'not_occupational'
-),
-
-evidence as (
-    select
-        dose_key,
-        evident_room_id
-    from {{ ref('int_dose_evidence') }}
 ),
 
 procedures as (
@@ -22,14 +15,13 @@ procedures as (
 
 placed as (
     select
-        cast(date_trunc('month', dispositions.measured_date) as date) as month_date,
-        case when dispositions.c_arm_room_id is null then 'staff' else 'c_arm' end as wearer,
-        coalesce(procedures.room_id, evidence.evident_room_id, 'unknown') as room_id,
-        dispositions.disposition = 'unlinked' as is_unlinked,
-        dispositions.dose_usv
-    from dispositions
-    inner join evidence on dispositions.dose_key = evidence.dose_key
-    left join procedures on dispositions.procedure_id = procedures.procedure_id
+        cast(date_trunc('month', disposed_doses.measured_date) as date) as month_date,
+        case when disposed_doses.c_arm_room_id is null then 'staff' else 'c_arm' end as wearer,
+        coalesce(procedures.room_id, disposed_doses.evident_room_id, 'unknown') as room_id,
+        disposed_doses.disposition = 'unlinked' as is_unlinked,
+        disposed_doses.dose_usv
+    from disposed_doses
+    left join procedures on disposed_doses.procedure_id = procedures.procedure_id
 ),
 
 summed as (

@@ -1,5 +1,7 @@
 -- Every dose that counts, once: increments as exported, and the doses that other rows decide. This is what must be disposed of.
-{{ config(**kept_by('measured_date', 'int_dose_day')) }}
+-- A view, because nothing is decided here and a copy of all records is the dearest thing of a first night. It stands from night
+-- to night, so the as-of date is its readers'.
+{{ config(materialized='view') }}
 with increments as (
     select
         load_seq,
@@ -25,16 +27,11 @@ with increments as (
         record_date as measured_date,
         false as is_gap
     from {{ ref('int_record_version') }}
-    where
-        is_current
-        and not is_derived
-        and record_date <= {{ as_of() }}
-        and {{ is_made_now('record_date', 'measured_date', 'int_dose_day') }}
+    where is_current and not is_derived
 ),
 
 derived as (
     select * from {{ ref('int_derived_dose') }}
-    where {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
 ),
 
 together as (

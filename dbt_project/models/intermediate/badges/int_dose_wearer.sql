@@ -2,7 +2,7 @@
 {{ config(**kept_by('measured_date', 'int_dose_day')) }}
 with doses as (
     select * from {{ ref('int_dose') }}
-    where {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
+    where measured_date <= {{ as_of() }} and {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
 ),
 
 assignments as (

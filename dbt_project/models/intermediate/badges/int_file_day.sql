@@ -1,5 +1,13 @@
--- Which file has records of which days. A file's records never change: it is looked at once.
-{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='fail') }}
+-- Which file has records of which days. A file's records never change: it is looked at once. In another time zone the same
+-- instants fall on other days: what was noted for the former one is forgotten.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{% if is_continued() %}
+        delete from {{ this }} where site_timezone not in (select site_timezone from {{ ref('stg_site') }})
+    {% endif %}"
+) }}
 with records as (
     select * from {{ ref('stg_dose_record') }}
 ),
@@ -8,7 +16,6 @@ site as (
     select * from {{ ref('stg_site') }}
 ),
 
--- In another time zone the same instants fall on other days: what was noted for the former one is left aside.
 unseen as (
     select
         records.*,
@@ -16,12 +23,7 @@ unseen as (
     from records
     cross join site
     {% if is_continued() %}
-        where
-            records.load_seq not in (
-                select seen.load_seq
-                from {{ this }} as seen
-                inner join {{ ref('stg_site') }} as present on seen.site_timezone = present.site_timezone
-            )
+        where records.load_seq not in (select seen.load_seq from {{ this }} as seen)
     {% endif %}
 ),
 

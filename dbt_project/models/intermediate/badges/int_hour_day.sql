@@ -1,6 +1,6 @@
 -- What the residuals of a day's hourly totals are made from: doses of every day that these totals reach over.
 with hours as (
-    select * from {{ ref('int_dose') }}
+    select * from {{ ref('int_dose_wearer') }}
     where layout = 'hourly_totals' and token is null
 ),
 

@@ -1,7 +1,7 @@
 -- What an hourly total shows beyond the same badge's rate samples in its span, whatever source these came through.
 {{ config(**kept_by('measured_date', 'int_hour_day')) }}
 with doses as (
-    select * from {{ ref('int_dose') }}
+    select * from {{ ref('int_dose_wearer') }}
 ),
 
 hours as (
@@ -10,6 +10,9 @@ hours as (
         measured_date,
         dosimeter_serial,
         quantity,
+        operator_id,
+        worn_at,
+        is_not_occupational,
         dose_usv,
         started_at,
         ended_at
@@ -30,56 +33,80 @@ samples as (
     where
         layout = 'rate_samples'
         and token is null
+        and dosimeter_serial in (select hours.dosimeter_serial from hours)
         and {{ is_read_now('measured_date', 'measured_date', 'int_hour_day', 'reached_dates') }}
 ),
 
--- Running sums and two as-of joins: the sum over any span is the difference of two rows.
-running as (
-    select
+-- The moments at which an hour begins or ends cut a badge's time into pieces: each sample is put into its piece once, and the
+-- sum over any hour is the difference of two running sums.
+moments as (
+    select distinct
         dosimeter_serial,
         quantity,
-        started_at,
-        cast(
-            sum(dose_usv) over (partition by dosimeter_serial, quantity order by started_at) as {{ dose_type() }}
-        ) as sum_usv
+        unnest([started_at, ended_at]) as moment_at
+    from hours
+),
+
+pieces as (
+    select
+        moments.dosimeter_serial,
+        moments.quantity,
+        moments.moment_at,
+        sum(samples.dose_usv) as dose_usv
     from samples
+    asof inner join moments
+        on
+            samples.dosimeter_serial = moments.dosimeter_serial
+            and samples.quantity = moments.quantity
+            and samples.started_at >= moments.moment_at
+    group by all
 ),
 
-before_start as (
+running as (
     select
-        hours.dose_key,
-        running.sum_usv
-    from hours
-    asof left join running
+        moments.dosimeter_serial,
+        moments.quantity,
+        moments.moment_at,
+        coalesce(
+            sum(pieces.dose_usv) over (
+                partition by moments.dosimeter_serial, moments.quantity
+                order by moments.moment_at
+                rows between unbounded preceding and 1 preceding
+            ),
+            0
+        ) as sum_before_usv
+    from moments
+    left join pieces
         on
-            hours.dosimeter_serial = running.dosimeter_serial
-            and hours.quantity = running.quantity
-            and hours.started_at > running.started_at
-),
-
-before_end as (
-    select
-        hours.dose_key,
-        running.sum_usv
-    from hours
-    asof left join running
-        on
-            hours.dosimeter_serial = running.dosimeter_serial
-            and hours.quantity = running.quantity
-            and hours.ended_at > running.started_at
+            moments.dosimeter_serial = pieces.dosimeter_serial
+            and moments.quantity = pieces.quantity
+            and moments.moment_at = pieces.moment_at
 ),
 
 final as (
     select
         hours.dose_key,
         hours.measured_date,
+        hours.dosimeter_serial,
+        hours.quantity,
+        hours.operator_id,
+        hours.worn_at,
+        hours.is_not_occupational,
         hours.dose_usv,
-        least(
-            hours.dose_usv, coalesce(before_end.sum_usv, 0) - coalesce(before_start.sum_usv, 0)
+        cast(
+            least(hours.dose_usv, at_end.sum_before_usv - at_start.sum_before_usv) as {{ dose_type() }}
         ) as covered_usv
     from hours
-    inner join before_start on hours.dose_key = before_start.dose_key
-    inner join before_end on hours.dose_key = before_end.dose_key
+    inner join running as at_start
+        on
+            hours.dosimeter_serial = at_start.dosimeter_serial
+            and hours.quantity = at_start.quantity
+            and hours.started_at = at_start.moment_at
+    inner join running as at_end
+        on
+            hours.dosimeter_serial = at_end.dosimeter_serial
+            and hours.quantity = at_end.quantity
+            and hours.ended_at = at_end.moment_at
 )
 
 select * from final

@@ -53,7 +53,7 @@ described as (
     where {{ is_made_now('dated.record_date', 'record_date', 'int_record_day') }}
 ),
 
-identified as (
+identified as not materialized (
     select
         *,
         hash(
@@ -65,27 +65,57 @@ identified as (
             case when layout = 'procedure_totals' then coalesce(study_instance_uid, accession_number) end,
             is_ambiguous,
             occurrence
-        ) as measurement_key,
-        hash(coalesce(cast(value_usv as varchar), token), ended_at, hub) as content_key
+        ) as measurement_key
     from described
+),
+
+-- Most measurements come once: only the others are put in order.
+repeated as (
+    select measurement_key
+    from identified
+    group by measurement_key
+    having count(*) > 1
+),
+
+versions as (
+    select
+        identified.load_seq,
+        identified.line,
+        identified.quantity,
+        identified.measurement_key,
+        hash(coalesce(cast(identified.value_usv as varchar), identified.token), identified.ended_at, identified.hub)
+            as content_key
+    from identified
+    inner join repeated on identified.measurement_key = repeated.measurement_key
 ),
 
 ranked as (
     select
         *,
-        row_number() over (partition by measurement_key order by load_seq desc, line desc) as newness,
-        lag(content_key) over (partition by measurement_key order by load_seq, line) as previous_content_key
-    from identified
+        row_number() over newest_first = 1 as is_current,
+        lead(content_key) over newest_first as previous_content_key
+    from versions
+    window newest_first as (partition by measurement_key order by load_seq desc, line desc)
 ),
 
 final as (
     select
-        * exclude (newness, previous_content_key),
-        newness = 1 as is_current,
+        identified.*,
+        coalesce(ranked.is_current, true) as is_current,
         -- Its dose or its day follows from other rows too.
-        coalesce((is_counter and token is null) or layout = 'badge_periods' or started_at is null, true) as is_derived,
-        coalesce(previous_content_key != content_key, true) as is_news
-    from ranked
+        coalesce(
+            (identified.is_counter and identified.token is null)
+            or identified.layout = 'badge_periods'
+            or identified.started_at is null,
+            true
+        ) as is_derived,
+        coalesce(ranked.previous_content_key != ranked.content_key, true) as is_news
+    from identified
+    left join ranked
+        on
+            identified.load_seq = ranked.load_seq
+            and identified.line = ranked.line
+            and identified.quantity = ranked.quantity
 )
 
 select * from final

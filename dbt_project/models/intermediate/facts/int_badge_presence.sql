@@ -1,7 +1,9 @@
 -- Which electronic badges show a sign of life around which procedures of their wearer: any record that touches the
 -- procedure's span and its margin, a record of 0 over a gap only at its two readings (contract, badge_status).
-with doses as (
-    select * from {{ ref('int_dose_evidence') }}
+-- Asked by the hour: with a margin of half an hour at least, no hour reaches over a whole span, so one of its records touches
+-- the span if the first begins before its end and the last ends after its begin.
+with badge_hours as (
+    select * from {{ ref('int_badge_hour') }}
     where quantity = 'hp10' and layout != 'badge_periods' and operator_id is not null and not is_not_occupational
 ),
 
@@ -29,15 +31,11 @@ margins as (
 ),
 
 telling as (
-    select
-        doses.*,
-        -- A step over missing readings that brought nothing says nothing of the time between them.
-        doses.dose_usv = 0 and (doses.is_gap or doses.layout = 'counter_log') as is_silent_between
-    from doses
-    left join sources on doses.source_id = sources.source_id
-    where
-        -- A source that writes zeros also for badges that nobody wears proves nothing with a zero.
-        not (doses.dose_usv = 0 and doses.layout in ('hourly_totals', 'counter_log') and sources.records_when_idle)
+    select badge_hours.*
+    from badge_hours
+    left join sources on badge_hours.source_id = sources.source_id
+    -- A source that writes zeros also for badges that nobody wears proves nothing with a zero.
+    where not (badge_hours.is_zero_total and sources.records_when_idle)
 ),
 
 final as (
@@ -50,12 +48,12 @@ final as (
         on
             margins.operator_id = telling.operator_id
             and margins.clock_basis = telling.clock_basis
-            and margins.to_at >= telling.started_at
-            and margins.from_at <= telling.ended_at
+            and margins.to_at >= telling.first_started_at
+            and margins.from_at <= telling.last_ended_at
     where
-        not coalesce(telling.is_silent_between, false)
-        or telling.started_at >= margins.from_at
-        or telling.ended_at <= margins.to_at
+        not telling.is_silent_between
+        or telling.first_started_at >= margins.from_at
+        or telling.last_ended_at <= margins.to_at
 )
 
 select * from final

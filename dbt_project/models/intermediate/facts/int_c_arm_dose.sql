@@ -4,8 +4,8 @@ with procedures as (
     select * from {{ ref('int_procedure') }}
 ),
 
-dispositions as (
-    select * from {{ ref('int_disposition') }}
+disposed_doses as (
+    select * from {{ ref('int_disposed_dose') }}
     where c_arm_room_id is not null and quantity = 'hp10' and layout != 'badge_periods'
 ),
 
@@ -13,7 +13,7 @@ alive as (
     select distinct
         c_arm_room_id as room_id,
         measured_date
-    from {{ ref('int_dose_wearer') }}
+    from {{ ref('int_badge_hour') }}
     where c_arm_room_id is not null and quantity = 'hp10' and layout != 'badge_periods' and token is null
 ),
 
@@ -21,7 +21,7 @@ linked as (
     select
         procedure_id,
         {{ dose_sum('dose_usv') }} as c_arm_dose_usv
-    from dispositions
+    from disposed_doses
     where disposition in ('event', 'window', 'session', 'vendor')
     group by procedure_id
 ),

@@ -1,6 +1,6 @@
 -- One electronic over-apron badge of one operator in one procedure: its linked and apportioned dose, or its mere presence.
-with dispositions as (
-    select * from {{ ref('int_disposition') }}
+with disposed_doses as (
+    select * from {{ ref('int_disposed_dose') }}
     where
         quantity = 'hp10'
         and procedure_id is not null
@@ -37,24 +37,24 @@ sources as (
 
 methods as (
     select
-        dispositions.procedure_id,
-        dispositions.operator_id,
-        dispositions.dosimeter_serial,
-        dispositions.worn_at,
-        dispositions.disposition,
-        count(*) as n_records,
-        bool_or(dispositions.layout not in ('hourly_totals', 'counter_log')) as is_sign_of_life,
-        {{ dose_sum('dispositions.dose_usv') }} as dose_usv,
-        bool_and(dispositions.is_clock_known) as is_clock_known,
+        disposed_doses.procedure_id,
+        disposed_doses.operator_id,
+        disposed_doses.dosimeter_serial,
+        disposed_doses.worn_at,
+        disposed_doses.disposition,
+        cast(sum(disposed_doses.n_records) as bigint) as n_records,
+        bool_or(disposed_doses.layout not in ('hourly_totals', 'counter_log')) as is_sign_of_life,
+        {{ dose_sum('disposed_doses.dose_usv') }} as dose_usv,
+        bool_and(disposed_doses.is_clock_known) as is_clock_known,
         max(
             case
-                when dispositions.layout = 'rate_samples'
-                    then cast(dispositions.dose_usv as double) * 3600 / cast(sources.sample_seconds as double)
-                else cast(dispositions.peak_rate_usv_per_h as double)
+                when disposed_doses.layout = 'rate_samples'
+                    then cast(disposed_doses.highest_dose_usv as double) * 3600 / cast(sources.sample_seconds as double)
+                else cast(disposed_doses.peak_rate_usv_per_h as double)
             end
         ) as peak_rate_usv_per_h
-    from dispositions
-    left join sources on dispositions.source_id = sources.source_id
+    from disposed_doses
+    left join sources on disposed_doses.source_id = sources.source_id
     group by all
 ),
 

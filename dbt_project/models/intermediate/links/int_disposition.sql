@@ -43,31 +43,33 @@ procedures as (
 
 decided as (
     select
-        sample_links.dose_key,
-        sample_links.disposition,
-        sample_links.reason,
-        procedures.procedure_id,
-        events.irradiation_event_uid,
+        dose_key,
+        disposition,
+        reason,
+        procedure_hash,
+        event_hash,
+        cast(null as varchar) as named_procedure_id,
         cast(null as {{ dose_type() }}) as part_usv,
-        sample_links.candidates
+        candidates
     from sample_links
-    left join procedures on sample_links.procedure_hash = procedures.procedure_hash
-    left join events on sample_links.event_hash = events.event_hash
     union all by name
     select
         dose_key,
         disposition,
         reason,
-        procedure_id,
+        hash(procedure_id) as procedure_hash,
+        procedure_id as named_procedure_id,
         dose_usv as part_usv,
         candidates
     from span_links
     union all by name
+    -- A vendor names studies of rooms that nobody knows, too: these have no clock.
     select
         dose_key,
         disposition,
         reason,
-        procedure_id,
+        hash(procedure_id) as procedure_hash,
+        procedure_id as named_procedure_id,
         candidates
     from vendor_links
     union all by name
@@ -114,11 +116,12 @@ final as (
         doses.operator_id,
         doses.worn_at,
         doses.c_arm_room_id,
+        doses.evident_room_id,
         doses.peak_rate_usv_per_h,
         decided.disposition,
         decided.reason,
-        decided.procedure_id,
-        decided.irradiation_event_uid,
+        coalesce(decided.named_procedure_id, procedures.procedure_id) as procedure_id,
+        events.irradiation_event_uid,
         decided.candidates,
         coalesce(procedures.is_clock_known, false) as is_clock_known,
         cast(
@@ -126,7 +129,9 @@ final as (
         ) as dose_usv
     from decided
     inner join doses on decided.dose_key = doses.dose_key
-    left join procedures on decided.procedure_id = procedures.procedure_id
+    -- Names come last: text for millions of samples costs more than linking them.
+    left join procedures on decided.procedure_hash = procedures.procedure_hash
+    left join events on decided.event_hash = events.event_hash
 )
 
 select * from final

@@ -1,6 +1,6 @@
 -- The rooms that evidence allows for the rate samples of a badge on a day (contract, linking rule 1).
-with doses as (
-    select * from {{ ref('int_dose_evidence') }}
+with badge_hours as (
+    select * from {{ ref('int_badge_hour') }}
     where sample_group is not null
 ),
 
@@ -27,10 +27,10 @@ groups as (
         any_value(measured_date) as measured_date,
         any_value(evident_room_id) as evident_room_id,
         any_value(clock_basis) as clock_basis,
-        any_value(epoch_us(ended_at) - epoch_us(started_at)) as length_us,
-        min(started_at) as first_started_at,
-        max(ended_at) as last_ended_at
-    from doses
+        any_value(length_us) as length_us,
+        min(first_started_at) as first_started_at,
+        max(last_ended_at) as last_ended_at
+    from badge_hours
     group by sample_group
 ),
 

@@ -42,13 +42,6 @@ events as (
     select * from {{ ref('int_event_kap') }}
 ),
 
-procedures as (
-    select distinct
-        procedure_hash,
-        procedure_id
-    from procedure_clocks
-),
-
 spans as (
     select
         doses.dose_key,
@@ -72,18 +65,50 @@ open_spans as (
     where layout != 'hourly_totals' or open_usv > 0
 ),
 
+-- A procedure reaches as far around its events as for samples.
+margin as (
+    select to_seconds({{ var('window_margin_s') }}) as length
+),
+
+near as (
+    select
+        open_spans.*,
+        procedure_clocks.procedure_id,
+        procedure_clocks.procedure_hash,
+        procedure_clocks.room_id,
+        greatest(open_spans.started_at, procedure_clocks.started_at - margin.length) as shared_from_at,
+        least(open_spans.ended_at, procedure_clocks.ended_at + margin.length) as shared_to_at,
+        open_spans.started_at < procedure_clocks.ended_at
+        and open_spans.ended_at > procedure_clocks.started_at as is_overlap,
+        procedure_clocks.room_id = open_spans.evident_room_id as is_in_evident_room
+    from open_spans
+    cross join margin
+    inner join procedure_clocks
+        on
+            open_spans.clock_basis = procedure_clocks.clock_basis
+            and open_spans.started_at < procedure_clocks.ended_at + margin.length
+            and open_spans.ended_at > procedure_clocks.started_at - margin.length
+),
+
+near_procedures as (
+    select distinct
+        procedure_hash,
+        procedure_id
+    from near
+),
+
+-- Where no span is near, no sample is looked at.
 linked_samples as (
     select
-        procedures.procedure_id,
+        near_procedures.procedure_id,
         evidence.operator_id,
         evidence.c_arm_room_id,
         evidence.quantity,
         evidence.started_at,
-        evidence.clock_basis,
         evidence.dose_usv
-    from sample_links
+    from near_procedures
+    inner join sample_links on near_procedures.procedure_hash = sample_links.procedure_hash
     inner join evidence on sample_links.dose_key = evidence.dose_key
-    inner join procedures on sample_links.procedure_hash = procedures.procedure_hash
 ),
 
 persons_procedures as (
@@ -94,39 +119,18 @@ persons_procedures as (
     where operator_id is not null
 ),
 
--- A procedure reaches as far around its events as for samples.
-margin as (
-    select to_seconds({{ var('window_margin_s') }}) as length
-),
-
 reachable as (
     select
-        open_spans.*,
-        procedure_clocks.procedure_id,
-        procedure_clocks.room_id,
-        greatest(open_spans.started_at, procedure_clocks.started_at - margin.length) as shared_from_at,
-        least(open_spans.ended_at, procedure_clocks.ended_at + margin.length) as shared_to_at,
-        open_spans.started_at < procedure_clocks.ended_at
-        and open_spans.ended_at > procedure_clocks.started_at as is_overlap,
+        near.*,
         logbook.operator_id is not null as is_in_logbook,
-        procedure_clocks.room_id = open_spans.evident_room_id as is_in_evident_room,
         persons_procedures.operator_id is not null as has_linked_samples,
         coalesce(rooms.specialty = operators.specialty, false) as is_in_own_specialty
-    from open_spans
-    cross join margin
-    inner join procedure_clocks
-        on
-            open_spans.clock_basis = procedure_clocks.clock_basis
-            and open_spans.started_at < procedure_clocks.ended_at + margin.length
-            and open_spans.ended_at > procedure_clocks.started_at - margin.length
-    left join logbook
-        on procedure_clocks.procedure_id = logbook.procedure_id and open_spans.operator_id = logbook.operator_id
+    from near
+    left join logbook on near.procedure_id = logbook.procedure_id and near.operator_id = logbook.operator_id
     left join persons_procedures
-        on
-            procedure_clocks.procedure_id = persons_procedures.procedure_id
-            and open_spans.operator_id = persons_procedures.operator_id
-    left join rooms on procedure_clocks.room_id = rooms.room_id
-    left join operators on open_spans.operator_id = operators.operator_id
+        on near.procedure_id = persons_procedures.procedure_id and near.operator_id = persons_procedures.operator_id
+    left join rooms on near.room_id = rooms.room_id
+    left join operators on near.operator_id = operators.operator_id
 ),
 
 -- The first kind of evidence that speaks decides; an evident room that has no procedure is not overruled.

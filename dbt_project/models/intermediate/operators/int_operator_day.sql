@@ -1,12 +1,18 @@
 -- Dose of record of a person at one place of the body on one day: the passive badge's where a result of it covers the day,
 -- else the electronic badge's. Badges worn at the same place are never added; corrections are respected.
-with doses as (
-    select * from {{ ref('int_dose_wearer') }}
-    where operator_id is not null and not is_not_occupational
+with badge_hours as (
+    select * from {{ ref('int_badge_hour') }}
+    where operator_id is not null and not is_not_occupational and layout != 'badge_periods' and token is null
 ),
 
 residuals as (
     select * from {{ ref('int_hourly_residual') }}
+    where operator_id is not null and not is_not_occupational
+),
+
+passive_badges as (
+    select * from {{ ref('int_dose_wearer') }}
+    where operator_id is not null and not is_not_occupational and layout = 'badge_periods'
 ),
 
 places as (
@@ -14,20 +20,40 @@ places as (
 ),
 
 -- What an hourly total repeats of the same badge's samples counts once.
+counted as (
+    select
+        operator_id,
+        measured_date,
+        worn_at,
+        dosimeter_serial,
+        quantity,
+        n_records,
+        dose_usv
+    from badge_hours
+    union all
+    select
+        operator_id,
+        measured_date,
+        worn_at,
+        dosimeter_serial,
+        quantity,
+        0 as n_records,
+        -covered_usv as dose_usv
+    from residuals
+),
+
 electronic_badges as (
     select
-        doses.operator_id,
-        doses.measured_date as dose_date,
+        counted.operator_id,
+        counted.measured_date as dose_date,
         places.place,
         places.preference,
-        doses.worn_at,
-        doses.dosimeter_serial,
-        count(*) as n_records,
-        {{ dose_sum('doses.dose_usv - coalesce(residuals.covered_usv, 0)') }} as dose_usv
-    from doses
-    inner join places on doses.worn_at = places.worn_at and doses.quantity = places.quantity
-    left join residuals on doses.dose_key = residuals.dose_key
-    where doses.layout != 'badge_periods' and doses.token is null
+        counted.worn_at,
+        counted.dosimeter_serial,
+        sum(counted.n_records) as n_records,
+        {{ dose_sum('counted.dose_usv') }} as dose_usv
+    from counted
+    inner join places on counted.worn_at = places.worn_at and counted.quantity = places.quantity
     group by all
 ),
 
@@ -42,18 +68,17 @@ electronic as (
 
 passive_results as (
     select
-        doses.operator_id,
+        passive_badges.operator_id,
         places.place,
         places.preference,
-        doses.worn_at,
-        doses.load_seq,
-        doses.line,
-        doses.period_begin_date,
-        doses.period_end_date - doses.period_begin_date + 1 as n_days,
-        coalesce(doses.dose_usv, 0) as dose_usv
-    from doses
-    inner join places on doses.worn_at = places.worn_at and doses.quantity = places.quantity
-    where doses.layout = 'badge_periods'
+        passive_badges.worn_at,
+        passive_badges.load_seq,
+        passive_badges.line,
+        passive_badges.period_begin_date,
+        passive_badges.period_end_date - passive_badges.period_begin_date + 1 as n_days,
+        coalesce(passive_badges.dose_usv, 0) as dose_usv
+    from passive_badges
+    inner join places on passive_badges.worn_at = places.worn_at and passive_badges.quantity = places.quantity
 ),
 
 numbered as (

@@ -23,21 +23,32 @@ coefficients as (
     select * from {{ ref('effective_dose_coefficient') }}
 ),
 
-event_parts as (
+event_doses as (
     select
         studies.study_key,
-        events.irradiation_event_uid as part_key,
         events.target_region,
         events.ctdi_phantom as phantom,
         events.copper_filter_mm,
         cast(
             case studies.modality when 'CT' then events.dlp_mgy_cm when 'XA' then event_kap.kap_gy_cm2 end
             as decimal(18, 9)
-        ) as part_dose
+        ) as event_dose
     from studies
     inner join events on studies.study_key = events.study_key
     inner join event_kap on events.irradiation_event_uid = event_kap.irradiation_event_uid
-    where part_dose > 0
+    where event_dose > 0
+),
+
+-- Events of a study that agree in all that a coefficient asks for are one part.
+event_parts as (
+    select
+        study_key,
+        target_region,
+        phantom,
+        copper_filter_mm,
+        cast(sum(event_dose) as decimal(18, 9)) as part_dose
+    from event_doses
+    group by study_key, target_region, phantom, copper_filter_mm
 ),
 
 -- A report that states a total and no events is one part, of which nothing is known but the study.
@@ -46,7 +57,6 @@ all_parts as (
     union all by name
     select
         studies.study_key,
-        studies.study_key as part_key,
         studies.total_dose as part_dose
     from studies
     anti join event_parts on studies.study_key = event_parts.study_key
@@ -55,6 +65,7 @@ all_parts as (
 parts as (
     select
         *,
+        row_number() over (partition by study_key) as part_no,
         count(*) over (partition by study_key) as n_parts
     from all_parts
 ),
@@ -78,7 +89,7 @@ placed as (
             end
     -- What the acquisition says of CT is nearer than the study's class; a projection's region is often a device default.
     qualify row_number() over (
-        partition by parts.part_key
+        partition by parts.study_key, parts.part_no
         order by list_position(
             case studies.modality
                 when 'CT' then ['target_region', 'procedure_type']
@@ -118,7 +129,7 @@ matched as (
                 )
             )
     qualify row_number() over (
-        partition by placed.part_key, is_by_copper order by coefficients.procedure_type nulls last
+        partition by placed.study_key, placed.part_no, is_by_copper order by coefficients.procedure_type nulls last
     ) = 1
 ),
 
