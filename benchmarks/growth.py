@@ -82,7 +82,7 @@ def measure(procedures: int, folder: Path | None) -> list[dict[str, Any]]:
     days = -(-procedures // (ROOMS * PER_DAY))
     with tempfile.TemporaryDirectory(dir=folder) as home:
         write_raw(Path(home), 0, days)
-        nights = [_in_own_process(Path(home), "rebuild", days)] if days else []
+        nights = [_in_own_process(Path(home), "rebuild", days)]
         write_raw(Path(home), days, days + 1)
         return [*nights, _in_own_process(Path(home), "new day", days + 1)]
 
@@ -116,7 +116,7 @@ def _sql(part: str, **days: int) -> str:
 def night(home: Path, what: str, days: int) -> Night:
     """Tables, checks and publication of what is in the raw tables, in this process."""
     build_db = home / "doseledger.duckdb"
-    build = DbtBuild(build_db, FIRST_DAY + timedelta(days=days - 1))
+    build = DbtBuild(build_db, FIRST_DAY + timedelta(days=days - 1), is_standing=what == "new day")
     moments = [time.perf_counter()]
     for _ in build.events():
         pass

@@ -1,7 +1,7 @@
 """How fast dose reports are read, beside other readers on the same files in the same run; and a backfill of thousands.
 
-One command, ``python benchmarks/read_reports.py``, writes read_reports.json and README.md beside it. Only measuring is
-here: that all of it is right is the tests' matter.
+One command, ``python benchmarks/read_reports.py``, writes read_reports.json and its part of README.md beside it. Only
+measuring is here: that all of it is right is the tests' matter.
 """
 
 from __future__ import annotations
@@ -297,8 +297,8 @@ outcomes {b_statuses}; peak memory {b_peak_rss_mb:.0f} MB in the loading process
 {b_peak_rss_mb_of_a_reading_process:.0f} MB in a reading one.
 
 What the figures say: pydicom builds a stream, a generator and a data set for every sequence item, and tolerates what
-must be refused here, so a check would come on top. DoseLedger checks and keeps in one pass, reads an item whose bytes
-were there before only once, and converts only what it is asked for.
+must be refused here, so a check would come on top. DoseLedger checks and keeps in one pass, reads an item whose bytes,
+but for its number, were there before only once, and converts only what it is asked for.
 """
 
 
@@ -315,7 +315,9 @@ def main() -> None:
         return
     result = run(options.rounds, options.backfill)
     (HERE / "read_reports.json").write_text(json.dumps(result, indent=1) + "\n")
-    (HERE / "README.md").write_text(page(result), encoding="utf-8")
+    readme = HERE / "README.md"
+    _, _, *others = re.split(r"^(?=# )", readme.read_text("utf-8"), flags=re.MULTILINE)
+    readme.write_text("\n".join([page(result), *others]), encoding="utf-8")
     print(page(result))
 
 

@@ -22,8 +22,13 @@ def get_ready(module: str) -> None:
 
 
 def work_beside(function: Callable[Given, Told], *arguments: Given.args, **named: Given.kwargs) -> Told:
-    """Calls a function in the second process and waits; what it raises is raised here."""
-    return _process().submit(function, *arguments, **named).result()
+    """Calls a function in the second process and waits; what it raises is raised here. Then that process ends."""
+    process = _process()
+    _process.cache_clear()
+    try:
+        return process.submit(function, *arguments, **named).result()
+    finally:
+        process.shutdown(wait=False)  # it takes a second, in which this one goes on
 
 
 @cache
