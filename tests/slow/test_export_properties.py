@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A site with an empty warehouse and the models that are made anew for each inbox, in their order."""
+    """A site with an empty warehouse and the tables that are made anew for each inbox, in their order; views stand."""
 
     root: Path
     models: list[tuple[str, str]]
@@ -133,6 +133,7 @@ def _built(folder: Path) -> list[tuple[str, str]]:
         for result in results
         if result.node.path.startswith(("intermediate/badges", "intermediate/links", "ledger"))
         and result.node.language == "sql"
+        and result.node.config.materialized != "view"
     ]
 
 
