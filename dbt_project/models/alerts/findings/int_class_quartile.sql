@@ -13,7 +13,7 @@ procedures as (
 thresholds as (
     select
         rule,
-        max(threshold_value) as reference_days
+        to_days(cast(max(threshold_value) as integer)) as reference_period
     from {{ ref('int_alert_threshold') }}
     where name = 'reference_days'
     group by rule
@@ -54,33 +54,44 @@ indicators as (
     into name rule value indicator
 ),
 
+-- Days with procedures of which nothing is known are asked about, too; their NULL is in no quartile.
 class_days as (
     select distinct
-        site_id,
-        procedure_type,
-        procedure_date
+        procedures.site_id,
+        procedures.procedure_type,
+        procedures.procedure_date,
+        thresholds.rule
     from procedures
+    cross join thresholds
+),
+
+dated as (
+    select * from indicators
+    union all by name
+    select * from class_days
+),
+
+quartiles as (
+    select distinct
+        dated.site_id,
+        dated.procedure_type,
+        dated.procedure_date,
+        dated.rule,
+        quantile_cont(dated.indicator, {{ var('class_quantile') }}) over days_before as quartile_value,
+        median(dated.indicator) over days_before as median_value,
+        count(dated.indicator) over days_before as n_reference
+    from dated
+    inner join thresholds on dated.rule = thresholds.rule
+    window days_before as (
+        partition by dated.site_id, dated.procedure_type, dated.rule
+        order by dated.procedure_date
+        range between {{ frame_bound('thresholds.reference_period') }} preceding and interval '1 day' preceding
+    )
 ),
 
 final as (
-    select
-        class_days.site_id,
-        class_days.procedure_type,
-        class_days.procedure_date,
-        indicators.rule,
-        quantile_cont(indicators.indicator, {{ var('class_quantile') }}) as quartile_value,
-        median(indicators.indicator) as median_value,
-        count(*) as n_reference
-    from class_days
-    inner join indicators
-        on class_days.site_id = indicators.site_id and class_days.procedure_type = indicators.procedure_type
-    inner join thresholds
-        on
-            indicators.rule = thresholds.rule
-            and indicators.procedure_date
-            between class_days.procedure_date - cast(thresholds.reference_days as integer)
-            and class_days.procedure_date - 1
-    group by class_days.site_id, class_days.procedure_type, class_days.procedure_date, indicators.rule
+    select * from quartiles
+    where n_reference > 0
 )
 
 select * from final

@@ -12,8 +12,10 @@ c_arm_doses as (
 thresholds as (
     select
         max(threshold_value) filter (where name = 'c_arm_drift') as drift_percent,
-        max(threshold_value) filter (where name = 'c_arm_recent') as n_recent,
-        max(threshold_value) filter (where name = 'c_arm_reference_days') as reference_days,
+        cast(max(threshold_value) filter (where name = 'c_arm_recent') as integer) as n_recent,
+        to_days(
+            cast(max(threshold_value) filter (where name = 'c_arm_reference_days') as integer)
+        ) as reference_period,
         max(threshold_value) filter (where name = 'c_arm_min_reference') as min_reference,
         max(threshold_value) filter (where name = 'c_arm_min_kap') as min_kap
     from {{ ref('int_alert_threshold') }}
@@ -25,11 +27,8 @@ ratios as (
         procedures.room_id,
         procedures.procedure_id,
         procedures.procedure_date,
-        cast(c_arm_doses.c_arm_dose_usv as double) / cast(procedures.kap_gy_cm2 as double) as ratio,
-        row_number() over (
-            partition by procedures.room_id
-            order by procedures.procedure_date, procedures.started_at, procedures.procedure_id
-        ) as procedure_no
+        procedures.started_at,
+        cast(c_arm_doses.c_arm_dose_usv as double) / cast(procedures.kap_gy_cm2 as double) as ratio
     from procedures
     inner join c_arm_doses on procedures.procedure_id = c_arm_doses.procedure_id
     cross join thresholds
@@ -39,40 +38,46 @@ ratios as (
 recent as (
     select
         ratios.room_id,
-        ratios.procedure_no,
         ratios.procedure_date,
-        min(earlier.procedure_date) as first_date,
-        quantile_cont(earlier.ratio, 0.5) as recent_median,
-        count(*) as n_recent
+        row_number() over last_procedures as procedure_no,
+        count(*) over last_procedures as n_recent,
+        min(ratios.procedure_date) over last_procedures as first_date,
+        quantile_cont(ratios.ratio, 0.5) over last_procedures as recent_median
     from ratios
     cross join thresholds
-    inner join ratios as earlier
-        on
-            ratios.room_id = earlier.room_id
-            and ratios.procedure_no >= earlier.procedure_no
-            and ratios.procedure_no - thresholds.n_recent < earlier.procedure_no
-    group by ratios.room_id, ratios.procedure_no, ratios.procedure_date
+    window last_procedures as (
+        partition by ratios.room_id
+        order by ratios.procedure_date, ratios.started_at, ratios.procedure_id
+        rows between {{ frame_bound('thresholds.n_recent - 1') }} preceding and current row
+    )
+),
+
+-- The same for all procedures of a room and date.
+reference as (
+    select distinct
+        ratios.room_id,
+        ratios.procedure_date,
+        count(*) over days_before as n_reference,
+        quantile_cont(ratios.ratio, 0.5) over days_before as reference_median
+    from ratios
+    cross join thresholds
+    window days_before as (
+        partition by ratios.room_id
+        order by ratios.procedure_date
+        range between {{ frame_bound('thresholds.reference_period') }} preceding and interval '1 day' preceding
+    )
 ),
 
 compared as (
     select
-        recent.room_id,
-        recent.procedure_no,
-        recent.procedure_date,
-        recent.recent_median,
-        quantile_cont(earlier.ratio, 0.5) as reference_median,
-        count(*) as n_reference,
-        100 * abs(recent.recent_median / nullif(reference_median, 0) - 1) as finding_value
+        recent.*,
+        reference.reference_median,
+        reference.n_reference,
+        100 * abs(recent.recent_median / nullif(reference.reference_median, 0) - 1) as finding_value
     from recent
     cross join thresholds
-    inner join ratios as earlier
-        on
-            recent.room_id = earlier.room_id
-            and recent.n_recent = thresholds.n_recent
-            and recent.first_date > earlier.procedure_date
-            and recent.first_date - cast(thresholds.reference_days as integer) <= earlier.procedure_date
-    group by recent.room_id, recent.procedure_no, recent.procedure_date, recent.recent_median, thresholds.min_reference
-    having count(*) >= thresholds.min_reference
+    inner join reference on recent.room_id = reference.room_id and recent.first_date = reference.procedure_date
+    where recent.n_recent = thresholds.n_recent and reference.n_reference >= thresholds.min_reference
 ),
 
 outside as (
