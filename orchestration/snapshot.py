@@ -6,6 +6,7 @@ Only the content of one folder lives here; whether it may be written and when it
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,18 +115,22 @@ def write_snapshot(
         duckdb.Error, OSError: disk full, no permission; the folder is then of no use.
     """
     comments = _comments(con)
-    with _new_database(con, folder / RESTRICTED, SCHEMAS):
-        for source in sources:
-            _copy_table(con, source, f"select * from {source.relation}", comments)
-        _make_views(con, rules)
-    with _new_database(con, folder / WAREHOUSE, SCHEMAS):
+    with _database(con, folder / WAREHOUSE, SCHEMAS):
         for source in sources:
             _copy_table(con, source, _seen(source), comments)
         _make_views(con, rules)
         for source in sources:
             _write_parquet(con, source.name, folder, run_id)
+    # What medical physics sees is nearly all: only the tables that it does not see whole are written again.
+    (folder / RESTRICTED).parent.mkdir()
+    shutil.copyfile(folder / WAREHOUSE, folder / RESTRICTED)
+    with _database(con, folder / RESTRICTED):
+        for source in sources:
+            if source.name in SEEN_BY_MEDICAL_PHYSICS:
+                con.execute(f"drop table {source.name}")
+                _copy_table(con, source, f"select * from {source.relation}", comments)
     (ledger,) = (source for source in sources if source.name == "ledger.publication")
-    with _new_database(con, folder / DEPARTMENT, [DEPARTMENT_SCHEMA]):
+    with _database(con, folder / DEPARTMENT, [DEPARTMENT_SCHEMA]):
         for source in aggregates:
             _copy_table(con, source, f"select * from {source.relation}", comments)
         _copy_table(con, Source(f"{DEPARTMENT_SCHEMA}.publication", ledger.relation), _own_row(ledger, run_id), {})
@@ -171,13 +176,13 @@ def _own_row(ledger: Source, run_id: str) -> str:
 
 
 @contextmanager
-def _new_database(con: duckdb.DuckDBPyConnection, file: Path, schemas: Iterable[str]) -> Iterator[None]:
-    """A new database as ``out``, whole on the disk when the block ends; one transaction, so one wait for the disk."""
+def _database(con: duckdb.DuckDBPyConnection, file: Path, new_schemas: Iterable[str] = ()) -> Iterator[None]:
+    """A database as ``out``, whole on the disk when the block ends; one transaction, so one wait for the disk."""
     file.parent.mkdir(exist_ok=True)
     con.execute(f"attach '{_quoted(file)}' as out (storage_version '{STORAGE_VERSION}')")
     con.execute("use out")  # views must not remember under which name they were made
     con.execute("begin")
-    for schema in schemas:
+    for schema in new_schemas:
         con.execute(f"create schema {schema}")
     yield
     con.execute("commit")
