@@ -20,6 +20,9 @@ from expectations.validator import Broken, Frame, Validate, new_validator
 SAMPLES = 5  # rows that a failure names
 NOT_NAMED = "a row of the restricted audience, which is not named"
 
+# What a frame calls the number that a table has for each of its rows.
+ROW = "row_no"
+
 # 120 vectors of 2048 rows are judged at a time, so that memory does not grow with the history.
 VECTORS_PER_CHUNK = 120
 
@@ -105,7 +108,14 @@ def judge(build_db: Path, settings: Settings) -> Verdict:
     validate = new_validator()
     with duckdb.connect(build_db, read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
-        return Verdict([_judge_suite(con, suite, all_checks, validate) for suite in SUITES])
+        failed = _judge_offenders(con, [check for check in all_checks if isinstance(check, OffenderCheck)], validate)
+        row_checks: dict[str, list[RowCheck]] = defaultdict(list)
+        for check in all_checks:
+            if isinstance(check, RowCheck):
+                row_checks[check.table].append(check)
+        for table, checks_of_table in row_checks.items():
+            failed |= _judge_rows(con, table, checks_of_table, validate)
+    return Verdict([_of_suite(suite, all_checks, failed) for suite in SUITES])
 
 
 def record(con: duckdb.DuckDBPyConnection, build_id: str, verdict: Verdict) -> None:
@@ -122,25 +132,15 @@ def record(con: duckdb.DuckDBPyConnection, build_id: str, verdict: Verdict) -> N
     con.commit()
 
 
-def _judge_suite(
-    con: duckdb.DuckDBPyConnection, suite: Suite, all_checks: Sequence[RowCheck | OffenderCheck], validate: Validate
-) -> SuiteVerdict:
+def _of_suite(suite: Suite, all_checks: Sequence[Check], failed: Mapping[Check, Failure]) -> SuiteVerdict:
     of_suite = [check for check in all_checks if check.suite == suite]
-    offender_checks = [check for check in of_suite if isinstance(check, OffenderCheck)]
-    row_checks: dict[str, list[RowCheck]] = defaultdict(list)
-    for check in of_suite:
-        if isinstance(check, RowCheck):
-            row_checks[check.table].append(check)
-    failed = _judge_offenders(con, offender_checks, validate)
-    for table, checks_of_table in row_checks.items():
-        failed |= _judge_rows(con, table, checks_of_table, validate)
     return SuiteVerdict(suite, len(of_suite), [failed[check] for check in of_suite if check in failed], of_suite)
 
 
 def _judge_offenders(
     con: duckdb.DuckDBPyConnection, offender_checks: Sequence[OffenderCheck], validate: Validate
 ) -> dict[Check, Failure]:
-    """One frame for the whole suite, a row for each check: the number of its offenders must be 0."""
+    """One frame, a row for each check: the number of its offenders must be 0."""
     failed: dict[Check, Failure] = {}
     found: dict[int, Broken] = {}
     for number, check in enumerate(offender_checks):
@@ -171,27 +171,26 @@ def _offenders(con: duckdb.DuckDBPyConnection, check: OffenderCheck) -> Broken:
 def _judge_rows(
     con: duckdb.DuckDBPyConnection, table: str, row_checks: Sequence[RowCheck], validate: Validate
 ) -> dict[Check, Failure]:
-    """The rows of one table, chunk by chunk; of each chunk only keys and checked columns are held."""
+    """The rows of one table, chunk by chunk; of each chunk only what is checked is held, and the number of the row."""
     check_of = {f"value_{number}": check for number, check in enumerate(row_checks)}
     expected = {name: check.expectation for name, check in check_of.items()}
-    keys = {f"key_{number}": key for number, key in enumerate(TABLES[table].key)} | {"is_restricted": "is_restricted"}
     broken: dict[str, Broken] = {}
     try:
         for frame in _frames(con, table, check_of):
-            for name, found in validate(frame, expected, list(keys)).items():
+            for name, found in validate(frame, expected, [ROW]).items():
                 broken[name] = _together(broken.get(name), found)
+        return {
+            check_of[name]: _failure(check_of[name], _keyed(con, check_of[name], name, found))
+            for name, found in broken.items()
+        }
     except duckdb.Error as error:
         return {check: _cannot_judge(check, str(error)) for check in row_checks}
-    labels = keys | {name: check.column for name, check in check_of.items()}
-    return {check_of[name]: _failure(check_of[name], _relabelled(found, labels)) for name, found in broken.items()}
 
 
 def _frames(con: duckdb.DuckDBPyConnection, table: str, check_of: Mapping[str, RowCheck]) -> Iterator[Frame]:
     """At least one frame: an empty table is judged too."""
-    columns = [f'"{key}"::varchar as key_{number}' for number, key in enumerate(TABLES[table].key)]
-    columns.append(f"({TABLES[table].restricted})::varchar as is_restricted")
-    columns += [f"""{check.expression or f'"{check.column}"'} as {name}""" for name, check in check_of.items()]
-    rows = con.execute(f"select {', '.join(columns)} from {table}")
+    columns = [f"""{check.expression or f'"{check.column}"'} as {name}""" for name, check in check_of.items()]
+    rows = con.execute(f"select rowid as {ROW}, {', '.join(columns)} from {table}")
     yield (frame := rows.fetch_df_chunk(VECTORS_PER_CHUNK))
     while len(frame):
         frame = rows.fetch_df_chunk(VECTORS_PER_CHUNK)
@@ -205,10 +204,17 @@ def _together(earlier: Broken | None, later: Broken) -> Broken:
     return Broken(earlier.rows + later.rows, [*earlier.samples, *later.samples], earlier.reason or later.reason)
 
 
-def _relabelled(found: Broken, labels: Mapping[str, str]) -> Broken:
-    return Broken(
-        found.rows, [{labels[name]: value for name, value in sample.items()} for sample in found.samples], found.reason
-    )
+def _keyed(con: duckdb.DuckDBPyConnection, check: RowCheck, name: str, found: Broken) -> Broken:
+    """The first rows by the table's key: only rows that break a check are worth being named."""
+    table = TABLES[check.table]
+    keys = [f'"{key}"::varchar as "{key}"' for key in table.key]
+    columns = ", ".join([*keys, f"({table.restricted})::varchar as is_restricted"])
+    samples: list[Mapping[str, object]] = []
+    for sample in found.samples[:SAMPLES]:
+        row = con.execute(f"select {columns} from {check.table} where rowid = {sample[ROW]}")
+        names = [column[0] for column in row.description]
+        samples.append({check.column: sample[name]} | dict(zip(names, row.fetchall()[0], strict=True)))
+    return Broken(found.rows, samples, found.reason)
 
 
 def _failure(check: Check, found: Broken) -> Failure:

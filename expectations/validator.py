@@ -45,7 +45,7 @@ def new_validator() -> Validate:
     frames = context.data_sources.add_pandas("build").add_dataframe_asset("frame")
     batches = frames.add_batch_definition_whole_dataframe("whole")
 
-    def validate(frame: Frame, expected: Mapping[str, Expectation], keys: Sequence[str]) -> dict[str, Broken]:
+    def judged(frame: Frame, expected: Mapping[str, Expectation], result_format: Mapping[str, object]) -> list[Any]:
         suite = gx.ExpectationSuite(
             name="one frame",
             expectations=[
@@ -53,21 +53,28 @@ def new_validator() -> Validate:
                 for column, expectation in expected.items()
             ],
         )
-        outcome = batches.get_batch(batch_parameters={"dataframe": frame}).validate(
-            suite,
-            result_format={
-                "result_format": "SUMMARY",
-                "unexpected_index_column_names": list(keys),
-                "partial_unexpected_count": LISTED,
-            },
-        )
-        return {
-            result.expectation_config.kwargs["column"]: _broken(result)
-            for result in outcome.results
-            if result.expectation_config is not None and not result.success
+        batch = batches.get_batch(batch_parameters={"dataframe": frame})
+        outcome = batch.validate(suite, result_format=dict(result_format))
+        return [result for result in outcome.results if result.expectation_config is not None and not result.success]
+
+    def validate(frame: Frame, expected: Mapping[str, Expectation], keys: Sequence[str]) -> dict[str, Broken]:
+        # Nearly always all is well, and to say no more than that takes half the time.
+        broken = {_column(result) for result in judged(frame, expected, {"result_format": "BOOLEAN_ONLY"})}
+        if not broken:
+            return {}
+        named = {
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": list(keys),
+            "partial_unexpected_count": LISTED,
         }
+        again = {column: expectation for column, expectation in expected.items() if column in broken}
+        return {_column(result): _broken(result) for result in judged(frame, again, named)}
 
     return validate
+
+
+def _column(result: Any) -> str:  # noqa: ANN401 - Great Expectations has no types here
+    return str(result.expectation_config.kwargs["column"])
 
 
 def _broken(result: Any) -> Broken:  # noqa: ANN401 - Great Expectations has no types here
