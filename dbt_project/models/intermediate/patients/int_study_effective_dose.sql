@@ -29,10 +29,7 @@ event_doses as (
         events.target_region,
         events.ctdi_phantom as phantom,
         events.copper_filter_mm,
-        cast(
-            case studies.modality when 'CT' then events.dlp_mgy_cm when 'XA' then event_kap.kap_gy_cm2 end
-            as decimal(18, 9)
-        ) as event_dose
+        case studies.modality when 'CT' then events.dlp_mgy_cm when 'XA' then event_kap.kap_gy_cm2 end as event_dose
     from studies
     inner join events on studies.study_key = events.study_key
     inner join event_kap on events.irradiation_event_uid = event_kap.irradiation_event_uid
@@ -64,34 +61,54 @@ all_parts as (
 
 parts as (
     select
-        *,
-        row_number() over (partition by study_key) as part_no,
-        count(*) over (partition by study_key) as n_parts
-    from all_parts
-),
-
-placed as (
-    select
         studies.modality,
         studies.procedure_type,
+        studies.procedure_specialty,
         studies.patient_age_years,
-        parts.*,
-        body_regions.region
+        all_parts.*,
+        count(*) over (partition by all_parts.study_key) as n_parts
+    from all_parts
+    inner join studies on all_parts.study_key = studies.study_key
+),
+
+-- Few kinds of parts make up all studies: region and coefficients are looked for once for each kind.
+kinds as (
+    select distinct
+        modality,
+        procedure_type,
+        procedure_specialty,
+        patient_age_years,
+        target_region,
+        phantom,
+        copper_filter_mm
     from parts
-    inner join studies on parts.study_key = studies.study_key
+),
+
+numbered_kinds as (
+    select
+        *,
+        row_number() over () as kind_no
+    from kinds
+),
+
+placed_kinds as (
+    select
+        numbered_kinds.*,
+        body_regions.region
+    from numbered_kinds
     left join body_regions
         on
-            studies.modality = body_regions.modality
+            numbered_kinds.modality = body_regions.modality
             and body_regions.name = case body_regions.basis
-                when 'procedure_type' then studies.procedure_type
-                when 'target_region' then parts.target_region
-                when 'specialty' then studies.procedure_specialty
+                when 'procedure_type' then numbered_kinds.procedure_type
+                when 'target_region' then numbered_kinds.target_region
+                when 'specialty' then numbered_kinds.procedure_specialty
             end
     -- What the acquisition says of CT is nearer than the study's class; a projection's region is often a device default.
     qualify row_number() over (
-        partition by parts.study_key, parts.part_no
+        partition by numbered_kinds.kind_no
         order by list_position(
-            case studies.modality
+            case numbered_kinds.modality
                 when 'CT' then ['target_region', 'procedure_type']
                 else ['procedure_type', 'target_region', 'specialty']
             end,
@@ -101,36 +118,68 @@ placed as (
 ),
 
 -- The age must be known: an adult's coefficient on a newborn is wrong by a factor of 15.
-matched as (
+kind_factors as (
     select
-        placed.study_key,
-        placed.n_parts,
-        placed.part_dose,
-        placed.region,
+        placed_kinds.kind_no,
+        placed_kinds.region,
         coefficients.copper_from_mm is not null as is_by_copper,
         cast(coefficients.value as decimal(9, 6)) as factor,
         coefficients.unit,
         coefficients.tissue_weights,
         coefficients.source
-    from placed
+    from placed_kinds
     inner join coefficients
         on
-            placed.modality = coefficients.modality
-            and placed.region = coefficients.region
-            and placed.patient_age_years >= coefficients.age_from
-            and placed.patient_age_years <= coalesce(coefficients.age_to, placed.patient_age_years)
-            and (coefficients.phantom is null or placed.phantom = coefficients.phantom)
-            and (coefficients.procedure_type is null or placed.procedure_type = coefficients.procedure_type)
+            placed_kinds.modality = coefficients.modality
+            and placed_kinds.region = coefficients.region
+            and placed_kinds.patient_age_years >= coefficients.age_from
+            and placed_kinds.patient_age_years <= coalesce(coefficients.age_to, placed_kinds.patient_age_years)
+            and (coefficients.phantom is null or placed_kinds.phantom = coefficients.phantom)
+            and (coefficients.procedure_type is null or placed_kinds.procedure_type = coefficients.procedure_type)
             and (
                 coefficients.copper_from_mm is null
                 or (
-                    placed.copper_filter_mm >= coefficients.copper_from_mm
-                    and placed.copper_filter_mm < coefficients.copper_to_mm
+                    placed_kinds.copper_filter_mm >= coefficients.copper_from_mm
+                    and placed_kinds.copper_filter_mm < coefficients.copper_to_mm
                 )
             )
     qualify row_number() over (
-        partition by placed.study_key, placed.part_no, is_by_copper order by coefficients.procedure_type nulls last
+        partition by placed_kinds.kind_no, is_by_copper order by coefficients.procedure_type nulls last
     ) = 1
+),
+
+placed as (
+    select
+        parts.study_key,
+        parts.n_parts,
+        parts.part_dose,
+        placed_kinds.kind_no,
+        placed_kinds.region
+    from parts
+    inner join placed_kinds
+        on
+            parts.modality = placed_kinds.modality
+            and parts.procedure_type is not distinct from placed_kinds.procedure_type
+            and parts.procedure_specialty is not distinct from placed_kinds.procedure_specialty
+            and parts.patient_age_years is not distinct from placed_kinds.patient_age_years
+            and parts.target_region is not distinct from placed_kinds.target_region
+            and parts.phantom is not distinct from placed_kinds.phantom
+            and parts.copper_filter_mm is not distinct from placed_kinds.copper_filter_mm
+),
+
+matched as (
+    select
+        placed.study_key,
+        placed.n_parts,
+        placed.part_dose,
+        kind_factors.region,
+        kind_factors.is_by_copper,
+        kind_factors.factor,
+        kind_factors.unit,
+        kind_factors.tissue_weights,
+        kind_factors.source
+    from placed
+    inner join kind_factors on placed.kind_no = kind_factors.kind_no
 ),
 
 -- By copper filter where every event tells it, else by class or region.
