@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ingest.build_db import AlreadyRunning
 from ingest.ledger import whats_new
 from ingest.problems import UserError
 from orchestration.failures import DETAILS, site_config, tell_operations, troubles_of
@@ -76,10 +77,17 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
 )
 def operations_letter_sensor(context: dg.RunFailureSensorContext, site: SiteResource) -> None:
     """A run whose process died has no failed step: that, too, is told."""
+    if _found_another_running(context.failure_event):
+        return  # the other run does the work
     root = Path(site.root)
     troubles = troubles_of(context.get_step_failure_events(), root)
     for note in tell_operations(root, troubles or [Trouble("run", (f"The run ended without an answer ({DETAILS})",))]):
         context.log.warning(note)
+
+
+def _found_another_running(failure: dg.DagsterEvent) -> bool:
+    error = failure.job_failure_data.error
+    return error is not None and error.cause is not None and error.cause.cls_name == AlreadyRunning.__name__
 
 
 def freshness_of(key: dg.AssetKey, zone: str) -> dg.FreshnessPolicy | None:

@@ -354,11 +354,13 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
 ) -> None:
     """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C."""
+    from orchestration.broken_off import end_broken_off_runs_of
     from orchestration.dbt_build import ensure_manifest
     from orchestration.instance import dagster_home
 
     with _told_plainly():
         home = dagster_home(site)
+        end_broken_off_runs_of(load_site(site))
     ensure_manifest()
     dagster = str(Path(sys.executable).with_name("dagster"))
     arguments = [dagster, "dev", "-m", "orchestration.definitions", "-h", "127.0.0.1", "-p", str(port)]

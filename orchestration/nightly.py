@@ -138,10 +138,12 @@ def _execute(
     gc.set_threshold(50_000, 20, 100)
     import dagster as dg
 
+    from orchestration.broken_off import end_broken_off_runs
     from orchestration.definitions import build_definitions
 
     job = build_definitions(site.root, report, lambda _: pulled).resolve_job_def(name)
     with dg.DagsterInstance.from_config(str(dagster_home(site.root))) as instance:
+        end_broken_off_runs(instance)
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,

@@ -5,16 +5,17 @@ Only access to these lives here; what is done with them is in assets.py.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
 
-from ingest.build_db import open_build
-from ingest.problems import UserError
+from ingest.build_db import open_build, run_lock
+from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
@@ -41,6 +42,22 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The site folder. It is read anew at each step: what is known now is used."""
 
     root: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """A run holds the site's lock, whoever started it; a sensor only looks.
+
+        Raises:
+            AlreadyRunning: another process holds it.
+        """
+        with self._lock() if context.run else nullcontext():
+            yield self
+
+    def _lock(self) -> AbstractContextManager[None]:
+        try:
+            return run_lock(self.load())
+        except SiteError:  # each step says so itself, and can do nothing
+            return nullcontext()
 
     def load(self) -> Site:
         """Reads the site folder; raises SiteError."""
