@@ -154,7 +154,8 @@ def test_the_sensor_asks_once_for_what_is_new(tmp_path: Path, monkeypatch: pytes
     root = make_site(tmp_path / "site")
 
     def look() -> dg.RunRequest | dg.SkipReason:
-        answer = inbox_sensor(site=SiteResource(root=str(root)))
+        with dg.build_sensor_context(resources={"site": SiteResource(root=str(root))}) as context:
+            answer = inbox_sensor(context)
         assert isinstance(answer, dg.RunRequest | dg.SkipReason)
         return answer
 

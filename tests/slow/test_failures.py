@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from filelock import FileLock
 from small_site import KEY, make_site, write
 from typer.testing import CliRunner
 
@@ -55,6 +56,25 @@ def _plain(letter: EmailMessage) -> str:
     body = letter.get_body(("plain",))
     assert body is not None
     return str(body.get_content())
+
+
+def run_that_fails(root: Path) -> dg.DagsterEvent:
+    """A run as the daemon starts it, then the daemon's sensor on failed runs; returns what the sensor was told."""
+    job = build_definitions(root, silent, no_pull).resolve_job_def(NIGHTLY.name)
+    with dg.DagsterInstance.from_config(str(dagster_home(root))) as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+        assert not result.success
+        failure = result.get_run_failure_event()
+        context = dg.build_run_status_sensor_context(
+            sensor_name="operations_letter",
+            dagster_event=failure,
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            resources={"site": SiteResource(root=str(root))},
+        )
+        with context.for_run_failure() as of_failure:
+            operations_letter_sensor(of_failure)
+    return failure
 
 
 def no_pull(*_: object) -> list[Pulled]:
@@ -123,17 +143,7 @@ def test_a_failed_step_is_told_by_the_command_line_and_by_the_daemons_sensor_onc
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOSELEDGER_KEY", OTHER_KEY)
-    job = build_definitions(site, silent, no_pull).resolve_job_def(NIGHTLY.name)
-    with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
-        result = job.execute_in_process(instance=instance, raise_on_error=False)
-        assert not result.success
-        context = dg.build_run_status_sensor_context(
-            sensor_name="operations_letter",
-            dagster_event=result.get_run_failure_event(),
-            dagster_instance=instance,
-            dagster_run=result.dagster_run,
-        ).for_run_failure()
-        operations_letter_sensor(context, site=SiteResource(root=str(site)))
+    run_that_fails(site)
     (letter,) = letters_to_operations(site)
     assert letter.count("was made with the pseudonymisation key") == 1  # three steps say the same
     assert "lecture des fichiers" in letter.casefold()
@@ -141,6 +151,13 @@ def test_a_failed_step_is_told_by_the_command_line_and_by_the_daemons_sensor_onc
 
     assert run_nightly(site, None, silent).outcome == "failed"
     assert len(letters_to_operations(site)) == 1
+
+
+def test_a_run_of_dagster_that_meets_another_ends_at_once_and_tells_nobody(site: Path) -> None:
+    with FileLock(load_site(site).build_db.with_name("run.lock")):  # as another process would
+        failure = run_that_fails(site)
+    assert "Another run of site 'small' is going on" in str(failure.job_failure_data.error)
+    assert not letters_to_operations(site)
 
 
 def test_what_was_published_before_a_step_failed_is_said(site: Path) -> None:
