@@ -9,15 +9,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-import duckdb
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
-from dagster_dbt.asset_utils import get_subset_selection_for_context
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from expectations.data_docs import data_docs
 from expectations.gate import SuiteVerdict, judge, record
@@ -25,8 +23,16 @@ from expectations.suites import QUESTIONS, SUITES, Settings
 from ingest.ledger import input_fingerprint
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
 from ingest.site import Site
-from orchestration.beside import get_ready, work_beside
 from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
+from orchestration.contents import row_count
+from orchestration.dagster_dbt_alone import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCoreCliEventMessage,
+    DbtProject,
+    dbt_assets,
+    get_subset_selection_for_context,
+)
 from orchestration.data_docs import write_data_docs
 from orchestration.day_chart import latest_room_days, read_room_day, room_day_png
 from orchestration.dbt_build import DbtBuild
@@ -36,8 +42,8 @@ from orchestration.letter_operations import Trouble
 from orchestration.night_chart import CHARTS
 from orchestration.publications import current_publication, keep_wanted
 from orchestration.publish import NothingNew, publish
-from orchestration.resources import Pull, Report, SiteResource, told_plainly
-from orchestration.shown import failing_rows, row_count, shown_of
+from orchestration.resources import Pull, Report, SiteResource, StartDbt, told_plainly
+from orchestration.shown import shown
 from orchestration.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
 
 POOL = "duckdb_write"  # the build database has one writer
@@ -199,7 +205,11 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models", pool=POOL)
     def dbt_models(
-        context: dg.AssetExecutionContext, config: BuildConfig, site: SiteResource, report: dg.ResourceParam[Report]
+        context: dg.AssetExecutionContext,
+        config: BuildConfig,
+        site: SiteResource,
+        report: dg.ResourceParam[Report],
+        start_dbt: dg.ResourceParam[StartDbt],
     ) -> Iterator[Any]:
         with told_plainly():
             folder = site.load()
@@ -216,18 +226,18 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             dagster_dbt_translator=translator,
             current_dbt_indirect_selection_env=None,
         )
-        get_ready("great_expectations")
+        Thread(target=import_module, args=["great_expectations"]).start()  # dbt's process has the work now
         build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection, is_standing)
         finished = 0
-        with duckdb.connect(folder.build_db) as con:  # beside dbt's own connections, in the same process
-            for raw_event in build.events():
+        with start_dbt() as dbt:
+            for raw_event, contents in dbt.events(build):
                 event = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
                 if total := _nodes_of(raw_event):
                     finished += 1  # dbt's own index is the order of starting
                     report("tables and tests", finished, total)
                 for told in event.to_default_asset_events(nodes, translator, context):
-                    node = raw_event["data"]["node_info"]["unique_id"]
-                    yield _with_what_is_in_it(told, con, build, nodes["nodes"], node)
+                    is_shown = isinstance(told, dg.Output | dg.AssetCheckResult)
+                    yield told.with_metadata({**shown(contents), **told.metadata}) if is_shown else told
         if build.build_id:
             with told_plainly(), site.build(folder) as con:
                 record_input(con, build.build_id, fingerprint)
@@ -241,24 +251,6 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
         if node["resource_type"] in ("seed", "model") and node["config"]["materialized"] in MADE_OF_PRODUCT
     }
     return dbt_models
-
-
-def _with_what_is_in_it(
-    told: Any,  # noqa: ANN401 - one of five kinds of event
-    con: duckdb.DuckDBPyConnection,
-    build: DbtBuild,
-    nodes: Mapping[str, Any],
-    unique_id: str,
-) -> Any:  # noqa: ANN401
-    """A built table with its rows and summary, a test that failed with the rows that it found."""
-    node = nodes[unique_id]
-    if isinstance(told, dg.Output):
-        return told.with_metadata({**shown_of(con, f"{node['schema']}.{node['alias']}"), **told.metadata})
-    if isinstance(told, dg.AssetCheckResult) and not told.passed:
-        tested = nodes[node["attached_node"]] if node.get("attached_node") else node
-        rows = failing_rows(con, build.compiled(node), f"{tested['schema']}.{tested['alias']}")
-        return told.with_metadata({**told.metadata, "failing_rows": rows})
-    return told
 
 
 def as_of_date(text: str, site: Site) -> date:
@@ -302,7 +294,7 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
         report("checks", 0, len(SUITES))
         with told_plainly():
             folder = site.load()
-            verdict = work_beside(judge, folder.build_db, Settings(folder.config.gate.max_quarantined_files_share))
+            verdict = judge(folder.build_db, Settings(folder.config.gate.max_quarantined_files_share))
             with site.build(folder) as con:
                 build = last_build(con, folder.build_db.stem)
                 if build is None:

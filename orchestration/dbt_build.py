@@ -1,7 +1,7 @@
 """dbt in this process: parse the project where needed, build it for one as-of date, hand on its events as they come.
 
-A process of its own would cost some eight seconds a night, parsing anew because the as-of date is another one some five
-more. What Dagster makes of the events is said in assets.py.
+Parsing anew because the as-of date is another one would cost five seconds a night. A night does all this in a process
+of its own: dbt_process.py. What Dagster makes of the events is said in assets.py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from orchestration.product import DBT_PROJECT, deciding_files
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
 
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 PARSED = MANIFEST.with_name("partial_parse.msgpack")  # the same as dbt's own objects
@@ -65,9 +66,12 @@ class DbtBuild:
         """Where dbt writes: beside the build database, since compiled SQL is the site's and two sites may build."""
         return self.build_db.parent / "dbt"
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Runs dbt and yields its events in the form of its JSON log."""
-        ensure_manifest()
+    def events(self, project: Manifest | None = None) -> Iterator[dict[str, Any]]:
+        """Runs dbt and yields its events in the form of its JSON log.
+
+        Args:
+            project: as `parsed_project` gave it, if it was asked for ahead; one is good for one build.
+        """
         selection = WITHOUT_STANDING if self.is_standing else self.selection
         variables = {"as_of": self.as_of.isoformat(), "standing": self.is_standing}
         arguments = [
@@ -76,7 +80,7 @@ class DbtBuild:
         ]
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         with _environment({"DOSELEDGER_BUILD_DB": str(self.build_db)}), ThreadPoolExecutor(1) as worker:
-            running = worker.submit(_invoke, arguments, events.put, PARSED)
+            running = worker.submit(_invoke, arguments, events.put, project or parsed_project())
             running.add_done_callback(lambda _: events.put(None))
             while event := events.get():
                 self.build_id = event["info"]["invocation_id"]
@@ -111,18 +115,31 @@ def ensure_manifest() -> Path:
     return MANIFEST
 
 
+def parsed_project() -> Manifest:
+    """The project as dbt's own objects, as its files are now: dbt need not parse it for another as-of date.
+
+    Raises:
+        RuntimeError: the project cannot be parsed.
+    """
+    ensure_manifest()
+    from dbt.contracts.graph.manifest import Manifest
+
+    project = Manifest.from_msgpack(PARSED.read_bytes())
+    project.build_flat_graph()  # type: ignore[no-untyped-call]  # what macros see as `graph`: dbt makes it while parsing
+    return project
+
+
 def _invoke(
     arguments: Sequence[str],
     on_event: Any,  # noqa: ANN401 - dbt's events have no type
-    parsed: Path | None = None,
+    project: Manifest | None = None,
 ) -> dbtRunnerResult:
     """Imported here because dbt takes seconds to import, and a run without anything new needs none of it.
 
-    With `parsed`, dbt takes its manifest from there: another as-of date would make it parse the whole project again.
+    Without `project` dbt parses it.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
-    from dbt.contracts.graph.manifest import Manifest
     from dbt_common.events.base_types import EventMsg
     from dbt_common.events.functions import msg_to_dict
 
@@ -130,12 +147,9 @@ def _invoke(
         if event.info.name in TOLD:
             on_event(msg_to_dict(event))
 
-    manifest = Manifest.from_msgpack(parsed.read_bytes()) if parsed else None
-    if manifest:  # what macros see as `graph`: dbt makes it only where it parses itself
-        manifest.build_flat_graph()  # type: ignore[no-untyped-call]
-    project = ("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT))
+    folders = ("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT))
     try:
-        return dbtRunner(manifest, callbacks=[hand_on]).invoke([*QUIET, *arguments, *project])
+        return dbtRunner(project, callbacks=[hand_on]).invoke([*QUIET, *arguments, *folders])
     finally:
         # Else the database stays open, and locked for others, as long as this process lives.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

@@ -20,6 +20,7 @@ from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.build_record import forget_tables, made_from
+from orchestration.dbt_process import DbtProcess
 from orchestration.delivery import Delivery, deliver
 from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
 from orchestration.instance import dagster_home
@@ -134,28 +135,29 @@ def _execute(
     notes: list[str],
     pulled: list[Pulled],
 ) -> NightlyResult:
-    # Dagster and dbt make millions of objects that stay; looking through all of them again and again costs two seconds.
+    # Dagster makes millions of objects that stay; looking through all of them again and again costs two seconds.
     gc.set_threshold(50_000, 20, 100)
-    import dagster as dg
+    with DbtProcess() as dbt:  # it imports dbt while this one imports Dagster and reads the inbox
+        import dagster as dg
 
-    from orchestration.broken_off import end_broken_off_runs
-    from orchestration.definitions import build_definitions
+        from orchestration.broken_off import end_broken_off_runs
+        from orchestration.definitions import build_definitions
 
-    job = build_definitions(site.root, report, lambda _: pulled).resolve_job_def(name)
-    with dg.DagsterInstance.from_config(str(dagster_home(site.root))) as instance:
-        end_broken_off_runs(instance)
-        result = job.execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            run_config={
-                "ops": {
-                    "dbt_models": {"config": {"as_of": as_of.isoformat()}},
-                    "publication": {"config": {"even_if_same": name == "rebuild"}},
+        job = build_definitions(site.root, report, lambda _: pulled, lambda: dbt).resolve_job_def(name)
+        with dg.DagsterInstance.from_config(str(dagster_home(site.root))) as instance:
+            end_broken_off_runs(instance)
+            result = job.execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                run_config={
+                    "ops": {
+                        "dbt_models": {"config": {"as_of": as_of.isoformat()}},
+                        "publication": {"config": {"even_if_same": name == "rebuild"}},
+                    },
+                    # A person reads the result; the log with tracebacks is in Dagster's own records.
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
-                # A person reads the result; the log with tracebacks is in Dagster's own records.
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-        )
+            )
     if not result.success:
         failed_steps = result.get_step_failure_events()
         troubles = troubles_of(failed_steps, site.root)

@@ -19,6 +19,7 @@ from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
+from orchestration.dbt_process import DbtProcess
 
 # step, done, to do
 Report = Callable[[str, int, int], None]
@@ -26,6 +27,10 @@ Report = Callable[[str, int, int], None]
 
 def silent(_step: str, _done: int, _total: int) -> None:
     """Tells nobody: Dagster's own log is enough."""
+
+
+# dbt's process, started now or before
+StartDbt = Callable[[], DbtProcess]
 
 
 # what the servers of a site gave
