@@ -9,9 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -39,6 +37,7 @@ from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
 from orchestration.failures import tell_operations
 from orchestration.letter_operations import Trouble
+from orchestration.meanwhile import get_ready_meanwhile
 from orchestration.night_chart import CHARTS
 from orchestration.publications import current_publication, keep_wanted
 from orchestration.publish import NothingNew, publish
@@ -226,7 +225,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             dagster_dbt_translator=translator,
             current_dbt_indirect_selection_env=None,
         )
-        Thread(target=import_module, args=["great_expectations"]).start()  # dbt's process has the work now
+        get_ready_meanwhile()
         build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection, is_standing)
         finished = 0
         with start_dbt() as dbt:

@@ -23,7 +23,7 @@ from typing import Any, Self, TextIO
 import duckdb
 
 from orchestration.contents import Contents, contents_of, failing_rows
-from orchestration.dbt_build import MANIFEST, DbtBuild, ensure_manifest, parsed_project
+from orchestration.dbt_build import MANIFEST, DbtBuild, ensure_manifest, parsed_project, rehearse
 
 Event = dict[str, Any]  # as in dbt's JSON log
 LAST_WORDS = 2000  # characters
@@ -98,6 +98,7 @@ def main() -> None:
     told = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints is no answer
     project = parsed_project()
+    rehearse(project)
     if request := sys.stdin.readline():
         threading.Thread(target=_end_with_the_other, daemon=True).start()
         build = _requested(request)

@@ -5,6 +5,7 @@ Says what happened in plain sentences; how to print them and which exit code the
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from dataclasses import dataclass, field, replace
@@ -135,8 +136,10 @@ def _execute(
     notes: list[str],
     pulled: list[Pulled],
 ) -> NightlyResult:
-    # Dagster makes millions of objects that stay; looking through all of them again and again costs two seconds.
+    # Dagster makes millions of objects that stay: looking through all of them again and again costs two seconds, and
+    # once more at the end of the process two more.
     gc.set_threshold(50_000, 20, 100)
+    atexit.register(gc.freeze)
     with DbtProcess() as dbt:  # it imports dbt while this one imports Dagster and reads the inbox
         import dagster as dg
 
