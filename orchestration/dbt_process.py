@@ -26,7 +26,6 @@ from orchestration.contents import Contents, contents_of, failing_rows
 from orchestration.dbt_build import MANIFEST, DbtBuild, ensure_manifest, parsed_project, rehearse
 
 Event = dict[str, Any]  # as in dbt's JSON log
-LAST_WORDS = 2000  # characters
 
 
 class DbtProcess:
@@ -78,14 +77,13 @@ class DbtProcess:
                 return
             build.build_id = answer["event"]["info"]["invocation_id"]
             yield answer["event"], answer["contents"]
-        raise RuntimeError(self._last_words())
-
-    def _last_words(self) -> str:
         status = self._process.wait()
         self._errors.seek(0)
-        words = self._errors.read().decode(errors="replace").strip()[-LAST_WORDS:]
+        words = self._errors.read().decode(errors="replace").strip()
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return f"dbt's process {how} before the tables were made. {words}".strip()
+        raise RuntimeError(
+            f"dbt's process {how} before the tables were made. {words.rpartition(chr(10))[2]}"
+        ) from RuntimeError(words)  # the whole of it for Dagster's records
 
 
 # --- the other end ---------------------------------------------------------------------------------------------------

@@ -126,7 +126,6 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
     ours = suites.checks
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("expectations.gate.checks", lambda settings: [*ours(settings), *breaks])
-        patch.setattr("orchestration.assets.work_beside", lambda function, *given: function(*given))  # in this process
         result = run_nightly(site, date(2024, 5, 1), silent)
     assert result.outcome == "failed"
     assert [reason.partition(":")[0] for reason in result.reasons] == list(suites.SUITES)

@@ -9,7 +9,14 @@ import duckdb
 import pytest
 
 from orchestration.build_record import made_from, record_input, stands
-from orchestration.dbt_build import PARSED, WITHOUT_STANDING, _environment, _invoke, ensure_manifest
+from orchestration.dbt_build import (
+    NO_DATABASE,
+    WITHOUT_STANDING,
+    _environment,
+    _invoke,
+    ensure_manifest,
+    parsed_project,
+)
 
 pytestmark = pytest.mark.slow
 LIST = ("ls", "--output", "json", "--output-keys", "unique_id", "--exclude-resource-type", "unit_test")
@@ -57,8 +64,8 @@ def test_all_tables_and_all_tests_of_data_are_made_without_them() -> None:
         for i, node in nodes.items()
         if node["resource_type"] == "test" and not set(node["depends_on"]["nodes"]) <= seeds
     }
-    with _environment({"DOSELEDGER_BUILD_DB": "doseledger.duckdb"}):
-        listed = _invoke([*LIST, *WITHOUT_STANDING], lambda _: None, PARSED)
+    with _environment(NO_DATABASE):
+        listed = _invoke([*LIST, *WITHOUT_STANDING], lambda _: None, parsed_project())
     assert tables
     assert of_data
     assert {json.loads(line)["unique_id"] for line in listed.result} == tables | of_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from small_build import change, make_build
 
 from expectations.contract import TABLES
 from orchestration import data_docs
+from orchestration.contents import SUMMARIES, contents_of, failing_rows, row_count
 from orchestration.data_docs import data_docs_file, write_data_docs
-from orchestration.shown import SUMMARIES, failing_rows, row_count, shown_of
+from orchestration.shown import shown
 
 
 @pytest.fixture
@@ -31,26 +33,31 @@ def test_rows_of_the_restricted_audience_are_not_even_counted(build: Path) -> No
         assert row_count(con, "alerts.absolute_dose") == 1
         for name in TABLES.keys() - {"alerts.alert", "marts.fct_operator_limit"}:
             assert (row_count(con, name),) == held[name]
-        assert "pregnancy" not in str(shown_of(con, "alerts.alert"))
+        assert "pregnancy" not in str(contents_of(con, "alerts.alert"))
 
 
 def test_failing_rows_are_named_by_keys_only(build: Path) -> None:
     with duckdb.connect(build, read_only=True) as con:
         private = "select 'OP1' as operator_id, 'Ana' as operator_name, date '1980-01-01' as birth_date, 2 as n_rows"
-        shown = failing_rows(con, f"{private} from range(9)", "staging.stg_operator")
-        assert [record.data for record in shown.records] == [{"operator_id": "OP1", "n_rows": 2}]
+        named = failing_rows(con, f"{private} from range(9)", "staging.stg_operator")
+        assert named == {"failing_rows": [{"operator_id": "OP1", "n_rows": 2}]}
         many = failing_rows(con, "select range as load_seq from range(9)", "staging.stg_file")
-        assert [record.data["load_seq"] for record in many.records] == [0, 1, 2, 3, 4]
-        assert "not named" in failing_rows(con, "select * from alerts.alert", "intermediate.alert_pregnancy")
-        assert "not named" in failing_rows(con, "from marts.fct_operator_limit", "marts.fct_operator_limit")
+        assert [record.data["load_seq"] for record in shown(many)["failing_rows"].records] == [0, 1, 2, 3, 4]
+        for query, name in [
+            ("select * from alerts.alert", "intermediate.alert_pregnancy"),
+            ("from marts.fct_operator_limit", "marts.fct_operator_limit"),
+        ]:
+            assert "not named" in shown(failing_rows(con, query, name))["failing_rows"]
 
 
 def test_every_summary_can_be_asked_with_and_without_rows(build: Path) -> None:
     with duckdb.connect(build) as con:
         for name in SUMMARIES:
-            assert shown_of(con, name)["dagster/row_count"] == row_count(con, name)
+            told = contents_of(con, name)
+            assert json.loads(json.dumps(told)) == told  # it goes from process to process
+            assert told["dagster/row_count"] == row_count(con, name)
             con.execute(f"delete from {name}")
-            assert shown_of(con, name) == {"dagster/row_count": 0, "summary": "no rows"}
+            assert shown(contents_of(con, name)) == {"dagster/row_count": 0, "summary": "no rows"}
 
 
 def test_the_last_pages_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
