@@ -227,7 +227,9 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         current = current_publication(published)
         assert current is not None
         with duckdb.connect(current.folder / "warehouse.duckdb", read_only=True) as con:
-            assert con.execute("select max(run_id) from ledger.publication").fetchone() == (current.run_id,)
+            assert con.execute("select max_by(run_id, published_at) from ledger.publication").fetchone() == (
+                current.run_id,
+            )
             assert con.execute("select count(*) from marts.fct_procedure").fetchone() == (2,)
     add_build(build, "b2", fingerprint="f2")
     pass_gate(build, "b2")
