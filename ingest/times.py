@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -34,9 +34,6 @@ _REFUSED_SPELLINGS = (
         "is a number as spreadsheets keep dates; let the export write date and time",
     ),
 )
-_SECONDS = pa.array([f"{second:02}" for second in range(60)])
-_DURATIONS = pa.array(range(60), pa.duration("s"))
-_NO_SECONDS = _DURATIONS[0]
 _ZERO = timedelta(0)
 
 # Irish law calls summer time the standard and IANA follows it; a clock in Ireland that never changes shows GMT.
@@ -142,15 +139,23 @@ def seconds_apart(texts: pa.StringArray, datetime_format: str) -> tuple[pa.Strin
     The instant of a text is that of what is left of it and the seconds, for offsets change at full minutes. A text
     whose seconds do not stand where the format has them stays as it is.
     """
+    written, durations = _seconds()
+    none = durations[0]
     place = _seconds_place(datetime_format)
     if place is None:
-        return texts, pa.repeat(_NO_SECONDS, len(texts))
+        return texts, pa.repeat(none, len(texts))
     begin, end, literal = place
-    seconds = pc.index_in(pc.utf8_slice_codeunits(texts, begin, end), _SECONDS)
+    seconds = pc.index_in(pc.utf8_slice_codeunits(texts, begin, end), written)
     is_apart = pc.and_(seconds.is_valid(), pc.equal(pc.utf8_slice_codeunits(texts, begin - 1, begin), literal))
     rest = "" if end is None else pc.utf8_slice_codeunits(texts, end)
     minutes = pc.binary_join_element_wise(pc.utf8_slice_codeunits(texts, 0, begin), "00", rest, "")
-    return pc.if_else(is_apart, minutes, texts), pc.if_else(is_apart, _DURATIONS.take(seconds), _NO_SECONDS)
+    return pc.if_else(is_apart, minutes, texts), pc.if_else(is_apart, durations.take(seconds), none)
+
+
+@cache
+def _seconds() -> tuple[pa.StringArray, pa.DurationArray]:
+    """Each second as it is written, and how long it is. Made when asked for: Arrow imports pandas for an array."""
+    return pa.array([f"{second:02}" for second in range(60)]), pa.array(range(60), pa.duration("s"))
 
 
 def date_reader(datetime_format: str) -> Callable[[str], date]:

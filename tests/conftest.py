@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from ingest import raw_load
+
+settings.register_profile("untimed", deadline=None)  # a slow machine fails no test; speed is measured in benchmarks/
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
