@@ -1,12 +1,12 @@
 """Dagster's own SQLite event log with connections that stay open; what it stores, and where, is Dagster's business.
 
-Dagster opens and closes the file for each of a night's thousand statements, and forgets the compiled SQL each time:
-a third of the night went there.
+Dagster opens and closes the file for each of a night's thousand statements, forgets the compiled SQL each time, and
+looks again and again whether a table is there: a third of the night went there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,10 +20,11 @@ KEPT_OPEN = 8  # the index, the run that is written, and some that a person look
 
 
 class OpenEventLogStorage(SqliteEventLogStorage):
-    """Connections to the files of the log that were used last stay open."""
+    """Connections to the files of the log that were used last stay open; what is there is looked for once."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}  # before the parent connects
+        self._there: set[tuple[str, str]] = set()
         super().__init__(base_dir, inst_data)
 
     @staticmethod
@@ -38,6 +39,19 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         for engine in self._engines.values():
             engine.dispose()
         super().dispose()
+
+    def has_table(self, table_name: str) -> bool:
+        """As the parent says; Dagster never takes a table away."""
+        return self._is_there(super().has_table, table_name)
+
+    def has_secondary_index(self, name: str) -> bool:
+        """As the parent says; Dagster never takes an index away."""
+        return self._is_there(super().has_secondary_index, name)
+
+    def _is_there(self, look: Callable[[str], bool], name: str) -> bool:
+        if (look.__name__, name) not in self._there and look(name):
+            self._there.add((look.__name__, name))
+        return (look.__name__, name) in self._there
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

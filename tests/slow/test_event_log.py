@@ -34,3 +34,20 @@ def test_dagsters_own_log_reads_every_run(tmp_path: Path) -> None:
     assert {run_id: len(own.get_logs_for_run(run_id)) for run_id in written} == written
     assert min(written.values()) > 5
     own.dispose()
+
+
+def test_a_table_that_comes_later_is_found(tmp_path: Path) -> None:
+    log = OpenEventLogStorage(str(tmp_path))
+    own = SqliteEventLogStorage(str(tmp_path))
+    with log.index_connection() as connection:
+        connection.exec_driver_sql("alter table dynamic_partitions rename to elsewhere")
+    for name, is_there in [("dynamic_partitions", False), ("asset_keys", True), ("asset_keys", True)]:
+        assert log.has_table(name) == own.has_table(name) == is_there
+    with log.index_connection() as connection:
+        connection.exec_driver_sql("alter table elsewhere rename to dynamic_partitions")
+    assert log.has_table("dynamic_partitions")
+    for index in (log.has_secondary_index, own.has_secondary_index):
+        assert not index("nothing")
+        assert index("asset_key_index_columns")
+    for storage in (log, own):
+        storage.dispose()
