@@ -20,6 +20,8 @@ from ingest.reference import reference_ddl
 from ingest.site import Site
 
 SCHEMA_VERSION = 2
+# Only this product reads the file, so older DuckDBs need not: the newest way of storing takes text at half the cost.
+STORAGE_VERSION = "latest"
 PATIENCE_S = 3.0  # the inbox sensor and 'status' look into the database for a moment
 
 
@@ -108,6 +110,8 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
+            if not read_only and not path.exists():
+                _make(path)
             return duckdb.connect(path, read_only=read_only)
         except duckdb.Error as error:
             is_locked = "lock" in str(error)
@@ -116,6 +120,13 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
                 continue
             what = "is in use by another process; wait until that ends" if is_locked else _first_sentence(error)
             raise BuildUnavailable(f"The build database {path} {what}.") from None
+
+
+def _make(path: Path) -> None:
+    """An empty database. Attached, because a storage version asked for in connecting would be every connection's."""
+    quoted = str(path).replace("'", "''")
+    with duckdb.connect() as con:
+        con.execute(f"attach '{quoted}' as made (storage_version '{STORAGE_VERSION}')")
 
 
 def _first_sentence(error: duckdb.Error) -> str:

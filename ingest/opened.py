@@ -1,4 +1,4 @@
-"""Opening the files that are to be loaded: their hash and, of dose reports, what they say; many are read ahead.
+"""Opening the files that are to be loaded: their hash and what they say, read ahead of what is being stored.
 
 Nothing is written here. What lies there is found in ``ingest/ledger.py``, what was read is stored by ``raw_load.py``.
 """
@@ -9,18 +9,23 @@ import gc
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import groupby
 from multiprocessing import get_context
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from ingest.dose_reports import MAX_BYTES, read_dose_report
+from ingest.dosimeters.rows import Batch
 from ingest.ledger import NO_BYTES, FoundFile
 from ingest.records import DoseReport, Refused
 
 MANY = 200  # files from which processes pay: each needs a second to start
 AT_ONCE = 8  # files that are handed over together
-AHEAD = 8  # times so many are read but not yet stored: bounds memory
+AHEAD = 8  # times so many, or batches of exports, are read and not yet stored: bounds memory
 NEW_OBJECTS = (
     100_000  # after which a reading process looks for cycles: reading makes none, and looking is a sixth of it
 )
@@ -34,11 +39,13 @@ class OpenedFile:
         file: with size and time of change at that moment, and with an obstacle if it cannot be read.
         sha256: of its bytes; ``NO_BYTES`` if it cannot be read.
         report: what a dose report says, or why it is refused; None for other files.
+        batches: what an export says, as long as the next file is not asked for; raises why it is refused.
     """
 
     file: FoundFile
     sha256: str
     report: DoseReport | Refused | None = None
+    batches: Iterable[Batch] = ()
 
 
 def open_file(file: FoundFile) -> OpenedFile | None:
@@ -73,7 +80,7 @@ def open_report(file: FoundFile) -> OpenedFile | None:
     return replace(opened, report=report) if is_unchanged(opened.file) else None
 
 
-def open_reports(files: Sequence[FoundFile]) -> Iterator[OpenedFile | None]:
+def open_reports(files: Sequence[FoundFile]) -> Generator[OpenedFile | None]:
     """``open_report`` of each file, in their order; of many files in as many processes as there are processors."""
     workers = len(os.sched_getaffinity(0))
     if len(files) < MANY or workers < 2:
@@ -92,6 +99,55 @@ def open_reports(files: Sequence[FoundFile]) -> Iterator[OpenedFile | None]:
 
 def _open_each(files: Sequence[FoundFile]) -> list[OpenedFile | None]:
     return [open_report(file) for file in files]
+
+
+def open_exports(
+    files: Sequence[FoundFile], read: Callable[[OpenedFile], Iterator[Batch]]
+) -> Generator[OpenedFile | None]:
+    """Each file with its hash and the batches that ``read`` gives of it, in their order; None if it changes meanwhile.
+
+    A thread reads while the one who asks stores: a database inserts and compresses without the interpreter. An export
+    may be larger than memory, so that of many no more is read ahead than of one. Whoever stops half-way closes this.
+    """
+    with closing(_read_ahead(_parts(files, read))) as all_parts:
+        for _, of_file in groupby(all_parts, itemgetter(0)):
+            parts = (_said(part) for _, part in of_file)
+            opened = next(parts)
+            yield opened and replace(opened, batches=parts)
+
+
+_Part = tuple[int, Any]  # of the n-th file: see _parts
+_T = TypeVar("_T")
+
+
+def _parts(files: Sequence[FoundFile], read: Callable[[OpenedFile], Iterator[Batch]]) -> Iterator[_Part]:
+    """Of each file the opened one or None, its batches, and the error that ended them."""
+    for nth, file in enumerate(files):
+        try:
+            opened = open_file(file)
+            yield nth, opened
+            if opened is not None and opened.file.obstacle is None:
+                for batch in read(opened):
+                    yield nth, batch
+        except Exception as error:  # noqa: BLE001 - of this file, and raised where this file is stored
+            yield nth, error
+
+
+def _said(part: _T | Exception) -> _T:
+    if isinstance(part, Exception):
+        raise part
+    return part
+
+
+def _read_ahead(parts: Iterator[_Part]) -> Generator[_Part]:
+    thread = ThreadPoolExecutor(1, "reader")
+    try:
+        reading = deque(thread.submit(next, parts, None) for _ in range(AHEAD))
+        while part := reading.popleft().result():
+            reading.append(thread.submit(next, parts, None))
+            yield part
+    finally:
+        thread.shutdown(cancel_futures=True)
 
 
 def is_unchanged(file: FoundFile) -> bool:

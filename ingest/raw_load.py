@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import cache
 from itertools import chain, repeat
 from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -26,6 +26,7 @@ from ingest.build_db import raw_ddl
 from ingest.dose_reports import scrub
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
+from ingest.dosimeters.rows import Batch
 from ingest.ledger import (
     NO_BYTES,
     FoundFile,
@@ -37,7 +38,7 @@ from ingest.ledger import (
     known_inputs,
     reader_of_reports,
 )
-from ingest.opened import OpenedFile, is_unchanged, open_file, open_reports
+from ingest.opened import OpenedFile, is_unchanged, open_exports, open_reports
 from ingest.problems import Problem
 from ingest.pseudonymise import Key
 from ingest.records import FileKind, Patient, Refused
@@ -55,7 +56,8 @@ Connection = duckdb.DuckDBPyConnection
 Progress = Callable[[int, int, str], None]
 Within = Callable[[str, int, int], None]
 MB = 1_000_000
-TOGETHER = 10_000  # rows of dose reports that are written at once: a commit costs more than reading a report
+# Rows that are written at once: of dose reports they are made one by one, of exports they are columns already.
+TOGETHER: dict[FileKind, int] = {"dose_report": 10_000, "dosimeter": 250_000}
 Append = Callable[..., None]  # table, records, constants
 LARGE_BYTES = 50 * MB  # an export of which people want to see how far its reading is
 # Rows come from one reader, in parts and in order: a second thread doubles what DuckDB spends on inserting them, and
@@ -163,33 +165,46 @@ def _insert(con: Connection, table: str, rows: pa.Table) -> None:
     con.unregister("new_rows")
 
 
-class _Said(NamedTuple):
-    """Records of one file, and what all their rows have in common."""
+Records: TypeAlias = Sequence[object] | pa.Table
 
-    records: Sequence[object]
+
+class _Said(NamedTuple):
+    """Records of one file, or a table of them, and what all their rows have in common."""
+
+    records: Records
     constants: Mapping[str, object]
 
 
-def _rows(table: str, said: Sequence[_Said], value: Callable[[str], Callable[[Any], object]] = attrgetter) -> pa.Table:
-    """Rows of a raw table: each column holds the constant of its name, else what the record has under it.
+def _rows(table: str, all_said: Sequence[_Said]) -> pa.Table:
+    """Rows of a raw table.
 
     Raises:
         pyarrow.ArrowInvalid, OverflowError: a number has no room in its column.
     """
+    if isinstance(all_said[0].records, pa.Table):
+        return pa.concat_tables([_completed(table, said) for said in all_said])
+    return _of_records(table, all_said)
+
+
+def _of_records(
+    table: str, all_said: Sequence[_Said], value: Callable[[str], Callable[[Any], object]] = attrgetter
+) -> pa.Table:
+    """Rows of which each column holds the constant of its name, else what the record has under it."""
     schema = _schemas()[table]
     arrays = []
     for column in schema:
         own = value(column.name)
         cells = [
             repeat(constants[column.name], len(records)) if column.name in constants else map(own, records)
-            for records, constants in said
+            for records, constants in all_said
         ]
         arrays.append(pa.array(list(chain.from_iterable(cells)), column.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _completed(table: str, rows: pa.Table, constants: Mapping[str, object]) -> pa.Table:
-    """Rows of a raw table of which a reader made the columns that are not the same for a whole file."""
+def _completed(table: str, said: _Said) -> pa.Table:
+    """Rows of which a reader made the columns that are not the same for a whole file."""
+    rows, constants = said
     schema = _schemas()[table]
     columns = [
         pa.repeat(pa.scalar(constants[column.name], column.type), len(rows))
@@ -200,58 +215,75 @@ def _completed(table: str, rows: pa.Table, constants: Mapping[str, object]) -> p
     return pa.table(columns, schema=schema)
 
 
-@dataclass(frozen=True, slots=True)
-class _AtOnce:
-    """Writes a file while it is read, in a transaction of its own: an export may be larger than memory."""
+@dataclass(slots=True)
+class _Kept:
+    """What files say and is not written yet."""
+
+    said: defaultdict[str, list[_Said]] = field(default_factory=lambda: defaultdict(list))
+    rows: int = 0
+
+    def add(self, table: str, said: _Said) -> None:
+        """Keep what belongs into one table."""
+        if len(said.records):
+            self.said[table].append(said)
+            self.rows += len(said.records)
+
+    def take(self, other: _Kept) -> None:
+        """Keep what another one kept."""
+        for table, all_said in other.said.items():
+            self.said[table] += all_said
+        self.rows += other.rows
+
+    def write(self, con: Connection) -> None:
+        """Write it and keep it no longer."""
+        for table, all_said in self.said.items():
+            _insert(con, table, _rows(table, all_said))
+        self.said.clear()
+        self.rows = 0
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes what files say, whole files only: many small ones together, a large one while it is read.
+
+    A commit costs more than reading a report, and what comes by the ten thousand rows is compressed again and again.
+    But an export may be larger than memory. What a dose report says is bounded when it is read, so that every number
+    has room in its column.
+
+    Attributes:
+        con: the build database.
+        most_rows: so many are kept; a file that alone has more is written in a transaction of its own.
+    """
 
     con: Connection
+    most_rows: int
+    kept: _Kept = field(default_factory=_Kept)
 
     @contextmanager
     def file(self) -> Iterator[Append]:
         """Takes the rows of a file; an exception leaves nothing of it."""
-        with _transaction(self.con):
-            yield self._append
+        own, is_large = _Kept(), False
+        with ExitStack() as transaction:
 
-    def _append(self, table: str, records: Sequence[object] | pa.Table, **constants: object) -> None:
-        if isinstance(records, pa.Table):
-            rows = _completed(table, records, constants)
-        else:
-            rows = _rows(table, [_Said(records, constants)])
-        _insert(self.con, table, rows)
+            def append(table: str, records: Records, **constants: object) -> None:
+                nonlocal is_large
+                own.add(table, _Said(records, constants))
+                if own.rows > self.most_rows and not is_large:
+                    self.flush()
+                    transaction.enter_context(_transaction(self.con))
+                    is_large = True
+                if is_large:
+                    own.write(self.con)
 
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
-@dataclass(slots=True)
-class _Together:
-    """Keeps what whole files say and writes many of them in one transaction.
-
-    What a dose report says is bounded when it is read, so that every number has room in its column.
-    """
-
-    con: Connection
-    said: defaultdict[str, list[_Said]] = field(default_factory=lambda: defaultdict(list))
-    rows: int = 0
-
-    @contextmanager
-    def file(self) -> Iterator[Append]:
-        """As ``_AtOnce.file``."""
-        own: list[tuple[str, _Said]] = []
-        yield lambda table, records, **constants: own.append((table, _Said(records, constants)))
-        for table, said in own:
-            self.said[table].append(said)
-            self.rows += len(said.records)
-        if self.rows >= TOGETHER:
+            yield append
+        self.kept.take(own)
+        if self.kept.rows >= self.most_rows:
             self.flush()
 
     def flush(self) -> None:
         """Writes what was kept."""
         with _transaction(self.con):
-            for table, said in self.said.items():
-                _insert(self.con, table, _rows(table, said))
-        self.said.clear()
-        self.rows = 0
+            self.kept.write(self.con)
 
 
 # --- one file ------------------------------------------------------------------------------------------------------
@@ -294,6 +326,17 @@ def _dose_report_store(site: Site, key: Key) -> _Store:
     return store
 
 
+def _export_reader(site: Site, ledger: Ledger) -> Callable[[OpenedFile], Iterator[Batch]]:
+    def read(opened: OpenedFile) -> Iterator[Batch]:
+        file = opened.file
+        batches = read_export(file.place, source_of(file.source_id, file.place.name, site))
+        # Once there is an original, nothing new can come of reading on.
+        while (opened.sha256, file.source_id) not in ledger.originals and (batch := next(batches, None)):
+            yield batch
+
+    return read
+
+
 def _export_store(site: Site, within: Within | None) -> _Store:
     def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
         file = opened.file
@@ -301,7 +344,7 @@ def _export_store(site: Site, within: Within | None) -> _Store:
             return _duplicate(original)
         source = source_of(file.source_id, file.place.name, site)
         rows = rejected = 0
-        for batch in read_export(file.place, source):
+        for batch in opened.batches:
             append("dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
             append("rejected_row", batch.rejected, load_seq=load_seq)
             rows += len(batch.rows)
@@ -359,7 +402,11 @@ def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress 
         progress: called after each file that was looked into, with files done, files to do and the file's path.
     """
     found, store = find_dose_reports(site), _dose_report_store(site, key)
-    return _load(_Together(con), "dose_report", found, reader_of_reports(), key, open_reports, store, progress)
+
+    def open_all(files: list[FoundFile], _: Ledger) -> Generator[OpenedFile | None]:
+        return open_reports(files)
+
+    return _load(con, "dose_report", found, reader_of_reports(), key, open_all, store, progress)
 
 
 def load_dosimeters(
@@ -372,24 +419,27 @@ def load_dosimeters(
     has changed. Files that were loaded are not read again: ``doseledger rebuild`` is for that.
     """
     found, store = find_dosimeter_exports(site), _export_store(site, within)
-    return _load(_AtOnce(con), "dosimeter", found, descriptions_of(site), key, partial(map, open_file), store, progress)
+
+    def open_all(files: list[FoundFile], ledger: Ledger) -> Generator[OpenedFile | None]:
+        return open_exports(files, _export_reader(site, ledger))
+
+    return _load(con, "dosimeter", found, descriptions_of(site), key, open_all, store, progress)
 
 
 def _load(
-    writer: _AtOnce | _Together,
+    con: Connection,
     kind: FileKind,
     found: list[FoundFile],
     descriptions: dict[str | None, str],
     key: Key,
-    open_all: Callable[[list[FoundFile]], Iterable[OpenedFile | None]],
+    open_all: Callable[[list[FoundFile], Ledger], Generator[OpenedFile | None]],
     store: _Store,
     progress: Progress | None,
 ) -> Summary:
-    ledger = Ledger.read(writer.con, kind, descriptions)
-    loader = _Loader(writer, ledger, descriptions, store, Summary(kind, len(found)), _last_load_seq(writer.con))
+    ledger, writer = Ledger.read(con, kind, descriptions), _Writer(con, TOGETHER[kind])
+    loader = _Loader(writer, ledger, descriptions, store, Summary(kind, len(found)), _last_load_seq(con))
     to_read = ledger.to_read(found, key)
-    opened = open_all([file for file, _ in to_read])
-    with _load_settings(writer.con):
+    with _load_settings(con), closing(open_all([file for file, _ in to_read], ledger)) as opened:
         for done, ((file, path_key), seen) in enumerate(zip(to_read, opened, strict=True), start=1):
             shown = loader.load(file, seen, path_key)
             if progress:
@@ -408,7 +458,7 @@ def _last_load_seq(con: Connection) -> int:
 class _Loader:
     """Loads files of one kind one after the other; what a killed run had not written, the next one reads again."""
 
-    writer: _AtOnce | _Together
+    writer: _Writer
     ledger: Ledger
     descriptions: Mapping[str | None, str]
     store: _Store
@@ -520,9 +570,9 @@ def load_reference(con: Connection, site: Site) -> bool:
     with _transaction(con):
         for table, rows in _reference_rows(site).items():
             con.execute(f"delete from raw.{table}")
-            _insert(con, table, _rows(table, [_Said(rows, {})], itemgetter))
+            _insert(con, table, _of_records(table, [_Said(rows, {})], itemgetter))
         con.execute("delete from raw.finding where load_seq is null")
-        _insert(con, "finding", _rows("finding", [_Said(list(map(_finding, site.problems)), {})], itemgetter))
+        _insert(con, "finding", _of_records("finding", [_Said(list(map(_finding, site.problems)), {})], itemgetter))
     return True
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from small_site import (
@@ -30,10 +30,13 @@ from small_site import (
 )
 
 from ingest.build_db import AlreadyRunning, BuildUnavailable, open_build
+from ingest.dosimeters.description import SourceDescription
+from ingest.dosimeters.reader import read_export
+from ingest.dosimeters.rows import Batch
 from ingest.ledger import input_fingerprint, whats_new
 from ingest.problems import UserError
 from ingest.pseudonymise import WrongKey, load_key
-from ingest.raw_load import load_dosimeters, load_reference
+from ingest.raw_load import TOGETHER, load_dosimeters, load_reference
 from ingest.site import load_site
 
 
@@ -223,35 +226,64 @@ def test_once_it_can_be_read_a_file_is_loaded_and_its_old_row_goes(root: Path) -
     assert rows(root, "select count(*) from raw.file") == [(1,)]
 
 
-def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(root: Path) -> None:
+@pytest.mark.parametrize("together", [1, 250_000])
+def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setitem(TOGETHER, "dosimeter", together)  # 1: its rows are in a transaction when it shows
     for name, rate in [("a", 1), ("b", 2)]:
         write(root, f"{RATES}/{name}.csv", export(*([rate] * 5)))
-    with (root / RATES / "b.csv").open("a") as growing:
-        site = load_site(root)
-        with open_build(site, the_key()) as con:
-            load_reference(con, site)
-            original = con.begin
 
-            class Growing:
-                """The connection, and a writer that appends when the second file's transaction begins."""
+    def read_while_it_grows(path: Path, source: SourceDescription) -> Iterator[Batch]:
+        yield from read_export(path, source)
+        if path.name == "b.csv":
+            with path.open("a") as growing:
+                growing.write("B1;2024-03-05T11:00:00;1;BASE\n")
 
-                begun = 0
-
-                def __getattr__(self, name: str) -> Any:
-                    return getattr(con, name)
-
-                def begin(self) -> None:
-                    self.begun += 1
-                    if self.begun == 2:
-                        growing.write("B1;2024-03-05T11:00:00;1;BASE\n")
-                        growing.flush()
-                    original()
-
-            summary = load_dosimeters(Growing(), site, the_key())  # type: ignore[arg-type]
+    with monkeypatch.context() as growing:
+        growing.setattr("ingest.raw_load.read_export", read_while_it_grows)
+        _, summary = run(root)
     assert summary.waiting == [f"{RATES}/b.csv"]
     assert rows(root, "select count(*) from raw.dose_record") == [(5,)]
     run(root)
     assert rows(root, "select count(*) from raw.dose_record") == [(11,)]
+
+
+@pytest.mark.parametrize("together", [1, 7])
+def test_how_many_rows_are_written_at_once_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    alone, many = tmp_path / "alone", tmp_path / "many"
+    for root in (alone, many):
+        make_site(root)
+        write(root, f"{RATES}/a.csv", export(1, "x", 3))
+        write(root, f"{RATES}/b.csv", export(*range(20), badge="B2"))
+        write(root, f"{RATES}/c.csv", export(1, "x", 3))
+        write(root, f"{RATES}/d.csv", "Badge;Time\n")
+        write(root, f"{RATES}/e.csv", export())
+        write(root, "inbox/dosimeters/nobody/f.csv", export(1))
+    run(many)
+    monkeypatch.setitem(TOGETHER, "dosimeter", together)
+    run(alone)
+    assert content(alone) == content(many)
+
+
+def test_an_export_with_known_bytes_is_not_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, f"{RATES}/a.csv", export(1, 2))
+    run(root)
+    write(root, f"{RATES}/copy.csv", export(1, 2))
+    write(root, f"{RATES}/new.csv", export(3))
+    os.utime(root / RATES / "a.csv", (0, 0))
+    was_read = []
+
+    def watched(path: Path, source: SourceDescription) -> Iterator[Batch]:
+        was_read.append(path.name)
+        yield from read_export(path, source)
+
+    monkeypatch.setattr("ingest.raw_load.read_export", watched)
+    run(root)
+    assert was_read == ["new.csv"]
+    assert [status for status, _ in files(root).values()] == ["loaded", "duplicate", "loaded"]
 
 
 # --- dose reports --------------------------------------------------------------------------------------------------
