@@ -45,6 +45,12 @@
 
 {# Local date on which an export row begins: the day of which all versions of a measurement are. A row without a time has
    one of its own. #}
-{% macro record_date() -%}
-    coalesce({{ local_date('started_at', 'site_timezone') }}, date '0001-01-01')
+{% macro record_date(began_at, zone) -%}
+    coalesce({{ local_date(began_at, zone) }}, date '0001-01-01')
+{%- endmacro %}
+
+{# The full minute of UTC in which an instant lies: where a local date begins, a minute begins too. Before 1970 "//" would round
+   up, but records begin with FIRST_YEAR of ingest/times.py. #}
+{% macro minute_of(instant) -%}
+    make_timestamptz(epoch_us({{ instant }}) // 60000000 * 60000000)
 {%- endmacro %}

@@ -1,6 +1,6 @@
 -- Every export row with its place among the versions of the same measurement: the newest counts (contract, Repeats).
 {{ config(**kept_by('record_date', 'int_record_day')) }}
-with records as (
+with records as not materialized (
     select * from {{ ref('stg_dose_record') }}
     where {{ is_read_now('load_seq', 'record_date', 'int_record_day', 'load_seqs') }}
 ),
@@ -13,13 +13,18 @@ site as (
     select * from {{ ref('stg_site') }}
 ),
 
--- Here, where the site's one row has just come: a time zone of its own for each row would cost the calendar seven times more.
-dated as (
-    select
-        records.*,
-        site.site_timezone,
-        {{ record_date() }} as record_date
+-- By the minute, within which no date ends: the calendar is slow, and some sixty samples share its answer.
+minutes as (
+    select distinct {{ minute_of('started_at') }} as began_at
     from records
+),
+
+dated_minutes as (
+    select
+        minutes.began_at,
+        site.site_timezone,
+        {{ record_date('minutes.began_at', 'site.site_timezone') }} as record_date
+    from minutes
     cross join site
 ),
 
@@ -32,25 +37,28 @@ occurrences as (
         row_number() over (
             partition by load_seq, dosimeter_serial, quantity, layout, started_at order by line
         ) as occurrence
-    from dated
+    from records
     where is_ambiguous
 ),
 
-described as (
+described as not materialized (
     select
-        dated.*,
-        coalesce(sources.counter, 'increment') = 'cumulative' or dated.layout = 'counter_log' as is_counter,
+        records.*,
+        dated_minutes.site_timezone,
+        dated_minutes.record_date,
+        coalesce(sources.counter, 'increment') = 'cumulative' or records.layout = 'counter_log' as is_counter,
         coalesce(sources.records_when_idle, false) as records_when_idle,
         coalesce(sources.has_hubs, false) as source_has_hubs,
         coalesce(occurrences.occurrence, 1) as occurrence
-    from dated
-    left join sources on dated.source_id = sources.source_id
+    from records
+    inner join dated_minutes on {{ minute_of('records.started_at') }} is not distinct from dated_minutes.began_at
+    left join sources on records.source_id = sources.source_id
     left join occurrences
         on
-            dated.load_seq = occurrences.load_seq
-            and dated.line = occurrences.line
-            and dated.quantity = occurrences.quantity
-    where {{ is_made_now('dated.record_date', 'record_date', 'int_record_day') }}
+            records.load_seq = occurrences.load_seq
+            and records.line = occurrences.line
+            and records.quantity = occurrences.quantity
+    where {{ is_made_now('dated_minutes.record_date', 'record_date', 'int_record_day') }}
 ),
 
 identified as not materialized (
