@@ -4,12 +4,10 @@
 -- date whose newest rows sum to something else. Looked at are dates that no build that succeeded has made, and those of
 -- files that came since then, whatever the models took for touched. Counters (their steps are no sums of rows), totals by
 -- study (they may have no date) and doubled hours (equal times are two measurements) are left to the tests of their models.
-{#- As one value: as a column it would cost the calendar seven times more. -#}
-{%- set zone = '(select site_timezone from ' ~ ref('stg_site') ~ ')' %}
-with records as (
+with records as not materialized (
     select
         *,
-        epoch_us(started_at) // 86400000000 as utc_day
+        {{ minute_of('started_at') }} as began_at
     from {{ ref('stg_dose_record') }}
 ),
 
@@ -21,25 +19,34 @@ files as (
     select * from {{ ref('stg_file') }}
 ),
 
+site as (
+    select * from {{ ref('stg_site') }}
+),
+
 balance as (
     select * from {{ ref('dose_balance') }}
 ),
 
 last_success as (
-    select max(started_at) as started_at
+    select coalesce(max(started_at), '-infinity') as started_at
     from ops.build
     where succeeded
 ),
 
--- Their times by the minute, within which no date ends: millions of instants would keep the calendar busy for long.
-new_minutes as (
-    select distinct
-        records.period_end_date,
-        make_timestamptz(epoch_us(records.started_at) // 60000000 * 60000000) as began_at
+new_files as (
+    select files.load_seq
+    from files
+    inner join last_success on files.first_seen_at > last_success.started_at
+),
+
+-- Between which dates the rows of a file lie. In UTC and a day further: no local date is further from it.
+file_spans as (
+    select
+        records.load_seq,
+        least(min(records.period_end_date), cast(min(records.started_at) as date) - 1) as from_date,
+        greatest(max(records.period_end_date), cast(max(records.started_at) as date) + 1) as to_date
     from records
-    inner join files on records.load_seq = files.load_seq
-    cross join last_success
-    where files.first_seen_at > coalesce(last_success.started_at, '-infinity')
+    group by records.load_seq
 ),
 
 dates as (
@@ -47,35 +54,66 @@ dates as (
     from balance
     where {{ is_untested('int_disposition', 'measured_date') }}
     union
-    select coalesce(period_end_date, {{ local_date('began_at', zone) }}) as measured_date
-    from new_minutes
+    select cast(unnest(range(file_spans.from_date, file_spans.to_date + 1, interval 1 day)) as date) as measured_date
+    from file_spans
+    inner join new_files on file_spans.load_seq = new_files.load_seq
 ),
 
--- A local date lies on three dates of UTC at most: only records of these are asked for their local date.
-utc_days as (
-    select distinct unnest([days_since - 1, days_since, days_since + 1]) as utc_day
-    from (select date_diff('day', date '1970-01-01', measured_date) as days_since from dates) as epoch_days
+-- Files that may have rows of these dates: others are not even read.
+asked_files as (
+    select distinct file_spans.load_seq
+    from file_spans
+    inner join dates on file_spans.from_date <= dates.measured_date and file_spans.to_date >= dates.measured_date
+),
+
+asked_records as not materialized (
+    select records.*
+    from records
+    inner join asked_files on records.load_seq = asked_files.load_seq
+),
+
+-- Times by the minute, within which no date ends: millions of instants would keep the calendar busy for long.
+minutes as (
+    select distinct
+        period_end_date,
+        began_at
+    from asked_records
+),
+
+asked_minutes as (
+    select
+        minutes.period_end_date,
+        minutes.began_at,
+        dates.measured_date
+    from minutes
+    cross join site
+    inner join dates
+        on
+            dates.measured_date
+            = coalesce(minutes.period_end_date, {{ local_date('minutes.began_at', 'site.site_timezone') }})
+    where dates.measured_date <= {{ as_of() }}
 ),
 
 increments as (
     select
-        records.*,
-        coalesce(records.period_end_date, {{ local_date('records.started_at', zone) }}) as measured_date,
+        asked_records.*,
+        asked_minutes.measured_date,
         hash(
-            records.dosimeter_serial,
-            records.quantity,
-            records.layout,
-            records.started_at,
-            case when records.layout = 'badge_periods' then records.ended_at end
+            asked_records.dosimeter_serial,
+            asked_records.quantity,
+            asked_records.layout,
+            asked_records.started_at,
+            case when asked_records.layout = 'badge_periods' then asked_records.ended_at end
         ) as measurement_key
-    from records
-    inner join sources on records.source_id = sources.source_id
+    from asked_records
+    inner join asked_minutes
+        on
+            asked_records.began_at is not distinct from asked_minutes.began_at
+            and asked_records.period_end_date is not distinct from asked_minutes.period_end_date
+    inner join sources on asked_records.source_id = sources.source_id
     where
-        (
-            records.layout in ('rate_samples', 'sessions', 'badge_periods')
-            or (records.layout = 'hourly_totals' and sources.counter = 'increment')
-        )
-        and (records.layout = 'badge_periods' or records.utc_day in (select utc_days.utc_day from utc_days))
+        asked_records.layout in ('rate_samples', 'sessions', 'badge_periods')
+        or (asked_records.layout = 'hourly_totals' and sources.counter = 'increment')
 ),
 
 -- Most measurements come once: the newest of the others is looked for among them only.
@@ -135,9 +173,6 @@ counted as (
         measured_date,
         {{ dose_sum('value_usv') }} as counted_usv
     from counting_rows
-    where
-        measured_date <= {{ as_of() }}
-        and measured_date in (select dates.measured_date from dates)
     group by all
     having not bool_or(is_ambiguous)
 ),
