@@ -1,6 +1,7 @@
 -- What an hourly total shows beyond the same badge's rate samples in its span, whatever source these came through.
 {{ config(**kept_by('measured_date', 'int_hour_day')) }}
-with doses as (
+{% set hour_us = 3600000000 %}
+with doses as not materialized (
     select * from {{ ref('int_dose_wearer') }}
 ),
 
@@ -37,50 +38,31 @@ samples as (
         and {{ is_read_now('measured_date', 'measured_date', 'int_hour_day', 'reached_dates') }}
 ),
 
--- The moments at which an hour begins or ends cut a badge's time into pieces: each sample is put into its piece once, and the
--- sum over any hour is the difference of two running sums.
-moments as (
-    select distinct
+-- Once for each hour of UTC that it reaches into: an equi-join comes first, so that times are compared within it only.
+utc_hours as (
+    select
+        dose_key,
         dosimeter_serial,
         quantity,
-        unnest([started_at, ended_at]) as moment_at
+        started_at,
+        ended_at,
+        unnest(range(epoch_us(started_at) // {{ hour_us }}, (epoch_us(ended_at) - 1) // {{ hour_us }} + 1)) as utc_hour
     from hours
 ),
 
-pieces as (
+covered as (
     select
-        moments.dosimeter_serial,
-        moments.quantity,
-        moments.moment_at,
-        sum(samples.dose_usv) as dose_usv
+        utc_hours.dose_key,
+        sum(samples.dose_usv) as sample_usv
     from samples
-    asof inner join moments
+    inner join utc_hours
         on
-            samples.dosimeter_serial = moments.dosimeter_serial
-            and samples.quantity = moments.quantity
-            and samples.started_at >= moments.moment_at
-    group by all
-),
-
-running as (
-    select
-        moments.dosimeter_serial,
-        moments.quantity,
-        moments.moment_at,
-        coalesce(
-            sum(pieces.dose_usv) over (
-                partition by moments.dosimeter_serial, moments.quantity
-                order by moments.moment_at
-                rows between unbounded preceding and 1 preceding
-            ),
-            0
-        ) as sum_before_usv
-    from moments
-    left join pieces
-        on
-            moments.dosimeter_serial = pieces.dosimeter_serial
-            and moments.quantity = pieces.quantity
-            and moments.moment_at = pieces.moment_at
+            samples.dosimeter_serial = utc_hours.dosimeter_serial
+            and samples.quantity = utc_hours.quantity
+            and epoch_us(samples.started_at) // {{ hour_us }} = utc_hours.utc_hour
+            and samples.started_at >= utc_hours.started_at
+            and samples.started_at < utc_hours.ended_at
+    group by utc_hours.dose_key
 ),
 
 final as (
@@ -93,20 +75,9 @@ final as (
         hours.worn_at,
         hours.is_not_occupational,
         hours.dose_usv,
-        cast(
-            least(hours.dose_usv, at_end.sum_before_usv - at_start.sum_before_usv) as {{ dose_type() }}
-        ) as covered_usv
+        cast(least(hours.dose_usv, coalesce(covered.sample_usv, 0)) as {{ dose_type() }}) as covered_usv
     from hours
-    inner join running as at_start
-        on
-            hours.dosimeter_serial = at_start.dosimeter_serial
-            and hours.quantity = at_start.quantity
-            and hours.started_at = at_start.moment_at
-    inner join running as at_end
-        on
-            hours.dosimeter_serial = at_end.dosimeter_serial
-            and hours.quantity = at_end.quantity
-            and hours.ended_at = at_end.moment_at
+    left join covered on hours.dose_key = covered.dose_key
 )
 
 select * from final
