@@ -240,9 +240,9 @@ _PLAIN_JOIN = """
     create temp table plain_sample as
     with samples as (
         select
-            dose_key, dosimeter_serial, operator_id, int_dose_wearer.started_at, int_dose_wearer.ended_at, dose_usv,
-            int_dose_wearer.hub is null as is_any_room, stg_source_hub.room_id
-        from intermediate.int_dose_wearer
+            dose_key, dosimeter_serial, operator_id, recorded_started_at as started_at, recorded_ended_at as ended_at,
+            dose_usv, int_dose_evidence.hub is null as is_any_room, stg_source_hub.room_id
+        from intermediate.int_dose_evidence
         left join staging.stg_source_hub using (source_id, hub)
         where layout = 'rate_samples' and quantity = 'hp10' and operator_id is not null and not is_not_occupational
     ),

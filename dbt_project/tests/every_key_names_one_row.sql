@@ -25,7 +25,6 @@
     'int_derived_dose': 'load_seq, line, quantity',
     'int_dose': 'dose_key',
     'int_dose_day': 'measured_date',
-    'int_dose_wearer': 'dose_key',
     'int_file_day': 'load_seq, site_timezone, record_date',
     'int_hour_day': 'measured_date',
     'int_hourly_residual': 'dose_key',
@@ -83,7 +82,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_disposition'}}}) }}
 
 {#- Whose rows the next table takes over one by one: a key that names two of them names two of int_dose_evidence. -#}
-{%- set taken_over = ['int_dose', 'int_dose_wearer'] -%}
+{%- set taken_over = ['int_dose'] -%}
 
 -- A row is a key that names several rows: a join that fanned out, and dose or a procedure counted twice.
 with final as (

@@ -25,7 +25,7 @@ EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "1"))
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
 # What this build had to estimate anew, not what is known.
 OF_ONE_BUILD = {"intermediate.int_clock_day", "intermediate.int_clock_sample"}
-KEPT = ("int_dose_wearer", "int_dose_evidence", "int_sample_link", "int_disposition")
+KEPT = ("int_record_version", "int_dose_evidence", "int_sample_link", "int_disposition")
 
 steps = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 100)),
@@ -95,7 +95,7 @@ def test_a_build_that_is_killed_is_made_whole_by_the_next(hospital: ChangingHosp
     )
     assert process.stdout is not None
     for line in process.stdout:  # each line: a model that is made
-        if line.strip() == "int_dose_wearer":
+        if line.strip() == "int_dose_evidence":
             break
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

@@ -35,7 +35,7 @@ below_detection as (
         line,
         coalesce(period_begin_date, measured_date) as begin_date,
         coalesce(period_end_date, measured_date) as end_date
-    from {{ ref('int_dose_wearer') }}
+    from {{ ref('int_dose_evidence') }}
     where operator_id is not null and token = 'below_detection'
 ),
 

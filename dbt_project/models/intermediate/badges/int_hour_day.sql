@@ -1,6 +1,6 @@
 -- What the residuals of a day's hourly totals are made from: doses of every day that these totals reach over.
 with hours as (
-    select * from {{ ref('int_dose_wearer') }}
+    select * from {{ ref('int_dose_evidence') }}
     where layout = 'hourly_totals' and token is null
 ),
 
@@ -8,13 +8,22 @@ dose_days as (
     select * from {{ ref('int_dose_day') }}
 ),
 
+site as (
+    select * from {{ ref('stg_site') }}
+),
+
 spans as (
     select
-        measured_date,
-        least(measured_date, {{ local_date('min(started_at)', 'any_value(site_timezone)') }}) as from_date,
-        greatest(measured_date, {{ local_date('max(ended_at)', 'any_value(site_timezone)') }}) as to_date
+        hours.measured_date,
+        least(
+            hours.measured_date, {{ local_date('min(hours.recorded_started_at)', 'any_value(site.site_timezone)') }}
+        ) as from_date,
+        greatest(
+            hours.measured_date, {{ local_date('max(hours.recorded_ended_at)', 'any_value(site.site_timezone)') }}
+        ) as to_date
     from hours
-    group by measured_date
+    cross join site
+    group by hours.measured_date
 ),
 
 final as (

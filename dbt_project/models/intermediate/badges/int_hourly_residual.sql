@@ -2,7 +2,7 @@
 {{ config(**kept_by('measured_date', 'int_hour_day')) }}
 {% set hour_us = 3600000000 %}
 with doses as not materialized (
-    select * from {{ ref('int_dose_wearer') }}
+    select * from {{ ref('int_dose_evidence') }}
 ),
 
 hours as (
@@ -15,8 +15,8 @@ hours as (
         worn_at,
         is_not_occupational,
         dose_usv,
-        started_at,
-        ended_at
+        recorded_started_at as started_at,
+        recorded_ended_at as ended_at
     from doses
     where
         layout = 'hourly_totals'
@@ -28,7 +28,7 @@ samples as (
     select
         dosimeter_serial,
         quantity,
-        started_at,
+        recorded_started_at as started_at,
         dose_usv
     from doses
     where

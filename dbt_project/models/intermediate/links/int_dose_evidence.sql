@@ -1,9 +1,26 @@
--- Each dose with all that decides where it may belong: the receiving hub's room, the clock that its times follow, and the
--- reason that keeps it from being linked at all, if there is one.
+-- Each dose that counts with whose it is and all that decides where it may belong: the badge's assignment on the local day
+-- unless a correction says otherwise, the receiving hub's room, the clock that its times follow, and the reason that keeps it
+-- from being linked at all, if there is one. One model, because each copy of all records costs a first night seconds.
 {{ config(**kept_by('measured_date', 'int_dose_day')) }}
-with doses as (
-    select * from {{ ref('int_dose_wearer') }}
-    where {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
+with doses as not materialized (
+    select
+        * exclude (started_at, ended_at, site_timezone),
+        started_at as recorded_started_at,
+        ended_at as recorded_ended_at
+    from {{ ref('int_dose') }}
+    where measured_date <= {{ as_of() }} and {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
+),
+
+assignments as (
+    select * from {{ ref('stg_badge_assignment') }}
+),
+
+badge_overlaps as (
+    select * from {{ ref('stg_badge_overlap') }}
+),
+
+corrections as (
+    select * from {{ ref('stg_correction') }}
 ),
 
 hubs as (
@@ -15,44 +32,116 @@ source_offsets as (
     where source_id is not null and room_id is null
 ),
 
-declared as (
+badge_days as (
+    select distinct
+        dosimeter_serial,
+        measured_date
+    from doses
+),
+
+worn as (
+    select
+        badge_days.dosimeter_serial,
+        badge_days.measured_date,
+        assignments.worn_at,
+        assignments.operator_id,
+        case when assignments.worn_at = 'c_arm' then assignments.room_id end as c_arm_room_id
+    from badge_days
+    inner join assignments
+        on
+            badge_days.dosimeter_serial = assignments.dosimeter_serial
+            and badge_days.measured_date >= assignments.valid_from_date
+            and badge_days.measured_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
+    left join badge_overlaps
+        on
+            badge_days.dosimeter_serial = badge_overlaps.dosimeter_serial
+            and badge_days.measured_date >= badge_overlaps.from_date
+            and badge_days.measured_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
+    where badge_overlaps.dosimeter_serial is null
+    qualify row_number() over (
+        partition by badge_days.dosimeter_serial, badge_days.measured_date order by assignments.valid_from_date desc
+    ) = 1
+),
+
+-- A correction holds for records that lie wholly within it; the later line wins. A passive result ends at midnight, which
+-- people write as 23:59.
+corrected as (
     select
         doses.dose_key,
-        source_offsets.offset_s
+        corrections.kind,
+        corrections.operator_id
     from doses
+    inner join corrections
+        on
+            doses.dosimeter_serial = corrections.dosimeter_serial
+            and doses.recorded_started_at >= corrections.from_at
+            and coalesce(doses.recorded_ended_at, doses.recorded_started_at)
+            - to_minutes(cast(doses.layout = 'badge_periods' as integer))
+            <= corrections.to_at
+    qualify row_number() over (partition by doses.dose_key order by corrections.line desc) = 1
+),
+
+source_days as (
+    select distinct
+        source_id,
+        measured_date
+    from doses
+),
+
+declared as (
+    select
+        source_days.source_id,
+        source_days.measured_date,
+        source_offsets.offset_s
+    from source_days
     inner join source_offsets
         on
-            doses.source_id = source_offsets.source_id
-            and doses.measured_date >= source_offsets.valid_from_date
-            and doses.measured_date <= coalesce(source_offsets.valid_to_date, date '9999-12-31')
-    qualify row_number() over (partition by doses.dose_key order by source_offsets.valid_from_date desc) = 1
+            source_days.source_id = source_offsets.source_id
+            and source_days.measured_date >= source_offsets.valid_from_date
+            and source_days.measured_date <= coalesce(source_offsets.valid_to_date, date '9999-12-31')
+    qualify row_number() over (
+        partition by source_days.source_id, source_days.measured_date order by source_offsets.valid_from_date desc
+    ) = 1
+),
+
+wearers as (
+    select
+        doses.*,
+        worn.worn_at,
+        worn.c_arm_room_id,
+        case when corrected.kind = 'worn_by' then corrected.operator_id else worn.operator_id end as operator_id,
+        coalesce(corrected.kind = 'not_occupational', false) as is_not_occupational,
+        worn.worn_at is not null as is_assigned
+    from doses
+    left join worn
+        on doses.dosimeter_serial = worn.dosimeter_serial and doses.measured_date = worn.measured_date
+    left join corrected on doses.dose_key = corrected.dose_key
 ),
 
 judged as (
     select
-        doses.* exclude (started_at, ended_at),
-        doses.started_at as recorded_started_at,
-        doses.ended_at as recorded_ended_at,
-        {{ moved_by('doses.started_at', '-coalesce(declared.offset_s, 0)') }} as started_at,
-        {{ moved_by('doses.ended_at', '-coalesce(declared.offset_s, 0)') }} as ended_at,
+        wearers.*,
+        {{ moved_by('wearers.recorded_started_at', '-coalesce(declared.offset_s, 0)') }} as started_at,
+        {{ moved_by('wearers.recorded_ended_at', '-coalesce(declared.offset_s, 0)') }} as ended_at,
         case
-            when declared.dose_key is not null then 'source'
+            when declared.source_id is not null then 'source'
             -- Readers without hubs have a clock of their own, which only a declaration can correct.
-            when doses.layout in ('sessions', 'counter_log') and not doses.source_has_hubs then 'source'
+            when wearers.layout in ('sessions', 'counter_log') and not wearers.source_has_hubs then 'source'
             else 'room'
         end as clock_basis,
-        coalesce(doses.c_arm_room_id, hubs.room_id) as evident_room_id,
+        coalesce(wearers.c_arm_room_id, hubs.room_id) as evident_room_id,
         case
-            when doses.token = 'below_detection' then 'below_detection'
-            when doses.layout = 'badge_periods' then 'passive_period'
-            when doses.is_not_occupational then 'not_occupational'
-            when doses.is_ambiguous then 'inside_dst_fold'
-            when not doses.is_assigned then 'unassigned_badge'
-            when doses.layout = 'rate_samples' and doses.hub is not null and hubs.room_id is null then 'room_unknown'
+            when wearers.token = 'below_detection' then 'below_detection'
+            when wearers.layout = 'badge_periods' then 'passive_period'
+            when wearers.is_not_occupational then 'not_occupational'
+            when wearers.is_ambiguous then 'inside_dst_fold'
+            when not wearers.is_assigned then 'unassigned_badge'
+            when wearers.layout = 'rate_samples' and wearers.hub is not null and hubs.room_id is null
+                then 'room_unknown'
         end as barred_reason
-    from doses
-    left join hubs on doses.source_id = hubs.source_id and doses.hub = hubs.hub
-    left join declared on doses.dose_key = declared.dose_key
+    from wearers
+    left join hubs on wearers.source_id = hubs.source_id and wearers.hub = hubs.hub
+    left join declared on wearers.source_id = declared.source_id and wearers.measured_date = declared.measured_date
 ),
 
 -- All that decides in which rooms a rate sample may be, and what it may touch there: samples are linked by group.

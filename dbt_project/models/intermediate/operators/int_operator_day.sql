@@ -11,7 +11,7 @@ residuals as (
 ),
 
 passive_badges as (
-    select * from {{ ref('int_dose_wearer') }}
+    select * from {{ ref('int_dose_evidence') }}
     where operator_id is not null and not is_not_occupational and layout = 'badge_periods'
 ),
 
