@@ -26,6 +26,13 @@ ROW = "row_no"
 # 120 vectors of 2048 rows are judged at a time, so that memory does not grow with the history.
 VECTORS_PER_CHUNK = 120
 
+# An expectation holds for every value of a column if it holds for these few. NaN is no value, and greater than all.
+DECIDING_VALUES = {
+    "ExpectColumnValuesToBeBetween": "[min({value}) filter (not isnan({value}::double)),"
+    " max({value}) filter (not isnan({value}::double))]",
+    "ExpectColumnValuesToBeInSet": "list(distinct {value})",
+}
+
 # How Great Expectations judges the checks that DuckDB counts.
 NO_OFFENDERS = {"offenders": Expectation("ExpectColumnValuesToBeInSet", {"value_set": [0]})}
 
@@ -171,13 +178,17 @@ def _offenders(con: duckdb.DuckDBPyConnection, check: OffenderCheck) -> Broken:
 def _judge_rows(
     con: duckdb.DuckDBPyConnection, table: str, row_checks: Sequence[RowCheck], validate: Validate
 ) -> dict[Check, Failure]:
-    """The rows of one table, chunk by chunk; of each chunk only what is checked is held, and the number of the row."""
+    """Nearly always the few values that decide are well; only where one is not, the rows that break a check are sought.
+
+    They are sought chunk by chunk; of each chunk only what is checked is held, and the number of the row.
+    """
     check_of = {f"value_{number}": check for number, check in enumerate(row_checks)}
-    expected = {name: check.expectation for name, check in check_of.items()}
     broken: dict[str, Broken] = {}
     try:
-        for frame in _frames(con, table, check_of):
-            for name, found in validate(frame, expected, [ROW]).items():
+        decided = validate(_deciding_frame(con, table, check_of), _expected(check_of), [])
+        check_of = {name: check_of[name] for name in decided}
+        for frame in _frames(con, table, check_of) if check_of else ():
+            for name, found in validate(frame, _expected(check_of), [ROW]).items():
                 broken[name] = _together(broken.get(name), found)
         return {
             check_of[name]: _failure(check_of[name], _keyed(con, check_of[name], name, found))
@@ -187,9 +198,26 @@ def _judge_rows(
         return {check: _cannot_judge(check, str(error)) for check in row_checks}
 
 
+def _expected(check_of: Mapping[str, RowCheck]) -> dict[str, Expectation]:
+    return {name: check.expectation for name, check in check_of.items()}
+
+
+def _deciding_frame(con: duckdb.DuckDBPyConnection, table: str, check_of: Mapping[str, RowCheck]) -> Frame:
+    """The values of each column that decide for all; NULL, which no expectation looks at, where others have more."""
+    columns = [
+        f"unnest({DECIDING_VALUES[check.expectation.kind].format(value=_value(check))}) as {name}"
+        for name, check in check_of.items()
+    ]
+    return con.execute(f"select {', '.join(columns)} from {table}").df()
+
+
+def _value(check: RowCheck) -> str:
+    return f"({check.expression})" if check.expression else f'"{check.column}"'
+
+
 def _frames(con: duckdb.DuckDBPyConnection, table: str, check_of: Mapping[str, RowCheck]) -> Iterator[Frame]:
     """At least one frame: an empty table is judged too."""
-    columns = [f"""{check.expression or f'"{check.column}"'} as {name}""" for name, check in check_of.items()]
+    columns = [f"{_value(check)} as {name}" for name, check in check_of.items()]
     rows = con.execute(f"select rowid as {ROW}, {', '.join(columns)} from {table}")
     yield (frame := rows.fetch_df_chunk(VECTORS_PER_CHUNK))
     while len(frame):
