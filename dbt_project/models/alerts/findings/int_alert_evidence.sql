@@ -18,33 +18,28 @@ thresholds as (
     select
         max(threshold_value) filter (where rule = 'dose_to_c_arm' and name = 'limit') as c_arm_percent,
         max(threshold_value) filter (where rule = 'dose_to_c_arm' and name = 'min_c_arm_dose') as min_c_arm_dose,
-        max(threshold_value) filter (where rule = 'dose_per_kap' and name = 'reference_days') as reference_days,
+        to_days(
+            cast(max(threshold_value) filter (where rule = 'dose_per_kap' and name = 'reference_days') as integer)
+        ) as reference_period,
         max(threshold_value) filter (where rule = 'dose_per_kap' and name = 'min_reference') as min_reference
     from {{ ref('int_alert_threshold') }}
 ),
 
-class_days as (
-    select distinct
-        procedure_type,
-        procedure_date
-    from procedures
-    where procedure_type != 'unclassified'
-),
-
+-- Of days on which a procedure of the class has a KAP; no other is compared.
 class_kap as (
-    select
-        class_days.procedure_type,
-        class_days.procedure_date,
-        quantile_cont(earlier.kap_gy_cm2, {{ var('class_quantile') }}) as kap_quartile
-    from class_days
+    select distinct
+        procedures.procedure_type,
+        procedures.procedure_date,
+        quantile_cont(procedures.kap_gy_cm2, {{ var('class_quantile') }}) over days_before as kap_quartile,
+        count(*) over days_before as n_reference
+    from procedures
     cross join thresholds
-    inner join procedures as earlier
-        on
-            class_days.procedure_type = earlier.procedure_type
-            and class_days.procedure_date > earlier.procedure_date
-            and class_days.procedure_date - cast(thresholds.reference_days as integer) <= earlier.procedure_date
-    group by class_days.procedure_type, class_days.procedure_date, thresholds.min_reference
-    having count(earlier.kap_gy_cm2) >= thresholds.min_reference
+    where procedures.procedure_type != 'unclassified' and procedures.kap_gy_cm2 is not null
+    window days_before as (
+        partition by procedures.procedure_type
+        order by procedures.procedure_date
+        range between {{ frame_bound('thresholds.reference_period') }} preceding and interval '1 day' preceding
+    )
 ),
 
 final as (
@@ -56,7 +51,8 @@ final as (
                 operator_procedures.hp10_to_c_arm_percent > thresholds.c_arm_percent
                 and procedures.c_arm_dose_usv >= thresholds.min_c_arm_dose
                 then 'c_arm_ratio_high'
-            when procedures.kap_gy_cm2 > class_kap.kap_quartile then 'kap_high'
+            when procedures.kap_gy_cm2 > class_kap.kap_quartile and class_kap.n_reference >= thresholds.min_reference
+                then 'kap_high'
             when
                 operator_procedures.hp10_per_kap_usv_per_gy_cm2 > quartiles.quartile_value
                 and quartiles.n_reference >= thresholds.min_reference

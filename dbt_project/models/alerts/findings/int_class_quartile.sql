@@ -54,44 +54,73 @@ indicators as (
     into name rule value indicator
 ),
 
--- Days with procedures of which nothing is known are asked about, too; their NULL is in no quartile.
+quartiles as (
+    select distinct
+        indicators.site_id,
+        indicators.procedure_type,
+        indicators.procedure_date,
+        indicators.rule,
+        quantile_cont(indicators.indicator, {{ var('class_quantile') }}) over days_before as quartile_value,
+        median(indicators.indicator) over days_before as median_value,
+        count(*) over days_before as n_reference
+    from indicators
+    inner join thresholds on indicators.rule = thresholds.rule
+    window days_before as (
+        partition by indicators.site_id, indicators.procedure_type, indicators.rule
+        order by indicators.procedure_date
+        range between {{ frame_bound('thresholds.reference_period') }} preceding and interval '1 day' preceding
+    )
+),
+
 class_days as (
     select distinct
         procedures.site_id,
         procedures.procedure_type,
         procedures.procedure_date,
-        thresholds.rule
+        thresholds.rule,
+        thresholds.reference_period
     from procedures
     cross join thresholds
 ),
 
-dated as (
-    select * from indicators
-    union all by name
-    select * from class_days
+-- Days with procedures of which nothing is known are asked about, too. They are few, and stand apart because a window counts
+-- its rows one by one for each row as soon as one of them is NULL.
+silent_days as (
+    select class_days.*
+    from class_days
+    anti join indicators
+        on
+            class_days.site_id = indicators.site_id
+            and class_days.procedure_type = indicators.procedure_type
+            and class_days.procedure_date = indicators.procedure_date
+            and class_days.rule = indicators.rule
 ),
 
-quartiles as (
-    select distinct
-        dated.site_id,
-        dated.procedure_type,
-        dated.procedure_date,
-        dated.rule,
-        quantile_cont(dated.indicator, {{ var('class_quantile') }}) over days_before as quartile_value,
-        median(dated.indicator) over days_before as median_value,
-        count(dated.indicator) over days_before as n_reference
-    from dated
-    inner join thresholds on dated.rule = thresholds.rule
-    window days_before as (
-        partition by dated.site_id, dated.procedure_type, dated.rule
-        order by dated.procedure_date
-        range between {{ frame_bound('thresholds.reference_period') }} preceding and interval '1 day' preceding
-    )
+silent_quartiles as (
+    select
+        silent_days.site_id,
+        silent_days.procedure_type,
+        silent_days.procedure_date,
+        silent_days.rule,
+        quantile_cont(indicators.indicator, {{ var('class_quantile') }}) as quartile_value,
+        median(indicators.indicator) as median_value,
+        count(*) as n_reference
+    from silent_days
+    inner join indicators
+        on
+            silent_days.site_id = indicators.site_id
+            and silent_days.procedure_type = indicators.procedure_type
+            and silent_days.rule = indicators.rule
+            and silent_days.procedure_date > indicators.procedure_date
+            and silent_days.procedure_date - silent_days.reference_period <= indicators.procedure_date
+    group by all
 ),
 
 final as (
     select * from quartiles
     where n_reference > 0
+    union all
+    select * from silent_quartiles
 )
 
 select * from final
