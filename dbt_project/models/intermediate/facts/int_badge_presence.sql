@@ -1,6 +1,6 @@
 -- Which electronic badges show a sign of life around which procedures of their wearer: any record that touches the
 -- procedure's span and its margin, a record of 0 over a gap only at its two readings (contract, badge_status).
--- Asked by the hour: with a margin of half an hour at least, no hour reaches over a whole span, so one of its records touches
+-- Asked by the day, that not all of a career is compared with all, and by the hour: with a margin of half an hour at least, no hour reaches over a whole span, so one of its records touches
 -- the span if the first begins before its end and the last ends after its begin.
 with badge_hours as (
     select * from {{ ref('int_badge_hour') }}
@@ -25,13 +25,21 @@ margins as (
         procedure_clocks.procedure_id,
         procedure_clocks.clock_basis,
         procedure_clocks.started_at - to_hours({{ var('presence_margin_h') }}) as from_at,
-        procedure_clocks.ended_at + to_hours({{ var('presence_margin_h') }}) as to_at
+        procedure_clocks.ended_at + to_hours({{ var('presence_margin_h') }}) as to_at,
+        unnest(range(epoch_us(from_at) // 86400000000, epoch_us(to_at) // 86400000000 + 1)) as nth_day
     from logbook
     inner join procedure_clocks on logbook.procedure_id = procedure_clocks.procedure_id
 ),
 
 telling as (
-    select badge_hours.*
+    select
+        badge_hours.*,
+        unnest(
+            range(
+                epoch_us(badge_hours.first_started_at) // 86400000000,
+                epoch_us(badge_hours.last_ended_at) // 86400000000 + 1
+            )
+        ) as nth_day
     from badge_hours
     left join sources on badge_hours.source_id = sources.source_id
     -- A source that writes zeros also for badges that nobody wears proves nothing with a zero.
@@ -48,6 +56,7 @@ final as (
         on
             margins.operator_id = telling.operator_id
             and margins.clock_basis = telling.clock_basis
+            and margins.nth_day = telling.nth_day
             and margins.to_at >= telling.first_started_at
             and margins.from_at <= telling.last_ended_at
     where

@@ -17,6 +17,32 @@ owned_events as (
     select * from {{ ref('int_event') }}
 ),
 
+own_events as (
+    select
+        load_seq,
+        count(*) as n_owned
+    from owned_events
+    group by load_seq
+),
+
+-- Nearly every report is the only one that sent its events, and nothing is to be asked of them one by one.
+alone as (
+    select
+        reports.load_seq,
+        own_events.n_owned
+    from reports
+    inner join own_events on reports.load_seq = own_events.load_seq and reports.n_events = own_events.n_owned
+),
+
+contested as (
+    select distinct
+        reports.study_key,
+        reports.room_id
+    from reports
+    anti join alone on reports.load_seq = alone.load_seq
+    where reports.n_events > 0
+),
+
 report_events as (
     select
         reports.load_seq,
@@ -30,6 +56,7 @@ report_events as (
         ) as n_owned,
         min(owned_events.load_seq) filter (where owned_events.study_key != reports.study_key) as other_load_seq
     from reports
+    semi join contested on reports.study_key = contested.study_key and reports.room_id = contested.room_id
     inner join sent_events on reports.load_seq = sent_events.load_seq
     inner join owned_events on sent_events.irradiation_event_uid = owned_events.irradiation_event_uid
     group by all
@@ -56,17 +83,18 @@ final as (
         reports.study_key,
         reports.room_id,
         reports.version_rank,
-        coalesce(report_events.n_sent, 0) as n_events_sent,
-        coalesce(report_events.n_owned, 0) as n_events_owned,
+        coalesce(report_events.n_sent, alone.n_owned, 0) as n_events_sent,
+        coalesce(report_events.n_owned, alone.n_owned, 0) as n_events_owned,
         report_events.other_load_seq,
         replaced.replaced_by_load_seq,
         case
-            when coalesce(report_events.n_sent, 0) = 0 then 'without_events'
+            when n_events_sent = 0 then 'without_events'
             when report_events.n_owned = 0 then 'foreign'
             when replaced.replaced_by_load_seq is not null then 'replaced'
             else 'stays'
         end as report_role
     from reports
+    left join alone on reports.load_seq = alone.load_seq
     left join report_events on reports.load_seq = report_events.load_seq
     left join replaced on reports.load_seq = replaced.load_seq
 )

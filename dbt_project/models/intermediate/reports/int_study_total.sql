@@ -34,6 +34,7 @@ staying_in_room as (
     group by all
 ),
 
+-- Only where several reports stay can two of them have sent an event.
 event_reports as (
     select
         staying.study_key,
@@ -41,7 +42,10 @@ event_reports as (
         sent_events.irradiation_event_uid,
         count(distinct staying.load_seq) as n_reports
     from staying
+    inner join staying_in_room
+        on staying.study_key = staying_in_room.study_key and staying.room_id = staying_in_room.room_id
     inner join sent_events on staying.load_seq = sent_events.load_seq
+    where staying_in_room.n_reports > 1
     group by all
 ),
 
@@ -59,7 +63,7 @@ biplane_rooms as (
         room_id
     from events
     group by all
-    having count(distinct plane) > 1
+    having min(plane) != max(plane)
 ),
 
 -- An air kerma stated for both planes together is of no plane: it is not taken (Totals 5).
