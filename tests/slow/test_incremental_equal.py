@@ -25,7 +25,33 @@ EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "1"))
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
 # What this build had to estimate anew, not what is known.
 OF_ONE_BUILD = {"intermediate.int_clock_day", "intermediate.int_clock_sample"}
-KEPT = ("int_record_version", "int_dose_evidence", "int_sample_link", "int_disposition")
+KEPT = (
+    "int_record_version",
+    "int_dose_evidence",
+    "int_sample_link",
+    "int_disposition",
+    "int_event",
+    "fct_irradiation_event",
+)
+
+# A later report of another study claims the events of an earlier one, and an event of three days before, so that it is
+# of another day: what the earlier report says has not changed, and yet its events are no longer its own.
+TAKEN_OVER = """
+create temp table taken as select min(load_seq) as load_seq from raw.irradiation_event;
+insert into raw.file by name
+select * replace (1000001 as load_seq, 'inbox/dose_reports/taken' as path, 'taken' as path_key, 'taken' as sha256)
+from raw.file semi join taken using (load_seq);
+insert into raw.dose_report by name
+select * replace (1000001 as load_seq, '1.2.3.1' as sop_instance_uid, '1.2.3' as study_instance_uid,
+    content_local + interval 1 year as content_local)
+from raw.dose_report semi join taken using (load_seq);
+insert into raw.irradiation_event by name
+select * replace (1000001 as load_seq) from raw.irradiation_event semi join taken using (load_seq);
+insert into raw.irradiation_event by name
+select * replace (1000001 as load_seq, 0 as event_no, '1.2.3.2' as event_uid,
+    started_local - interval 3 day as started_local)
+from raw.irradiation_event semi join taken using (load_seq) order by event_no limit 1;
+"""
 
 steps = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 100)),
@@ -100,6 +126,19 @@ def test_a_build_that_is_killed_is_made_whole_by_the_next(hospital: ChangingHosp
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     hospital.night()
+    assert unequal(hospital, tmp_path / "rebuilt") == {}
+
+
+def test_events_follow_their_room_its_calibration_and_later_reports(hospital: ChangingHospital, tmp_path: Path) -> None:
+    for change in ("room's own time zone", "KAP recalibrated"):
+        apply(hospital, [("change", change)])
+        hospital.night()
+    with duckdb.connect(hospital.site.build_db) as con:
+        con.execute(TAKEN_OVER)
+    hospital.night()
+    with duckdb.connect(hospital.site.build_db, read_only=True) as con:
+        taken = con.execute("select count(*) from intermediate.int_repeated_event where load_seq = 1000001").fetchall()
+    assert taken[0][0] > 0
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 

@@ -1,9 +1,7 @@
+{{ config(**kept_by('report_day', 'int_procedure_day')) }}
 with events as (
-    select * from {{ ref('int_event') }}
-),
-
-event_kap as (
     select * from {{ ref('int_event_kap') }}
+    where {{ is_made_now('report_day', 'report_day', 'int_procedure_day') }}
 ),
 
 procedures as (
@@ -25,7 +23,7 @@ final as (
         events.started_at,
         cast(events.duration_s as double) as duration_s,
         events.duration_source,
-        cast(event_kap.kap_gy_cm2 as double) as kap_gy_cm2,
+        cast(events.kap_gy_cm2 as double) as kap_gy_cm2,
         cast(events.ka_r_mgy as double) as ka_r_mgy,
         cast(events.kvp as double) as kvp,
         cast(events.primary_angle_deg as double) as primary_angle_deg,
@@ -50,10 +48,10 @@ final as (
         sent.patient_orientation,
         sent.patient_orientation_modifier,
         cast(sent.collimated_field_area_cm2 as double) as collimated_field_area_cm2,
-        events.load_seq
+        events.load_seq,
+        events.report_day
     from events
     inner join sent on events.load_seq = sent.load_seq and events.event_no = sent.event_no
-    left join event_kap on events.irradiation_event_uid = event_kap.irradiation_event_uid
     left join procedures on events.study_key = procedures.study_key and events.room_id = procedures.room_id
 )
 

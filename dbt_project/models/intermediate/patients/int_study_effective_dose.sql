@@ -8,10 +8,6 @@ with studies as (
 ),
 
 events as (
-    select * from {{ ref('int_event') }}
-),
-
-event_kap as (
     select * from {{ ref('int_event_kap') }}
 ),
 
@@ -29,10 +25,9 @@ event_doses as (
         events.target_region,
         events.ctdi_phantom as phantom,
         events.copper_filter_mm,
-        case studies.modality when 'CT' then events.dlp_mgy_cm when 'XA' then event_kap.kap_gy_cm2 end as event_dose
+        case studies.modality when 'CT' then events.dlp_mgy_cm when 'XA' then events.kap_gy_cm2 end as event_dose
     from studies
     inner join events on studies.study_key = events.study_key
-    inner join event_kap on events.irradiation_event_uid = event_kap.irradiation_event_uid
     where event_dose > 0
 ),
 

@@ -1,66 +1,23 @@
 -- Each irradiation event once, in the study that owns it, with the values of that study's latest report.
+{{ config(**kept_by('report_day', 'int_report_day')) }}
 with reports as (
     select * from {{ ref('int_report') }}
-    where is_latest_of_sop
+    where is_latest_of_sop and {{ is_made_now('report_day', 'report_day', 'int_report_day') }}
 ),
 
 events as (
     select * from {{ ref('stg_irradiation_event') }}
 ),
 
-sent as (
-    select
-        events.irradiation_event_uid,
-        events.load_seq,
-        events.event_no,
-        reports.study_key,
-        reports.version_rank,
-        reports.lateness
-    from events
-    inner join reports on events.load_seq = reports.load_seq
-),
-
--- Most events are sent once: only of the others somebody has to decide, and by their keys alone.
-sent_again as (
-    select irradiation_event_uid
-    from sent
-    group by irradiation_event_uid
-    having count(*) > 1
-),
-
-owned as (
-    select
-        sent.*,
-        -- The latest report's study owns the event; of equally late ones the first loaded (contract, Totals 6).
-        first_value(sent.study_key) over (
-            partition by sent.irradiation_event_uid order by sent.lateness desc, sent.load_seq asc
-        ) as owner_study_key
-    from sent
-    semi join sent_again on sent.irradiation_event_uid = sent_again.irradiation_event_uid
-),
-
-latest as (
-    select
-        load_seq,
-        event_no
-    from owned
-    where study_key = owner_study_key
-    qualify row_number() over (partition by irradiation_event_uid order by version_rank desc, event_no asc) = 1
-),
-
-counting as (
-    select
-        sent.load_seq,
-        sent.event_no
-    from sent
-    anti join sent_again on sent.irradiation_event_uid = sent_again.irradiation_event_uid
-    union all by name
-    select * from latest
+not_counting as (
+    select * from {{ ref('int_repeated_event') }}
+    where not is_counting
 ),
 
 timed as (
     select
         events.*,
+        reports.report_day,
         reports.study_key,
         reports.room_id,
         case
@@ -82,12 +39,13 @@ timed as (
                 then 'pulses'
         end as duration_source
     from events
-    inner join counting on events.load_seq = counting.load_seq and events.event_no = counting.event_no
     inner join reports on events.load_seq = reports.load_seq
+    anti join not_counting on events.load_seq = not_counting.load_seq and events.event_no = not_counting.event_no
 ),
 
 final as (
     select
+        report_day,
         irradiation_event_uid,
         load_seq,
         study_key,

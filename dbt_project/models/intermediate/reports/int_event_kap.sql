@@ -1,4 +1,5 @@
--- Calibrated KAP of each irradiation event, by the factor of its study, room and plane.
+-- Irradiation events with their calibrated KAP, by the factor of their study, room and plane.
+{{ config(materialized='view') }}
 with events as (
     select * from {{ ref('int_event') }}
 ),
@@ -9,10 +10,10 @@ kap_factors as (
 
 final as (
     select
-        events.irradiation_event_uid,
+        events.*,
         cast(events.reported_kap_gy_cm2 as decimal(26, 12)) * kap_factors.kap_factor as kap_gy_cm2
     from events
-    inner join kap_factors
+    left join kap_factors
         on
             events.study_key = kap_factors.study_key
             and events.room_id = kap_factors.room_id

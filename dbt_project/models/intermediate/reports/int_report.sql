@@ -80,6 +80,8 @@ ordered as (
 final as (
     select
         *,
+        -- Tables kept by day have a part for the reports that state no date, too.
+        coalesce(report_date, date '0001-01-01') as report_day,
         -- Equally late objects of one UID that name different studies are no versions: who owns their events decides.
         lateness = max(lateness) over (partition by sop_instance_uid)
         and load_seq = max(load_seq) over (

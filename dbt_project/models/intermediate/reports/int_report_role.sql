@@ -40,7 +40,6 @@ contested as (
         reports.room_id
     from reports
     anti join alone on reports.load_seq = alone.load_seq
-    where reports.n_events > 0
 ),
 
 report_events as (
