@@ -53,6 +53,24 @@ select * replace (1000001 as load_seq, 0 as event_no, '1.2.3.2' as event_uid,
 from raw.irradiation_event semi join taken using (load_seq) order by event_no limit 1;
 """
 
+# The study of a report goes on in another room, three days later: each of its rooms is now a procedure of its own, so
+# that the events of the first day are of a procedure with another name, though nothing is new about their report.
+GOES_ON_ELSEWHERE = """
+create temp table first as
+select max(load_seq) as load_seq from raw.irradiation_event join raw.dose_report using (load_seq)
+where device_serial = '146301';
+insert into raw.file by name
+select * replace (1000002 as load_seq, 'inbox/dose_reports/on' as path, 'on' as path_key, 'on' as sha256)
+from raw.file semi join first using (load_seq);
+insert into raw.dose_report by name
+select * replace (1000002 as load_seq, '1.2.3.3' as sop_instance_uid, '2CA0301' as device_serial,
+    content_local + interval 3 day as content_local)
+from raw.dose_report semi join first using (load_seq);
+insert into raw.irradiation_event by name
+select * replace (1000002 as load_seq, '1.2.3.4' as event_uid, started_local + interval 3 day as started_local)
+from raw.irradiation_event semi join first using (load_seq) order by event_no limit 1;
+"""
+
 steps = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 100)),
     st.tuples(st.just("correct"), st.integers(0, 5)),
@@ -133,11 +151,17 @@ def test_events_follow_their_room_its_calibration_and_later_reports(hospital: Ch
     for change in ("room's own time zone", "KAP recalibrated"):
         apply(hospital, [("change", change)])
         hospital.night()
-    with duckdb.connect(hospital.site.build_db) as con:
-        con.execute(TAKEN_OVER)
-    hospital.night()
+    for reports in (TAKEN_OVER, GOES_ON_ELSEWHERE):
+        with duckdb.connect(hospital.site.build_db) as con:
+            con.execute(reports)
+        hospital.night()
     with duckdb.connect(hospital.site.build_db, read_only=True) as con:
         taken = con.execute("select count(*) from intermediate.int_repeated_event where load_seq = 1000001").fetchall()
+        rooms = con.execute(
+            "select room_id from marts.fct_procedure semi join (from raw.dose_report where load_seq = 1000002)"
+            " using (study_instance_uid) order by 1"
+        ).fetchall()
+    assert rooms == [("CATH1",), ("IR1",)]
     assert taken[0][0] > 0
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
