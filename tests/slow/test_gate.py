@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from small_build import change, make_build
 
 from expectations import gate
 from expectations.data_docs import data_docs
 from expectations.gate import Failure, SuiteVerdict, Verdict, judge, record
 from expectations.readme import README, with_risks
-from expectations.suites import SUITES, OffenderCheck, Settings, checks
+from expectations.suites import SUITES, OffenderCheck, RowCheck, Settings, checks
+from expectations.validator import new_validator
 
 pytestmark = pytest.mark.slow
+EVENT_TYPES = ["fluoroscopy", "stationary_acquisition", "stepping_acquisition", "rotational_acquisition", "other"]
 
 # What breaks -> the suite that must say so, and a part of its sentence.
 BREAKS = {
@@ -138,6 +144,48 @@ def test_each_break_is_named(build: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for suite, part in BREAKS.values():
         assert any(part in sentence for sentence in sentences(verdict, suite)), part
     assert not any(suite.passed for suite in verdict.suites)
+
+
+validate = cache(new_validator)  # not for each example: it takes a second
+
+VALUES = st.lists(
+    st.tuples(
+        st.none() | st.floats(width=32) | st.sampled_from([20.0, 150.0]) | st.floats(20, 150),
+        st.none() | st.sampled_from([*EVENT_TYPES, "", "Fluoroscopy", "gantry", "zoom"]),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=60)
+@given(values=VALUES)
+@example(values=[(70.0, "other"), (151.0, "other"), (None, "odd")])
+@example(values=[(70.0, "fluoroscopy"), (19.0, "gantry"), (70.0, "other")])
+def test_rows_that_break_a_check_are_all_found_wherever_they_stand(
+    values: list[tuple[float | None, str | None]],
+) -> None:
+    """Judged are the values that decide for all; counted here is row by row."""
+    plain = {
+        "kvp": sum(kvp is not None and not math.isnan(kvp) and not 20 <= kvp <= 150 for kvp, _ in values),
+        "event_type": sum(word is not None and word not in EVENT_TYPES for _, word in values),
+    }
+    row_checks = [
+        check
+        for check in checks(Settings())
+        if isinstance(check, RowCheck) and check.table == "marts.fct_irradiation_event" and check.column in plain
+    ]
+    with duckdb.connect() as con:
+        con.execute("create schema marts")
+        con.execute(
+            "create table marts.fct_irradiation_event (irradiation_event_uid varchar, kvp double, event_type varchar)"
+        )
+        for number, value in enumerate(values):
+            con.execute("insert into marts.fct_irradiation_event values (?, ?, ?)", [f"E{number}", *value])
+        found = gate._judge_rows(con, "marts.fct_irradiation_event", row_checks, validate())
+    assert {check.column for check in row_checks} == plain.keys()
+    assert {check.column: failure.rows for check, failure in found.items()} == {
+        column: rows for column, rows in plain.items() if rows
+    }
 
 
 def test_a_restricted_row_is_counted_and_never_named(build: Path) -> None:

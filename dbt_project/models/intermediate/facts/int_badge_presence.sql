@@ -1,7 +1,8 @@
 -- Which electronic badges show a sign of life around which procedures of their wearer: any record that touches the
 -- procedure's span and its margin, a record of 0 over a gap only at its two readings (contract, badge_status).
--- Asked by the day, that not all of a career is compared with all, and by the hour: with a margin of half an hour at least, no hour reaches over a whole span, so one of its records touches
--- the span if the first begins before its end and the last ends after its begin.
+-- Asked by the day, that not all of a career is compared with all, and by the hour: with a margin of half an hour at least, no
+-- hour reaches over a whole span, so one of its records touches the span if the first begins before its end and the last
+-- ends after its begin.
 with badge_hours as (
     select * from {{ ref('int_badge_hour') }}
     where quantity = 'hp10' and layout != 'badge_periods' and operator_id is not null and not is_not_occupational
