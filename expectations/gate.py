@@ -29,8 +29,8 @@ VECTORS_PER_CHUNK = 120
 # An expectation holds for every value of a column if it holds for these few. NaN is no value, and greater than all.
 DECIDING_VALUES = {
     "ExpectColumnValuesToBeBetween": "[min({value}) filter (not isnan({value}::double)),"
-    " max({value}) filter (not isnan({value}::double))]",
-    "ExpectColumnValuesToBeInSet": "list(distinct {value})",
+    " max({value}) filter (not isnan({value}::double))]::double[]",
+    "ExpectColumnValuesToBeInSet": "list(distinct {value})::varchar[]",
 }
 
 # How Great Expectations judges the checks that DuckDB counts.
@@ -116,12 +116,7 @@ def judge(build_db: Path, settings: Settings) -> Verdict:
     with duckdb.connect(build_db, read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
         failed = _judge_offenders(con, [check for check in all_checks if isinstance(check, OffenderCheck)], validate)
-        row_checks: dict[str, list[RowCheck]] = defaultdict(list)
-        for check in all_checks:
-            if isinstance(check, RowCheck):
-                row_checks[check.table].append(check)
-        for table, checks_of_table in row_checks.items():
-            failed |= _judge_rows(con, table, checks_of_table, validate)
+        failed |= _judge_rows(con, [check for check in all_checks if isinstance(check, RowCheck)], validate)
     return Verdict([_of_suite(suite, all_checks, failed) for suite in SUITES])
 
 
@@ -176,19 +171,64 @@ def _offenders(con: duckdb.DuckDBPyConnection, check: OffenderCheck) -> Broken:
 
 
 def _judge_rows(
-    con: duckdb.DuckDBPyConnection, table: str, row_checks: Sequence[RowCheck], validate: Validate
+    con: duckdb.DuckDBPyConnection, row_checks: Sequence[RowCheck], validate: Validate
 ) -> dict[Check, Failure]:
     """Nearly always the few values that decide are well; only where one is not, the rows that break a check are sought.
 
-    They are sought chunk by chunk; of each chunk only what is checked is held, and the number of the row.
+    What costs Great Expectations is a question, not the values: each is asked once, of all columns that it is about.
     """
+    failed: dict[Check, Failure] = {}
+    expected: dict[str, Expectation] = {}
+    deciding: dict[str, list[object]] = defaultdict(list)
+    for table, checks_of_table in _by_table(row_checks).items():
+        try:
+            values = _deciding_values(con, table, checks_of_table)
+        except duckdb.Error as error:
+            failed |= {check: _cannot_judge(check, str(error)) for check in checks_of_table}
+            continue
+        for check, values_of_check in zip(checks_of_table, values, strict=True):
+            expected[_name(check)] = check.expectation
+            deciding[_name(check)] += values_of_check
+    columns = ", ".join(f'unnest(?) as "{name}"' for name in deciding)
+    frame = con.execute(f"select {columns}", list(deciding.values())).df()
+    suspect = validate(frame, expected, [])
+    suspects = [check for check in row_checks if check not in failed and _name(check) in suspect]
+    for table, checks_of_table in _by_table(suspects).items():
+        failed |= _seek_rows(con, table, checks_of_table, validate)
+    return failed
+
+
+def _name(check: RowCheck) -> str:
+    """The same for checks that expect the same."""
+    return repr(check.expectation).replace('"', "'")
+
+
+def _by_table(row_checks: Sequence[RowCheck]) -> dict[str, list[RowCheck]]:
+    of_table: dict[str, list[RowCheck]] = defaultdict(list)
+    for check in row_checks:
+        of_table[check.table].append(check)
+    return of_table
+
+
+def _deciding_values(
+    con: duckdb.DuckDBPyConnection, table: str, row_checks: Sequence[RowCheck]
+) -> Sequence[list[object]]:
+    """For each check the values of its column that decide for all; none where the column has none."""
+    values = [DECIDING_VALUES[check.expectation.kind].format(value=_value(check)) for check in row_checks]
+    found = con.execute(f"select {', '.join(values)} from {table}").fetchone() or ()
+    return [[value for value in of_check or () if value is not None] for of_check in found]
+
+
+def _seek_rows(
+    con: duckdb.DuckDBPyConnection, table: str, row_checks: Sequence[RowCheck], validate: Validate
+) -> dict[Check, Failure]:
+    """Chunk by chunk; of each chunk only what is checked is held, and the number of the row."""
     check_of = {f"value_{number}": check for number, check in enumerate(row_checks)}
+    expected = {name: check.expectation for name, check in check_of.items()}
     broken: dict[str, Broken] = {}
     try:
-        decided = validate(_deciding_frame(con, table, check_of), _expected(check_of), [])
-        check_of = {name: check_of[name] for name in decided}
-        for frame in _frames(con, table, check_of) if check_of else ():
-            for name, found in validate(frame, _expected(check_of), [ROW]).items():
+        for frame in _frames(con, table, check_of):
+            for name, found in validate(frame, expected, [ROW]).items():
                 broken[name] = _together(broken.get(name), found)
         return {
             check_of[name]: _failure(check_of[name], _keyed(con, check_of[name], name, found))
@@ -196,19 +236,6 @@ def _judge_rows(
         }
     except duckdb.Error as error:
         return {check: _cannot_judge(check, str(error)) for check in row_checks}
-
-
-def _expected(check_of: Mapping[str, RowCheck]) -> dict[str, Expectation]:
-    return {name: check.expectation for name, check in check_of.items()}
-
-
-def _deciding_frame(con: duckdb.DuckDBPyConnection, table: str, check_of: Mapping[str, RowCheck]) -> Frame:
-    """The values of each column that decide for all; NULL, which no expectation looks at, where others have more."""
-    columns = [
-        f"unnest({DECIDING_VALUES[check.expectation.kind].format(value=_value(check))}) as {name}"
-        for name, check in check_of.items()
-    ]
-    return con.execute(f"select {', '.join(columns)} from {table}").df()
 
 
 def _value(check: RowCheck) -> str:

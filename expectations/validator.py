@@ -5,7 +5,6 @@ No file, no network, no store: an ephemeral context. Where frames come from and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +34,7 @@ Validate = Callable[[Frame, Mapping[str, Expectation], Sequence[str]], dict[str,
 
 def new_validator() -> Validate:
     """Great Expectations as one function. It is imported here because that takes seconds and only the gate needs it."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # a closed network: nothing may wait for a host
-    import great_expectations as gx
-    from great_expectations import expectations as gxe
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from expectations.great_expectations_lean import ProgressBarsConfig, gx, gxe
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)

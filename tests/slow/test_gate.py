@@ -6,6 +6,8 @@ import html
 import json
 import math
 import re
+import subprocess
+import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
@@ -181,7 +183,7 @@ def test_rows_that_break_a_check_are_all_found_wherever_they_stand(
         )
         for number, value in enumerate(values):
             con.execute("insert into marts.fct_irradiation_event values (?, ?, ?)", [f"E{number}", *value])
-        found = gate._judge_rows(con, "marts.fct_irradiation_event", row_checks, validate())
+        found = gate._judge_rows(con, row_checks, validate())
     assert {check.column for check in row_checks} == plain.keys()
     assert {check.column: failure.rows for check, failure in found.items()} == {
         column: rows for column, rows in plain.items() if rows
@@ -319,3 +321,18 @@ def test_the_readme_lists_every_check() -> None:
     assert text == with_risks(text), "python -m expectations.readme was forgotten"
     for check in checks(Settings()):
         assert check.rule in text
+
+
+def test_what_only_other_expectations_need_is_loaded_when_used() -> None:
+    """In a process of its own: the names that Great Expectations took do not tell whether they were used."""
+    script = """if True:
+        import sys
+        import expectations.great_expectations_lean
+        assert not {"scipy.stats._stats_py", "altair.vegalite"} & sys.modules.keys()
+        from great_expectations.expectations.core import expect_column_kl_divergence_to_be_less_than as divergence
+        assert divergence.stats.entropy([0.5, 0.5]) > 0 and divergence.alt.Chart
+        import scipy.stats
+        assert scipy.stats.norm.mean() == 0
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
