@@ -32,7 +32,7 @@ from orchestration.dagster_dbt_alone import (
     get_subset_selection_for_context,
 )
 from orchestration.data_docs import write_data_docs
-from orchestration.day_chart import latest_room_days, read_room_day, room_day_png
+from orchestration.day_chart import latest_room_days, read_room_day, room_day_svg
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
 from orchestration.failures import tell_operations
@@ -421,10 +421,10 @@ def charts(site: SiteResource) -> dg.MaterializeResult[None]:
         with site.build(folder) as con:
             room_days = [read_room_day(con, room, day) for room, day in latest_room_days(con, LATEST_CHARTS)]
             pictures = {name: draw(con) for name, draw in CHARTS.items()}
-    pictures |= {f"{shown.day} {shown.room_id}": room_day_png(shown, scale=1.0) for shown in room_days}
+    pictures |= {f"{shown.day} {shown.room_id}": room_day_svg(shown) for shown in room_days}
     return dg.MaterializeResult(
         metadata={
-            name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")
-            for name, png in pictures.items()
+            name: dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
+            for name, svg in pictures.items()
         }
     )

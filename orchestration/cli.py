@@ -20,8 +20,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.problems import Problem, SiteError, UserError
-from ingest.site import check_site, load_site
-from ingest.site_template import create_site
 
 if TYPE_CHECKING:
     from orchestration.alert_actions import Action
@@ -67,6 +65,8 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
 ) -> None:
     """Write a commented site folder to start from."""
+    from ingest.site_template import create_site
+
     with _told_plainly():
         written = create_site(folder)
     out.print(f"[green]✓[/] {len(written)} files in {folder}; fill in site.yaml and reference/, then:")
@@ -82,6 +82,8 @@ def check(
     ] = None,
 ) -> None:
     """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field."""
+    from ingest.site import check_site
+
     if file is not None:
         _check_export(site, file)
         return
@@ -124,6 +126,7 @@ def trace(
     alert: Annotated[str | None, typer.Option(help="An alert_id, as letters and alerts.alert have it.")] = None,
 ) -> None:
     """Print a dose's way: file and line, versions, unit, times, where it went and by which rule. Writes nothing."""
+    from ingest.site import load_site
     from orchestration.trace import Question, print_trace
 
     if [procedure, badge, alert].count(None) != 2 or (badge is None) != (date is None):
@@ -157,20 +160,26 @@ def run(
     ] = None,
 ) -> None:
     """Run the nightly job: read what is new, build the tables, check, publish, write letters."""
-    from orchestration.nightly import run_nightly
+    from orchestration.dbt_process import DbtProcess
 
-    with _told_plainly(), _progress() as report:
-        result = run_nightly(site, as_of.date() if as_of else None, report)
+    with DbtProcess() as dbt:  # first of all: it imports while this process does; a run without news ends it again
+        from orchestration.nightly import run_nightly
+
+        with _told_plainly(), _progress() as report:
+            result = run_nightly(site, as_of.date() if as_of else None, report, lambda: dbt)
     _say(site, result)
 
 
 @app.command(epilog=EPILOG)
 def rebuild(site: SiteOption) -> None:
     """Make every table anew from what was ingested (no file is read), check and publish."""
-    from orchestration.nightly import rebuild as rebuild_site
+    from orchestration.dbt_process import DbtProcess
 
-    with _told_plainly(), _progress() as report:
-        result = rebuild_site(site, report)
+    with DbtProcess() as dbt:
+        from orchestration.nightly import rebuild as rebuild_site
+
+        with _told_plainly(), _progress() as report:
+            result = rebuild_site(site, report, lambda: dbt)
     _say(site, result)
 
 
@@ -186,6 +195,7 @@ def status(site: SiteOption) -> None:
 @app.command(epilog=EPILOG)
 def publications(site: SiteOption) -> None:
     """List the publications on disk: when, as of when, size, checks passed, and which one readers see."""
+    from ingest.site import load_site
     from orchestration.publications import publications as on_disk
     from orchestration.summary import publications_table
 
@@ -208,6 +218,7 @@ def rollback(
 ) -> None:
     """Let `current` name an earlier publication, until the next run publishes. Sends nothing, removes nothing."""
     from ingest.build_db import run_lock
+    from ingest.site import load_site
     from orchestration.publications import roll_back
 
     with _told_plainly():
@@ -324,6 +335,7 @@ def demo(
 @app.command(epilog=EPILOG)
 def receive(site: SiteOption) -> None:
     """Receive dose reports by C-STORE as site.yaml says (dose_reports.receive), until SIGTERM or Ctrl-C."""
+    from ingest.site import load_site
     from ingest.sources.receiver import serve
 
     with _told_plainly():
@@ -354,6 +366,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
 ) -> None:
     """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C."""
+    from ingest.site import load_site
     from orchestration.broken_off import end_broken_off_runs_of
     from orchestration.dbt_build import ensure_manifest
     from orchestration.instance import dagster_home

@@ -36,7 +36,7 @@ Datasets = dict[str, list[dict[str, Any]]]  # the rows of each lane by name
 Spec = dict[str, Any]  # a part of a Vega-Lite specification
 CONFIG: Spec = {
     "background": "white",
-    "font": "Liberation Sans",
+    "font": "Liberation Sans, Arial, sans-serif",  # a browser may not have the first
     "padding": 14,
     "axis": {"labelFontSize": 11, "labelColor": "#333", "gridColor": "#e3e6ea", "titleColor": "#333"},
     "legend": {"labelFontSize": 12, "labelColor": "#333", "labelLimit": 260},
@@ -227,7 +227,17 @@ def read_room_day(con: duckdb.DuckDBPyConnection, room_id: str, day: date) -> Ro
 
 
 def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
-    """Draw a room's day: the whole day as linked, and a few minutes of it before and after the clocks were matched."""
+    """The picture as a file to show around."""
+    return vl_convert.vegalite_to_png(_picture(room_day), scale=scale)
+
+
+def room_day_svg(room_day: RoomDay) -> str:
+    """The picture for a browser, which does the painting: two thirds of the work."""
+    return vl_convert.vegalite_to_svg(_picture(room_day))
+
+
+def _picture(room_day: RoomDay) -> Spec:
+    """A room's day: the whole day as linked, and a few minutes of it before and after the clocks were matched."""
     everything = (*room_day.beams, *room_day.samples)
     first = _floor(min(stretch.start for stretch in everything), AXIS_S)
     last = _floor(max(stretch.end for stretch in everything), AXIS_S) + timedelta(seconds=AXIS_S)
@@ -240,7 +250,7 @@ def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
     plain = dict.fromkeys(colours, UNDECIDED_COLOUR)
     rows: Datasets = {}
     half = (WIDTH_PX - 130) // 2
-    picture: Spec = {
+    return {
         "title": {
             "text": f"{room_day.room_id}, {room_day.day:%A %d %B %Y}",
             "subtitle": [
@@ -268,7 +278,6 @@ def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
         "config": CONFIG,
         "datasets": rows,
     }
-    return vl_convert.vegalite_to_png(picture, scale=scale)
 
 
 def _lanes(

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from orchestration.product import DBT_PROJECT, deciding_files
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 PARSED = MANIFEST.with_name("partial_parse.msgpack")  # the same as dbt's own objects
+PARSING = "parse-"  # of the folders in which both are made
 # What dbt would otherwise ask the network or the terminal, and a log file that nobody reads: a tenth of a build.
 QUIET = (
     *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors"),
@@ -101,15 +106,29 @@ class DbtBuild:
 def ensure_manifest() -> Path:
     """The manifest of the project as its files are now, PARSED beside it; parses (seconds) only if a file is newer.
 
+    Of processes that come at the same time one parses and the others wait for it.
+
     Raises:
         RuntimeError: the project cannot be parsed.
     """
+    if not _is_parsed():
+        MANIFEST.parent.mkdir(exist_ok=True)
+        with FileLock(MANIFEST.with_name("parse.lock")):
+            if not _is_parsed():
+                _parse()
+    return MANIFEST
+
+
+def _is_parsed() -> bool:
     newest = max(path.stat().st_mtime for path in deciding_files(PARSED_FROM))
-    if PARSED.exists() and MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest:
-        return MANIFEST
-    MANIFEST.parent.mkdir(exist_ok=True)
+    return PARSED.exists() and MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest
+
+
+def _parse() -> None:
+    for left in MANIFEST.parent.glob(f"{PARSING}*"):  # by a process that was killed
+        shutil.rmtree(left)
     with (
-        tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder,
+        tempfile.TemporaryDirectory(dir=MANIFEST.parent, prefix=PARSING) as folder,
         _environment(NO_DATABASE),
     ):
         result = _invoke(["parse", "--target-path", folder, "--log-path", folder], lambda _: None)
@@ -117,7 +136,6 @@ def ensure_manifest() -> Path:
             raise RuntimeError(f"The dbt project cannot be parsed: {result.exception}")
         for made in (PARSED, MANIFEST):  # the manifest last: its time says how new both are
             (Path(folder) / made.name).replace(made)
-    return MANIFEST
 
 
 def parsed_project() -> Manifest:
@@ -135,9 +153,13 @@ def parsed_project() -> Manifest:
 
 
 def rehearse(project: Manifest) -> None:
-    """Lets dbt make what it makes once a process, a second's work: it lists a node and opens no database."""
-    with tempfile.TemporaryDirectory() as folder, _environment(NO_DATABASE):
-        _invoke(["ls", "--select", "stg_site", "--target-path", folder, "--log-path", folder], lambda _: None, project)
+    """Lets dbt make what it makes once a process, two seconds' work: it compiles a view beside an empty database."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty = {name: str(Path(folder, file)) for name, file in NO_DATABASE.items()}
+        arguments = ("--select", "stg_site", "--target-path", folder, "--log-path", folder)
+        with _environment(empty):
+            _invoke(["compile", *arguments], lambda _: None, project)
+    import_module("pandas")  # DuckDB wants it at the first parameter of a query, int_clock_match has one
 
 
 def _invoke(

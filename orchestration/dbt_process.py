@@ -23,7 +23,7 @@ from typing import Any, Self, TextIO
 import duckdb
 
 from orchestration.contents import Contents, contents_of, failing_rows
-from orchestration.dbt_build import MANIFEST, DbtBuild, ensure_manifest, parsed_project, rehearse
+from orchestration.dbt_build import MANIFEST, DbtBuild, parsed_project, rehearse
 
 Event = dict[str, Any]  # as in dbt's JSON log
 
@@ -35,7 +35,6 @@ class DbtProcess:
     """
 
     def __init__(self) -> None:
-        ensure_manifest()  # here, so that nobody parses at the same time
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes into it as long as it lives
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "orchestration.dbt_process"],

@@ -1,4 +1,4 @@
-"""The night in three pictures, as PNG: what became of the dose by day, clock offsets by room, open findings by rule.
+"""The night in three pictures, as SVG: what became of the dose by day, clock offsets by room, open findings by rule.
 
 Only asking the build database and drawing live here: plain Vega-Lite specifications, drawn by vl-convert.
 """
@@ -22,7 +22,7 @@ SEVERITY_COLOURS = {"urgent": "#a5121b", "review": "#e08214", "notice": "#9aa7b5
 Spec = dict[str, Any]  # a part of a Vega-Lite specification
 CONFIG: Spec = {
     "background": "white",
-    "font": "Liberation Sans",
+    "font": "Liberation Sans, Arial, sans-serif",  # a browser may not have the first
     "padding": 12,
     "axis": {
         "labelFontSize": 11,
@@ -75,7 +75,7 @@ order by rule, severity
 """
 
 
-def linkage_png(con: duckdb.DuckDBPyConnection) -> bytes:
+def linkage_svg(con: duckdb.DuckDBPyConnection) -> str:
     """Hp(10) of electronic badges by day of measurement, µSv: linked, apportioned, unlinked; the last days with any."""
     rows = [
         {"day": day, "kind": kind, "order": order, "usv": usv}
@@ -88,10 +88,10 @@ def linkage_png(con: duckdb.DuckDBPyConnection) -> bytes:
         "color": _colours("kind", DOSE_COLOURS),
         "order": ORDER,
     }
-    return _png("Dose of electronic badges by day, staff and C-arms", rows, "bar", encoding)
+    return _svg("Dose of electronic badges by day, staff and C-arms", rows, "bar", encoding)
 
 
-def offsets_png(con: duckdb.DuckDBPyConnection) -> bytes:
+def offsets_svg(con: duckdb.DuckDBPyConnection) -> str:
     """Offset in force by room and day, s: dosimeter clock minus modality clock; days without one have no point."""
     rows = [
         {"room": room, "day": day, "offset_s": offset_s, "method": method}
@@ -110,10 +110,10 @@ def offsets_png(con: duckdb.DuckDBPyConnection) -> bytes:
         "shape": {"field": "method", "type": "nominal", "title": None, "legend": {"orient": "top"}},
     }
     mark = {"type": "point", "filled": True, "size": 45}
-    return _png("Dosimeter clock minus modality clock by room and day", rows, mark, encoding)
+    return _svg("Dosimeter clock minus modality clock by room and day", rows, mark, encoding)
 
 
-def findings_png(con: duckdb.DuckDBPyConnection) -> bytes:
+def findings_svg(con: duckdb.DuckDBPyConnection) -> str:
     """Number of open findings by rule and severity; none of the restricted audience."""
     rows = [
         {"rule": rule, "severity": severity, "findings": findings, "order": list(SEVERITY_COLOURS).index(severity)}
@@ -125,13 +125,13 @@ def findings_png(con: duckdb.DuckDBPyConnection) -> bytes:
         "color": _colours("severity", SEVERITY_COLOURS),
         "order": ORDER,
     }
-    return _png("Open findings by rule and severity", rows, "bar", encoding)
+    return _svg("Open findings by rule and severity", rows, "bar", encoding)
 
 
-CHARTS: dict[str, Callable[[duckdb.DuckDBPyConnection], bytes]] = {
-    "linkage by day": linkage_png,
-    "clock offsets": offsets_png,
-    "open findings": findings_png,
+CHARTS: dict[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
+    "linkage by day": linkage_svg,
+    "clock offsets": offsets_svg,
+    "open findings": findings_svg,
 }
 
 
@@ -145,8 +145,8 @@ def _colours(field: str, colours: dict[str, str]) -> Spec:
     }
 
 
-def _png(title: str, rows: list[dict[str, object]], mark: str | Spec, encoding: Spec) -> bytes:
-    return vl_convert.vegalite_to_png(
+def _svg(title: str, rows: list[dict[str, object]], mark: str | Spec, encoding: Spec) -> str:
+    return vl_convert.vegalite_to_svg(
         {
             "title": {"text": title, "anchor": "start", "fontSize": 14, "offset": 8},
             "data": {"values": rows},

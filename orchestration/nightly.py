@@ -31,7 +31,7 @@ from orchestration.publications import current_publication, holds
 if TYPE_CHECKING:
     import dagster as dg
 
-    from orchestration.resources import Report
+    from orchestration.resources import Report, StartDbt
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,24 @@ class NightlyResult:
     not_pulled: list[str] = field(default_factory=list)
 
 
-def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyResult:
+def run_nightly(site_root: Path, as_of: date | None, report: Report, start_dbt: StartDbt = DbtProcess) -> NightlyResult:
     """Runs the nightly job on a site.
 
     Args:
         site_root: the site folder.
         as_of: valid-time date; None = the site's local date now.
         report: is told of progress: step, done, to do.
+        start_dbt: gives dbt's process, started for this run now or before.
 
     Raises:
         UserError: the site, its key or its build database cannot be used, or another run is going on.
         PublishRefused: `current` cannot be read.
     """
     with told_to_operations(site_root):
-        return _run_nightly(load_site(site_root), as_of, report)
+        return _run_nightly(load_site(site_root), as_of, report, start_dbt)
 
 
-def _run_nightly(site: Site, as_of: date | None, report: Report) -> NightlyResult:
+def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: StartDbt) -> NightlyResult:
     key = load_key(site.config.site_id, os.environ)
     today = datetime.now(ZoneInfo(site.config.timezone)).date()
     with run_lock(site):
@@ -88,25 +89,26 @@ def _run_nightly(site: Site, as_of: date | None, report: Report) -> NightlyResul
             notes += delivery.notes
             result = NightlyResult("nothing_new", folder, letters=_letters(delivery), notes=notes)
         else:
-            result = _execute("nightly", site, as_of or today, report, notes, pulled)
+            result = _execute("nightly", site, as_of or today, report, start_dbt, notes, pulled)
     return replace(result, not_pulled=not_pulled)
 
 
-def rebuild(site_root: Path, report: Report) -> NightlyResult:
+def rebuild(site_root: Path, report: Report, start_dbt: StartDbt = DbtProcess) -> NightlyResult:
     """Makes every table anew from the raw tables, for the as-of date of the current publication, and publishes it.
 
     Args:
         site_root: the site folder.
         report: is told of progress: step, done, to do.
+        start_dbt: as of `run_nightly`.
 
     Raises:
         UserError: as `run_nightly`, and if nothing was ever read.
     """
     with told_to_operations(site_root):
-        return _rebuild(load_site(site_root), report)
+        return _rebuild(load_site(site_root), report, start_dbt)
 
 
-def _rebuild(site: Site, report: Report) -> NightlyResult:
+def _rebuild(site: Site, report: Report, start_dbt: StartDbt) -> NightlyResult:
     key = load_key(site.config.site_id, os.environ)
     if not site.build_db.exists():
         raise UserError(f"Nothing was read yet for site '{site.config.site_id}': run `doseledger run` first.")
@@ -115,7 +117,7 @@ def _rebuild(site: Site, report: Report) -> NightlyResult:
         as_of = current.as_of if current else datetime.now(ZoneInfo(site.config.timezone)).date()
         with open_build(site, key) as con:
             forget_tables(con)
-        return _execute("rebuild", site, as_of, report, [], [])
+        return _execute("rebuild", site, as_of, report, start_dbt, [], [])
 
 
 def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
@@ -133,6 +135,7 @@ def _execute(
     site: Site,
     as_of: date,
     report: Report,
+    start_dbt: StartDbt,
     notes: list[str],
     pulled: list[Pulled],
 ) -> NightlyResult:
@@ -140,7 +143,7 @@ def _execute(
     # once more at the end of the process two more.
     gc.set_threshold(50_000, 20, 100)
     atexit.register(gc.freeze)
-    with DbtProcess() as dbt:  # it imports dbt while this one imports Dagster and reads the inbox
+    with start_dbt() as dbt:  # it imports dbt while this one imports Dagster and reads the inbox
         import dagster as dg
 
         from orchestration.broken_off import end_broken_off_runs
