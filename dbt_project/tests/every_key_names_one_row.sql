@@ -70,6 +70,7 @@
     'int_quality_unlinked': 'wearer, room_id, month_date',
     'dim_advice': 'advice_code, language',
     'dim_alert_threshold': 'rule, name',
+    'dose_statistics': 'breakdown, month, room, procedure_type, operator_group',
 } -%}
 {#- Tables kept by day: only the days that no build that succeeded has made, and so nobody has tested. An event of two days
     would be two rows of fct_irradiation_event, whose key the gate judges as a whole. -#}
