@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import duckdb
 
 from expectations.data_docs import data_docs
 from expectations.gate import SuiteVerdict, judge, record
@@ -32,13 +33,13 @@ from orchestration.dagster_dbt_alone import (
     get_subset_selection_for_context,
 )
 from orchestration.data_docs import write_data_docs
-from orchestration.day_chart import latest_room_days, read_room_day, room_day_svg
 from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
+from orchestration.drawing import Begun, Drawing
 from orchestration.failures import tell_operations
 from orchestration.letter_operations import Trouble
 from orchestration.meanwhile import get_ready_meanwhile
-from orchestration.night_chart import CHARTS
+from orchestration.night_chart import pictures_of
 from orchestration.publications import current_publication, keep_wanted
 from orchestration.publish import NothingNew, publish
 from orchestration.resources import Pull, Report, SiteResource, StartDbt, told_plainly
@@ -49,7 +50,6 @@ POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
 MEDICAL_PHYSICS = ["team:medical_physics"]
 MADE_OF_PRODUCT = ("seed", "view")  # what dbt makes of the project's files alone: the same until the product changes
-LATEST_CHARTS = 3  # a second of drawing and a quarter of a megabyte in Dagster's records each
 
 
 # --- raw -----------------------------------------------------------------------------------------------------------
@@ -209,6 +209,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
         site: SiteResource,
         report: dg.ResourceParam[Report],
         start_dbt: dg.ResourceParam[StartDbt],
+        begun: dg.ResourceParam[Begun],
     ) -> Iterator[Any]:
         with told_plainly():
             folder = site.load()
@@ -240,6 +241,8 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
         if build.build_id:
             with told_plainly(), site.build(folder) as con:
                 record_input(con, build.build_id, fingerprint)
+                if not (build.failures or context.is_subset):
+                    _begin_to_draw(con, build.build_id, begun, context.log)
         if build.failures:
             raise dg.Failure(description="\n".join(build.failures), allow_retries=False)
 
@@ -250,6 +253,14 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
         if node["resource_type"] in ("seed", "model") and node["config"]["materialized"] in MADE_OF_PRODUCT
     }
     return dbt_models
+
+
+def _begin_to_draw(con: duckdb.DuckDBPyConnection, build_id: str, begun: Begun, log: dg.DagsterLogManager) -> None:
+    """While the gate judges; pictures stop no publication, and what stops them the step that shows them meets again."""
+    try:
+        begun[build_id] = Drawing(pictures_of(con))
+    except Exception:
+        log.exception("The pictures could not be begun.")
 
 
 def as_of_date(text: str, site: Site) -> date:
@@ -414,17 +425,17 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(deps=["publication"], group_name="publication", kinds={"vegalite"}, owners=DATA_ENGINEERING, pool=POOL)
-def charts(site: SiteResource) -> dg.MaterializeResult[None]:
+def charts(site: SiteResource, begun: dg.ResourceParam[Begun]) -> dg.MaterializeResult[None]:
     """The night in pictures: linkage by day, clock offsets, findings, and the latest room days with beam and badges."""
     with told_plainly():
         folder = site.load()
         with site.build(folder) as con:
-            room_days = [read_room_day(con, room, day) for room, day in latest_room_days(con, LATEST_CHARTS)]
-            pictures = {name: draw(con) for name, draw in CHARTS.items()}
-    pictures |= {f"{shown.day} {shown.room_id}": room_day_svg(shown) for shown in room_days}
+            build = last_build(con, folder.build_db.stem)
+            drawing = begun.pop(build.build_id, None) if build else None
+            drawing = drawing or Drawing(pictures_of(con))
     return dg.MaterializeResult(
         metadata={
             name: dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
-            for name, svg in pictures.items()
+            for name, svg in drawing.svgs().items()
         }
     )

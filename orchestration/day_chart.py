@@ -228,15 +228,10 @@ def read_room_day(con: duckdb.DuckDBPyConnection, room_id: str, day: date) -> Ro
 
 def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
     """The picture as a file to show around."""
-    return vl_convert.vegalite_to_png(_picture(room_day), scale=scale)
+    return vl_convert.vegalite_to_png(room_day_picture(room_day), scale=scale)
 
 
-def room_day_svg(room_day: RoomDay) -> str:
-    """The picture for a browser, which does the painting: two thirds of the work."""
-    return vl_convert.vegalite_to_svg(_picture(room_day))
-
-
-def _picture(room_day: RoomDay) -> Spec:
+def room_day_picture(room_day: RoomDay) -> Spec:
     """A room's day: the whole day as linked, and a few minutes of it before and after the clocks were matched."""
     everything = (*room_day.beams, *room_day.samples)
     first = _floor(min(stretch.start for stretch in everything), AXIS_S)

@@ -23,6 +23,7 @@ from orchestration.automation import (
 )
 from orchestration.dbt_build import ensure_manifest
 from orchestration.dbt_process import DbtProcess
+from orchestration.drawing import Begun
 from orchestration.resources import Pull, Report, SiteResource, StartDbt, pull_now, silent
 from orchestration.shown import raw_columns
 
@@ -62,6 +63,7 @@ def build_definitions(
             "report": report,
             "pull": pull,
             "start_dbt": start_dbt,
+            "begun": Begun(),
         },
         executor=dg.in_process_executor,  # one writer of the build database, one import of everything
     )

@@ -1,6 +1,6 @@
-"""The night in three pictures, as SVG: what became of the dose by day, clock offsets by room, open findings by rule.
+"""The night in pictures: dose by day and what became of it, clock offsets by room, open findings, latest room days.
 
-Only asking the build database and drawing live here: plain Vega-Lite specifications, drawn by vl-convert.
+Only asking the build database lives here; a picture is a plain Vega-Lite specification, which drawing.py has drawn.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
-import vl_convert
 
 from expectations.contract import TABLES
-from orchestration.day_chart import PALETTE
+from orchestration.day_chart import PALETTE, latest_room_days, read_room_day, room_day_picture
 
 WIDTH_PX, HEIGHT_PX, DAYS = 640, 190, 60
+ROOM_DAYS = 3  # a second of drawing and a quarter of a megabyte in Dagster's records each
 # Colours that stay apart for colour-blind readers and in greyscale.
 DOSE_COLOURS = {"linked": "#1f5f7a", "apportioned": "#8fc1d4", "unlinked": "#e08214"}
 SEVERITY_COLOURS = {"urgent": "#a5121b", "review": "#e08214", "notice": "#9aa7b5"}
@@ -75,7 +75,15 @@ order by rule, severity
 """
 
 
-def linkage_svg(con: duckdb.DuckDBPyConnection) -> str:
+def pictures_of(con: duckdb.DuckDBPyConnection) -> dict[str, Spec]:
+    """Every picture of the last build, by name."""
+    room_days = [read_room_day(con, room, day) for room, day in latest_room_days(con, ROOM_DAYS)]
+    return {name: picture(con) for name, picture in PICTURES.items()} | {
+        f"{room_day.day} {room_day.room_id}": room_day_picture(room_day) for room_day in room_days
+    }
+
+
+def _linkage(con: duckdb.DuckDBPyConnection) -> Spec:
     """Hp(10) of electronic badges by day of measurement, µSv: linked, apportioned, unlinked; the last days with any."""
     rows = [
         {"day": day, "kind": kind, "order": order, "usv": usv}
@@ -88,10 +96,10 @@ def linkage_svg(con: duckdb.DuckDBPyConnection) -> str:
         "color": _colours("kind", DOSE_COLOURS),
         "order": ORDER,
     }
-    return _svg("Dose of electronic badges by day, staff and C-arms", rows, "bar", encoding)
+    return _picture("Dose of electronic badges by day, staff and C-arms", rows, "bar", encoding)
 
 
-def offsets_svg(con: duckdb.DuckDBPyConnection) -> str:
+def _offsets(con: duckdb.DuckDBPyConnection) -> Spec:
     """Offset in force by room and day, s: dosimeter clock minus modality clock; days without one have no point."""
     rows = [
         {"room": room, "day": day, "offset_s": offset_s, "method": method}
@@ -110,10 +118,10 @@ def offsets_svg(con: duckdb.DuckDBPyConnection) -> str:
         "shape": {"field": "method", "type": "nominal", "title": None, "legend": {"orient": "top"}},
     }
     mark = {"type": "point", "filled": True, "size": 45}
-    return _svg("Dosimeter clock minus modality clock by room and day", rows, mark, encoding)
+    return _picture("Dosimeter clock minus modality clock by room and day", rows, mark, encoding)
 
 
-def findings_svg(con: duckdb.DuckDBPyConnection) -> str:
+def _findings(con: duckdb.DuckDBPyConnection) -> Spec:
     """Number of open findings by rule and severity; none of the restricted audience."""
     rows = [
         {"rule": rule, "severity": severity, "findings": findings, "order": list(SEVERITY_COLOURS).index(severity)}
@@ -125,14 +133,7 @@ def findings_svg(con: duckdb.DuckDBPyConnection) -> str:
         "color": _colours("severity", SEVERITY_COLOURS),
         "order": ORDER,
     }
-    return _svg("Open findings by rule and severity", rows, "bar", encoding)
-
-
-CHARTS: dict[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
-    "linkage by day": linkage_svg,
-    "clock offsets": offsets_svg,
-    "open findings": findings_svg,
-}
+    return _picture("Open findings by rule and severity", rows, "bar", encoding)
 
 
 def _colours(field: str, colours: dict[str, str]) -> Spec:
@@ -145,15 +146,20 @@ def _colours(field: str, colours: dict[str, str]) -> Spec:
     }
 
 
-def _svg(title: str, rows: list[dict[str, object]], mark: str | Spec, encoding: Spec) -> str:
-    return vl_convert.vegalite_to_svg(
-        {
-            "title": {"text": title, "anchor": "start", "fontSize": 14, "offset": 8},
-            "data": {"values": rows},
-            "width": WIDTH_PX,
-            "height": HEIGHT_PX,
-            "mark": mark,
-            "encoding": encoding,
-            "config": CONFIG,
-        }
-    )
+def _picture(title: str, rows: list[dict[str, object]], mark: str | Spec, encoding: Spec) -> Spec:
+    return {
+        "title": {"text": title, "anchor": "start", "fontSize": 14, "offset": 8},
+        "data": {"values": rows},
+        "width": WIDTH_PX,
+        "height": HEIGHT_PX,
+        "mark": mark,
+        "encoding": encoding,
+        "config": CONFIG,
+    }
+
+
+PICTURES: dict[str, Callable[[duckdb.DuckDBPyConnection], Spec]] = {
+    "linkage by day": _linkage,
+    "clock offsets": _offsets,
+    "open findings": _findings,
+}

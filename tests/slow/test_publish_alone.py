@@ -21,6 +21,7 @@ from small_site import KEY
 
 from expectations import suites
 from ingest.synthetic import write_hospital
+from orchestration import assets
 from orchestration.data_docs import data_docs_file
 from orchestration.definitions import build_definitions
 from orchestration.instance import dagster_home
@@ -202,6 +203,19 @@ def test_a_failing_test_of_a_table_says_what_it_found(site: Path) -> None:
     assert failed.check_name == "every_decision_is_made"
     (row,) = [record.data for record in failed.metadata["failing_rows"].records]
     assert row == {"table_name": "stg_room", "gap_columns": "room_id is null", "n_rows": 1}
+
+
+def test_pictures_that_cannot_be_drawn_stop_nothing_else(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patched, because no build is known whose pictures cannot be drawn."""
+    before = current_of(site)
+    with monkeypatch.context() as patch:
+        patch.setattr(assets, "pictures_of", lambda _: 1 / 0)
+        result = run_nightly(site, date(2024, 5, 2), silent)
+    assert result.outcome == "failed"
+    assert result.folder == current_of(site) != before
+    assert any("charts" in reason for reason in result.reasons), result.reasons
+    (shown,) = materialize_alone(site, "charts").asset_materializations_for_node("charts")
+    assert "linkage by day" in shown.metadata
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
