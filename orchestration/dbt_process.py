@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
@@ -89,6 +90,16 @@ class DbtProcess:
 
 
 def main() -> None:
+    """Does what is asked, once; why it did not is the last that it says."""
+    try:
+        _serve()
+    except Exception:  # noqa: BLE001 - whatever it was, the other end says it
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # everything is closed and said; taking dbt's objects apart would take a second, and words of their own
+
+
+def _serve() -> None:
     """Imports, waits for one request, builds, tells."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked: this one ends with it
     gc.set_threshold(50_000, 20, 100)  # dbt's objects stay: looking through them again and again costs a second
@@ -103,7 +114,6 @@ def main() -> None:
             for event in build.events(project):
                 _say(told, event=event, contents=_contents(con, build, event))
         _say(told, failures=build.failures)
-    os._exit(0)  # everything is closed and said; taking dbt's objects apart would take a second
 
 
 def _end_with_the_other() -> None:
