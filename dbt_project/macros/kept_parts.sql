@@ -81,15 +81,17 @@
     cast(coalesce(sum(hash({{ relation }})), 0) as hugeint)
 {%- endmacro %}
 
-{# Whether a part of another model, which keeps its rows by itself, is to be made in this build. #}
-{% macro is_due(fingerprints, part, model) -%}
-    {%- if model is defined and should_full_refresh() -%}
+{# Whether a part of another model of this schema, the keeper, is to be made in this build: each where it keeps nothing yet. #}
+{% macro is_due(fingerprints, part, keeper) -%}
+    {%- set is_kept = model is defined and model.resource_type == 'model' and not should_full_refresh()
+        and load_cached_relation(this.incorporate(path={'identifier': keeper})) is not none -%}
+    {%- if not is_kept -%}
         true
     {%- else -%}
         not exists (
             select 1 from ops.part as made
             where
-                made.model = '{{ model }}'
+                made.model = '{{ keeper }}'
                 and made.part = {{ fingerprints }}.{{ part }}
                 and made.fingerprint = {{ fingerprints }}.fingerprint
         )

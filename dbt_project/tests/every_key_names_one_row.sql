@@ -39,6 +39,7 @@
     'int_clock_estimate': 'room_id, offset_date',
     'int_clock_offset': 'room_id, offset_date',
     'int_clock_sample': 'dose_key, room_id',
+    'int_beam_day': 'report_day',
     'int_beam_on': 'irradiation_event_uid, clock_basis',
     'int_disposition': 'dose_key, disposition, procedure_id',
     'int_disposition_day': 'measured_date',
@@ -76,6 +77,7 @@
     would be two rows of fct_irradiation_event, whose key the gate judges as a whole. -#}
 {%- set kept = [
     ('int_event', 'report_day'),
+    ('int_beam_on', 'report_day'),
     ('int_record_version', 'record_date'),
     ('int_dose_evidence', 'measured_date'),
     ('int_badge_hour', 'measured_date'),

@@ -23,14 +23,20 @@ pytestmark = pytest.mark.slow
 # Each example is one to four nights and a rebuild: some ten seconds each. More: DOSELEDGER_EXAMPLES=50.
 EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "1"))
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
-# What this build had to estimate anew, not what is known.
-OF_ONE_BUILD = {"intermediate.int_clock_day", "intermediate.int_clock_sample"}
+# What this build had to estimate or link anew, not what is known.
+OF_ONE_BUILD = {
+    "intermediate.int_clock_beam",
+    "intermediate.int_clock_day",
+    "intermediate.int_clock_sample",
+    "intermediate.int_room_stretch",
+}
 KEPT = (
     "int_record_version",
     "int_dose_evidence",
     "int_sample_link",
     "int_disposition",
     "int_event",
+    "int_beam_on",
     "fct_irradiation_event",
 )
 
@@ -71,6 +77,24 @@ select * replace (1000002 as load_seq, '1.2.3.4' as event_uid, started_local + i
 from raw.irradiation_event semi join first using (load_seq) order by event_no limit 1;
 """
 
+# A study of three days before goes on in a room within an event of another study, whose beam it ends: nothing is new
+# about the other's report, and the day of this one's is another.
+CUT_SHORT = """
+create temp table long as
+select load_seq, event_no, started_local, duration_s from raw.irradiation_event where duration_s > 1
+order by load_seq desc, event_no limit 1;
+insert into raw.file by name
+select * replace (1000003 as load_seq, 'inbox/dose_reports/short' as path, 'short' as path_key, 'short' as sha256)
+from raw.file semi join long using (load_seq);
+insert into raw.dose_report by name
+select * replace (1000003 as load_seq, '1.2.3.5' as sop_instance_uid, '1.2.3.6' as study_instance_uid)
+from raw.dose_report semi join long using (load_seq);
+insert into raw.irradiation_event by name
+select event.* replace (1000003 as load_seq, days as event_no, '1.2.3.7.' || days as event_uid, 1 as duration_s,
+    event.started_local - to_days(days::int) + to_microseconds((event.duration_s * 500000)::bigint) as started_local)
+from raw.irradiation_event as event semi join long using (load_seq, event_no), range(0, 4, 3) as earlier (days);
+"""
+
 steps = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 100)),
     st.tuples(st.just("correct"), st.integers(0, 5)),
@@ -105,6 +129,18 @@ def made_by(hospital: ChangingHospital) -> dict[tuple[str, date], str]:
         parts = con.execute("select model, part, build_id from ops.part where model in ?", [list(KEPT)]).fetchall()
     assert {model for model, _, _ in parts} == set(KEPT)
     return {(model, part): build_id for model, part, build_id in parts}
+
+
+def beam_ends(hospital: ChangingHospital) -> dict[str, object]:
+    """When each event's beam went off, by the room's clock."""
+    with duckdb.connect(hospital.site.build_db, read_only=True) as con:
+        return dict(
+            con.execute(
+                "select irradiation_event_uid, beam_on.ended_at - to_seconds(shift_s::double)"
+                " from intermediate.int_beam_on as beam_on"
+                " join intermediate.int_procedure_clock using (procedure_id, clock_basis) where clock_basis = 'room'"
+            ).fetchall()
+        )
 
 
 # --- equal ---------------------------------------------------------------------------------------------------------
@@ -163,6 +199,17 @@ def test_events_follow_their_room_its_calibration_and_later_reports(hospital: Ch
         ).fetchall()
     assert rooms == [("CATH1",), ("IR1",)]
     assert taken[0][0] > 0
+    assert unequal(hospital, tmp_path / "rebuilt") == {}
+
+
+def test_a_beam_ends_where_one_that_is_reported_later_begins(hospital: ChangingHospital, tmp_path: Path) -> None:
+    hospital.night()
+    before = beam_ends(hospital)
+    with duckdb.connect(hospital.site.build_db) as con:
+        con.execute(CUT_SHORT)
+    hospital.night()
+    after = beam_ends(hospital)
+    assert [uid for uid in before if after[uid] < before[uid]]
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 

@@ -1,11 +1,17 @@
--- When the beam was on in a room, by the modality's own clock: one of the two signals that a clock offset is read from.
+-- When the beam was on in a room, by the modality's own clock: one of the two signals that a clock offset is read from. Only of
+-- the days that this build estimates.
 with events as (
     select * from {{ ref('int_event') }}
 ),
 
+days as (
+    select * from {{ ref('int_clock_day') }}
+    where is_due
+),
+
 procedures as (
     select * from {{ ref('int_procedure') }}
-    where room_id != 'unknown'
+    where room_id != 'unknown' and procedure_date in (select days.procedure_date from days)
 ),
 
 final as (

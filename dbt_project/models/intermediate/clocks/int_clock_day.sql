@@ -1,7 +1,17 @@
 -- What the clock estimates of a day are made from: its beams, the doses near them, and the rooms that evidence allows these.
 -- A badge is looked for a few hours around the beams, so that the days before and after count.
-with beams as (
-    select * from {{ ref('int_clock_beam') }}
+with procedures as (
+    select * from {{ ref('int_procedure') }}
+    where room_id != 'unknown' and started_at is not null
+),
+
+reports as (
+    select * from {{ ref('int_report') }}
+    where is_latest_of_sop
+),
+
+report_days as (
+    select * from {{ ref('int_report_day') }}
 ),
 
 dose_days as (
@@ -24,15 +34,34 @@ room_days as (
     group by measured_date
 ),
 
+-- The beams of a study are those of the days that reported it.
+study_days as (
+    select distinct
+        reports.study_key,
+        report_days.report_day,
+        report_days.fingerprint
+    from reports
+    inner join report_days on reports.report_day = report_days.report_day
+),
+
+studies as (
+    select
+        study_key,
+        sum(fingerprint) as fingerprint
+    from study_days
+    group by study_key
+),
+
 spans as (
     select
-        beams.procedure_date,
-        {{ local_date('to_timestamp(min(beams.started_s))', 'any_value(site.site_timezone)') }} - 1 as from_date,
-        {{ local_date('to_timestamp(max(beams.ended_s))', 'any_value(site.site_timezone)') }} + 1 as to_date,
-        {{ fingerprint_of('beams') }} as fingerprint
-    from beams
+        procedures.procedure_date,
+        {{ local_date('min(procedures.started_at)', 'any_value(site.site_timezone)') }} - 1 as from_date,
+        {{ local_date('max(procedures.ended_at)', 'any_value(site.site_timezone)') }} + 1 as to_date,
+        {{ fingerprint_of('procedures.room_id, studies.study_key, studies.fingerprint') }} as fingerprint
+    from procedures
+    inner join studies on procedures.study_key = studies.study_key
     cross join site
-    group by beams.procedure_date
+    group by procedures.procedure_date
 ),
 
 fingerprints as (

@@ -1,6 +1,8 @@
 -- When the beam of a procedure's events was on, by the dosimeters' clocks, clipped to the next start on the plane.
+{{ config(**kept_by('report_day', 'int_beam_day')) }}
 with events as (
     select * from {{ ref('int_event') }}
+    where started_at is not null and {{ is_read_now('report_day', 'report_day', 'int_beam_day', 'reached_days') }}
 ),
 
 procedure_clocks as (
@@ -9,6 +11,7 @@ procedure_clocks as (
 
 clipped as (
     select
+        report_day,
         irradiation_event_uid,
         hash(irradiation_event_uid) as event_hash,
         study_key,
@@ -23,11 +26,11 @@ clipped as (
             )
         ) as ended_at
     from events
-    where started_at is not null
 ),
 
 final as (
     select
+        clipped.report_day,
         clipped.irradiation_event_uid,
         clipped.event_hash,
         procedure_clocks.procedure_id,
@@ -41,6 +44,7 @@ final as (
     from clipped
     inner join procedure_clocks
         on clipped.study_key = procedure_clocks.study_key and clipped.room_id = procedure_clocks.room_id
+    where {{ is_made_now('clipped.report_day', 'report_day', 'int_beam_day') }}
 )
 
 select * from final

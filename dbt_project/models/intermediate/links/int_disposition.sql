@@ -26,11 +26,13 @@ vendor_links as (
     where {{ is_made_now }}
 ),
 
+-- Of the links of these days only: names of a whole history are long.
 events as (
     select distinct
         event_hash,
         irradiation_event_uid
     from {{ ref('int_beam_on') }}
+    where event_hash in (select sample_links.event_hash from sample_links)
 ),
 
 procedures as (

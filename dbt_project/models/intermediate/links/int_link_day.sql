@@ -20,15 +20,16 @@ beam_on as (
     select * from {{ ref('int_beam_on') }}
 ),
 
+-- By numbers: what a beam has from its procedure is in the procedure's row.
 beams as (
     select
-        procedure_id,
+        procedure_hash,
         clock_basis,
         min(started_at) as started_at,
         max(ended_at) as ended_at,
-        {{ fingerprint_of('beam_on') }} as fingerprint
+        {{ fingerprint_of('event_hash, plane, started_at, ended_at') }} as fingerprint
     from beam_on
-    group by procedure_id, clock_basis
+    group by procedure_hash, clock_basis
 ),
 
 -- As far as a sample can be away and still touch it.
@@ -42,7 +43,9 @@ reaches as (
         procedure_clocks.row_hash + coalesce(beams.fingerprint, 0) as fingerprint
     from procedure_clocks
     left join beams
-        on procedure_clocks.procedure_id = beams.procedure_id and procedure_clocks.clock_basis = beams.clock_basis
+        on
+            procedure_clocks.procedure_hash = beams.procedure_hash
+            and procedure_clocks.clock_basis = beams.clock_basis
 ),
 
 sample_days as (

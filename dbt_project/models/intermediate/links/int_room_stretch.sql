@@ -3,10 +3,22 @@
 -- What a sample shares with a beam is the least of four lengths: its own, the beam's, from its start to the beam's end, from
 -- the beam's start to its end. So of two beams the one that ends later takes over at one moment, once and for good, and
 -- each event has one stretch: found once for each event instead of for each of some hundred samples.
+-- Only of the time in which samples lie that this build links.
 {% set minute_us = 60000000 %}
 {% set hour_us = 3600000000 %}
-with sample_rooms as (
+with link_days as (
+    select * from {{ ref('int_link_day') }}
+),
+
+linked_days as (
+    select unnest(neighbour_dates) as measured_date
+    from link_days
+    where {{ is_due('link_days', 'measured_date', 'int_sample_link') }}
+),
+
+sample_rooms as (
     select * from {{ ref('int_sample_room') }}
+    where measured_date in (select linked_days.measured_date from linked_days)
 ),
 
 beam_on as (
@@ -18,12 +30,15 @@ procedure_clocks as (
 ),
 
 timelines as (
-    select distinct
+    select
         timeline_key,
         room_id,
         clock_basis,
-        length_us
+        length_us,
+        epoch_us(min(first_started_at)) as first_us,
+        epoch_us(max(last_ended_at)) as last_us
     from sample_rooms
+    group by timeline_key, room_id, clock_basis, length_us
 ),
 
 -- A sample touches what lasts from a to b if it begins before b and after a less its own length.
@@ -41,6 +56,7 @@ beams as (
         epoch_us(beam_on.ended_at) + tolerance_us as to_us
     from beam_on
     inner join timelines on beam_on.room_id = timelines.room_id and beam_on.clock_basis = timelines.clock_basis
+    where from_us <= timelines.last_us and to_us > timelines.first_us
 ),
 
 -- An equi-join on the minute comes first, so that times are compared within it only.
@@ -150,6 +166,7 @@ windows as (
     from procedure_clocks
     inner join timelines
         on procedure_clocks.room_id = timelines.room_id and procedure_clocks.clock_basis = timelines.clock_basis
+    where from_us <= timelines.last_us and to_us > timelines.first_us
 ),
 
 window_hours as (

@@ -13,7 +13,9 @@ procedures as (
 ),
 
 rooms as (
-    select distinct room_id
+    select distinct
+        room_id,
+        true as is_any_room
     from procedures
     where room_id != 'unknown'
 ),
@@ -44,6 +46,7 @@ logbook_rooms as (
     where procedures.room_id != 'unknown'
 ),
 
+-- What is not asked is NULL: a join key that is NULL costs nothing.
 allowed as (
     select
         groups.*,
@@ -52,10 +55,10 @@ allowed as (
     from groups
     left join logbook_rooms
         on
-            groups.evident_room_id is null
-            and groups.operator_id = logbook_rooms.operator_id
+            case when groups.evident_room_id is null then groups.operator_id end = logbook_rooms.operator_id
             and groups.measured_date = logbook_rooms.procedure_date
-    left join rooms on groups.evident_room_id is null and logbook_rooms.room_id is null
+    left join rooms
+        on coalesce(groups.evident_room_id, logbook_rooms.room_id) is null = rooms.is_any_room
 ),
 
 final as (

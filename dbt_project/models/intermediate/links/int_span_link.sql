@@ -27,7 +27,6 @@ rooms as (
 
 sample_links as (
     select * from {{ ref('int_sample_link') }}
-    where disposition in ('event', 'window')
 ),
 
 evidence as (
@@ -97,7 +96,15 @@ near_procedures as (
     from near
 ),
 
--- Where no span is near, no sample is looked at.
+-- Where no span is near, no sample is looked at: materialized, or all samples would be joined first.
+near_links as materialized (
+    select
+        dose_key,
+        procedure_hash
+    from sample_links
+    where procedure_hash in (select near_procedures.procedure_hash from near_procedures)
+),
+
 linked_samples as (
     select
         near_procedures.procedure_id,
@@ -106,9 +113,9 @@ linked_samples as (
         evidence.quantity,
         evidence.started_at,
         evidence.dose_usv
-    from near_procedures
-    inner join sample_links on near_procedures.procedure_hash = sample_links.procedure_hash
-    inner join evidence on sample_links.dose_key = evidence.dose_key
+    from near_links
+    inner join near_procedures on near_links.procedure_hash = near_procedures.procedure_hash
+    inner join evidence on near_links.dose_key = evidence.dose_key
 ),
 
 persons_procedures as (
