@@ -167,12 +167,9 @@ matched as (
         placed.study_key,
         placed.n_parts,
         placed.part_dose,
-        kind_factors.region,
+        placed.kind_no,
         kind_factors.is_by_copper,
-        kind_factors.factor,
-        kind_factors.unit,
-        kind_factors.tissue_weights,
-        kind_factors.source
+        kind_factors.factor
     from placed
     inner join kind_factors on placed.kind_no = kind_factors.kind_no
 ),
@@ -184,14 +181,34 @@ estimated as (
         is_by_copper,
         coalesce(sum(factor * part_dose) / nullif(sum(part_dose), 0), max(factor)) as mean_factor,
         min(factor) = max(factor) as is_one_factor,
-        any_value(unit) as unit,
-        string_agg(distinct region, ' + ' order by region) as regions,
-        string_agg(distinct tissue_weights, ', ' order by tissue_weights) as tissue_weights,
-        string_agg(distinct source, '; ' order by source) as sources
+        list_sort(list(kind_no)) as kind_nos
     from matched
     group by study_key, is_by_copper, n_parts
     having count(*) = n_parts
     qualify row_number() over (partition by study_key order by is_by_copper desc) = 1
+),
+
+-- Few sets of kinds, too: how an estimate was made is worded once for each.
+kind_sets as (
+    select distinct
+        kind_nos,
+        is_by_copper,
+        unnest(kind_nos) as kind_no
+    from estimated
+),
+
+wordings as (
+    select
+        kind_sets.kind_nos,
+        kind_sets.is_by_copper,
+        any_value(kind_factors.unit) as unit,
+        string_agg(distinct kind_factors.region, ' + ' order by kind_factors.region) as regions,
+        string_agg(distinct kind_factors.tissue_weights, ', ' order by kind_factors.tissue_weights) as tissue_weights,
+        string_agg(distinct kind_factors.source, '; ' order by kind_factors.source) as sources
+    from kind_sets
+    inner join kind_factors
+        on kind_sets.kind_no = kind_factors.kind_no and kind_sets.is_by_copper = kind_factors.is_by_copper
+    group by kind_sets.kind_nos, kind_sets.is_by_copper
 ),
 
 known_regions as (
@@ -213,11 +230,11 @@ final as (
                     case studies.modality when 'CT' then 'DLP' else 'KAP' end,
                     case when estimated.is_one_factor then 'k =' else 'mean k of the events =' end,
                     cast(estimated.mean_factor as double),
-                    estimated.unit,
-                    estimated.regions,
+                    wordings.unit,
+                    wordings.regions,
                     case when estimated.is_by_copper then ' by copper filter' else '' end,
-                    estimated.tissue_weights,
-                    estimated.sources
+                    wordings.tissue_weights,
+                    wordings.sources
                 )
         end as effective_dose_method,
         case
@@ -230,6 +247,8 @@ final as (
         end as estimate_gap
     from studies
     left join estimated on studies.study_key = estimated.study_key
+    left join wordings
+        on estimated.kind_nos = wordings.kind_nos and estimated.is_by_copper = wordings.is_by_copper
     left join known_regions on studies.study_key = known_regions.study_key
 )
 

@@ -57,11 +57,34 @@ shared_events as (
     where n_reports > 1
 ),
 
+-- Planes are few where events are many: what follows asks no event again.
+plane_sums as (
+    select
+        study_key,
+        room_id,
+        plane,
+        count(*) filter (where event_type = 'fluoroscopy') as n_fluoro,
+        count(*) filter (where event_type != 'fluoroscopy') as n_acquisitions,
+        count(*) filter (where event_type = 'fluoroscopy' and duration_s is null) as n_fluoro_untimed,
+        count(reported_kap_gy_cm2) as n_kap,
+        sum(reported_kap_gy_cm2) as kap_gy_cm2,
+        sum(reported_kap_gy_cm2) filter (where event_type = 'fluoroscopy') as kap_fluoro_gy_cm2,
+        sum(reported_kap_gy_cm2) filter (where event_type != 'fluoroscopy') as kap_acquisition_gy_cm2,
+        sum(duration_s) filter (where event_type = 'fluoroscopy') as fluoro_time_s,
+        sum(ka_r_mgy) as ka_r_mgy,
+        sum(dlp_mgy_cm) as dlp_mgy_cm,
+        count(*) filter (where agd_mgy is not null and laterality is null) as n_agd_of_no_side,
+        sum(agd_mgy) filter (where laterality = 'left') as agd_left_mgy,
+        sum(agd_mgy) filter (where laterality = 'right') as agd_right_mgy
+    from events
+    group by study_key, room_id, plane
+),
+
 biplane_rooms as (
     select
         study_key,
         room_id
-    from events
+    from plane_sums
     group by all
     having min(plane) != max(plane)
 ),
@@ -116,20 +139,21 @@ container_planes as (
     group by all
 ),
 
-placed_events as (
+placed_sums as (
     select
-        events.*,
+        plane_sums.*,
         case
-            when container_planes.planes is null then events.plane
-            when list_contains(container_planes.planes, events.plane) then events.plane
-            when (events.plane = 'single') = list_contains(container_planes.planes, 'single') then events.plane
+            when container_planes.planes is null then plane_sums.plane
+            when list_contains(container_planes.planes, plane_sums.plane) then plane_sums.plane
+            when (plane_sums.plane = 'single') = list_contains(container_planes.planes, 'single') then plane_sums.plane
             else container_planes.planes[1]
         end as total_plane,
-        case when biplane_rooms.study_key is null then total_plane else events.plane end as air_kerma_plane
-    from events
+        case when biplane_rooms.study_key is null then total_plane else plane_sums.plane end as air_kerma_plane
+    from plane_sums
     left join container_planes
-        on events.study_key = container_planes.study_key and events.room_id = container_planes.room_id
-    left join biplane_rooms on events.study_key = biplane_rooms.study_key and events.room_id = biplane_rooms.room_id
+        on plane_sums.study_key = container_planes.study_key and plane_sums.room_id = container_planes.room_id
+    left join biplane_rooms
+        on plane_sums.study_key = biplane_rooms.study_key and plane_sums.room_id = biplane_rooms.room_id
 ),
 
 air_kerma_sums as (
@@ -139,7 +163,7 @@ air_kerma_sums as (
         air_kerma_plane as plane,
         'ka_r' as quantity,
         cast(sum(ka_r_mgy) as decimal(28, 12)) as event_value
-    from placed_events
+    from placed_sums
     where ka_r_mgy is not null
     group by all
 ),
@@ -149,32 +173,21 @@ event_sums as (
         study_key,
         room_id,
         total_plane as plane,
-        sum(reported_kap_gy_cm2) as kap,
+        sum(kap_gy_cm2) as kap,
         case
-            when count(*) filter (where event_type = 'fluoroscopy') > 0
-                then sum(reported_kap_gy_cm2) filter (where event_type = 'fluoroscopy')
-            when count(reported_kap_gy_cm2) > 0 then 0
+            when sum(n_fluoro) > 0 then sum(kap_fluoro_gy_cm2)
+            when sum(n_kap) > 0 then 0
         end as kap_fluoro,
         case
-            when count(*) filter (where event_type != 'fluoroscopy') > 0
-                then sum(reported_kap_gy_cm2) filter (where event_type != 'fluoroscopy')
-            when count(reported_kap_gy_cm2) > 0 then 0
+            when sum(n_acquisitions) > 0 then sum(kap_acquisition_gy_cm2)
+            when sum(n_kap) > 0 then 0
         end as kap_acquisition,
-        case
-            when count(*) filter (where event_type = 'fluoroscopy' and duration_s is null) = 0
-                then coalesce(sum(duration_s) filter (where event_type = 'fluoroscopy'), 0)
-        end as fluoro_time,
+        case when sum(n_fluoro_untimed) = 0 then coalesce(sum(fluoro_time_s), 0) end as fluoro_time,
         sum(dlp_mgy_cm) as dlp,
         -- Breast dose whose side is not said makes both sides unknown.
-        case
-            when count(*) filter (where agd_mgy is not null and laterality is null) = 0
-                then sum(agd_mgy) filter (where laterality = 'left')
-        end as agd_left,
-        case
-            when count(*) filter (where agd_mgy is not null and laterality is null) = 0
-                then sum(agd_mgy) filter (where laterality = 'right')
-        end as agd_right
-    from placed_events
+        case when sum(n_agd_of_no_side) = 0 then sum(agd_left_mgy) end as agd_left,
+        case when sum(n_agd_of_no_side) = 0 then sum(agd_right_mgy) end as agd_right
+    from placed_sums
     group by all
 ),
 
