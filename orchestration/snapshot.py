@@ -119,8 +119,9 @@ def write_snapshot(
         for source in sources:
             _copy_table(con, source, _seen(source), comments)
         _make_views(con, rules)
-        for source in sources:
-            _write_parquet(con, source.name, folder, run_id)
+    # From the build's tables: of what a transaction has written itself only one processor would read.
+    for source in sources:
+        _write_parquet(con, source, folder, run_id)
     # What medical physics sees is nearly all: only the tables that it does not see whole are written again.
     (folder / RESTRICTED).parent.mkdir()
     shutil.copyfile(folder / WAREHOUSE, folder / RESTRICTED)
@@ -220,12 +221,13 @@ def _make_views(con: duckdb.DuckDBPyConnection, rules: list[str]) -> None:
         con.execute(f"create view alerts.{rule} as select * from alerts.alert where rule = '{rule}'")
 
 
-def _write_parquet(con: duckdb.DuckDBPyConnection, name: str, folder: Path, run_id: str) -> None:
-    schema, table = name.split(".")
+def _write_parquet(con: duckdb.DuckDBPyConnection, source: Source, folder: Path, run_id: str) -> None:
+    schema, table = source.name.split(".")
     file = folder / "parquet" / schema / f"{table}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     con.execute(
-        f"copy {name} to '{_quoted(file)}' (format parquet, compression zstd, kv_metadata {{run_id: '{run_id}'}})"
+        f"copy ({_seen(source)}) to '{_quoted(file)}'"
+        f" (format parquet, compression zstd, kv_metadata {{run_id: '{run_id}'}})"
     )
 
 
