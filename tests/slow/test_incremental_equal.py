@@ -78,14 +78,14 @@ from raw.irradiation_event semi join first using (load_seq) order by event_no li
 """
 
 # A study of three days before goes on in a room within an event of another study, whose beam it ends: nothing is new
-# about the other's report, and the day of this one's is another.
+# about the other's report, and the day of this one's is another. And the other study gets one more event an hour later.
 CUT_SHORT = """
 create temp table long as
 select load_seq, event_no, started_local, duration_s from raw.irradiation_event where duration_s > 1
 order by load_seq desc, event_no limit 1;
 insert into raw.file by name
-select * replace (1000003 as load_seq, 'inbox/dose_reports/short' as path, 'short' as path_key, 'short' as sha256)
-from raw.file semi join long using (load_seq);
+select file.* replace (new_seq as load_seq, new_seq as path, new_seq as path_key, new_seq as sha256)
+from raw.file as file semi join long using (load_seq), range(1000003, 1000005) as files (new_seq);
 insert into raw.dose_report by name
 select * replace (1000003 as load_seq, '1.2.3.5' as sop_instance_uid, '1.2.3.6' as study_instance_uid)
 from raw.dose_report semi join long using (load_seq);
@@ -93,6 +93,12 @@ insert into raw.irradiation_event by name
 select event.* replace (1000003 as load_seq, days as event_no, '1.2.3.7.' || days as event_uid, 1 as duration_s,
     event.started_local - to_days(days::int) + to_microseconds((event.duration_s * 500000)::bigint) as started_local)
 from raw.irradiation_event as event semi join long using (load_seq, event_no), range(0, 4, 3) as earlier (days);
+insert into raw.dose_report by name
+select * replace (1000004 as load_seq, '1.2.3.8' as sop_instance_uid)
+from raw.dose_report semi join long using (load_seq);
+insert into raw.irradiation_event by name
+select * replace (1000004 as load_seq, '1.2.3.9' as event_uid, started_local + interval 1 hour as started_local)
+from raw.irradiation_event semi join long using (load_seq, event_no);
 """
 
 steps = st.one_of(
@@ -184,7 +190,7 @@ def test_a_build_that_is_killed_is_made_whole_by_the_next(hospital: ChangingHosp
 
 
 def test_events_follow_their_room_its_calibration_and_later_reports(hospital: ChangingHospital, tmp_path: Path) -> None:
-    for change in ("room's own time zone", "KAP recalibrated"):
+    for change in ("room's own time zone", "KAP recalibrated", "room's clock declared"):
         apply(hospital, [("change", change)])
         hospital.night()
     for reports in (TAKEN_OVER, GOES_ON_ELSEWHERE):
@@ -210,6 +216,7 @@ def test_a_beam_ends_where_one_that_is_reported_later_begins(hospital: ChangingH
     hospital.night()
     after = beam_ends(hospital)
     assert [uid for uid in before if after[uid] < before[uid]]
+    assert "1.2.3.9" in after
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 
