@@ -78,14 +78,14 @@ from raw.irradiation_event semi join first using (load_seq) order by event_no li
 """
 
 # A study of three days before goes on in a room within an event of another study, whose beam it ends: nothing is new
-# about the other's report, and the day of this one's is another. And the other study gets one more event an hour later.
+# about the other's report, and the day of this one's is another.
 CUT_SHORT = """
 create temp table long as
 select load_seq, event_no, started_local, duration_s from raw.irradiation_event where duration_s > 1
 order by load_seq desc, event_no limit 1;
 insert into raw.file by name
-select file.* replace (new_seq as load_seq, new_seq as path, new_seq as path_key, new_seq as sha256)
-from raw.file as file semi join long using (load_seq), range(1000003, 1000005) as files (new_seq);
+select * replace (1000003 as load_seq, 'inbox/dose_reports/short' as path, 'short' as path_key, 'short' as sha256)
+from raw.file semi join long using (load_seq);
 insert into raw.dose_report by name
 select * replace (1000003 as load_seq, '1.2.3.5' as sop_instance_uid, '1.2.3.6' as study_instance_uid)
 from raw.dose_report semi join long using (load_seq);
@@ -93,6 +93,16 @@ insert into raw.irradiation_event by name
 select event.* replace (1000003 as load_seq, days as event_no, '1.2.3.7.' || days as event_uid, 1 as duration_s,
     event.started_local - to_days(days::int) + to_microseconds((event.duration_s * 500000)::bigint) as started_local)
 from raw.irradiation_event as event semi join long using (load_seq, event_no), range(0, 4, 3) as earlier (days);
+"""
+
+# A study gets one more event an hour later, in another report: the procedure is the same, and its beams are not.
+ONE_MORE = """
+create temp table long as
+select load_seq, event_no from raw.irradiation_event where duration_s > 1 and load_seq < 1000000
+order by load_seq desc, event_no limit 1;
+insert into raw.file by name
+select * replace (1000004 as load_seq, 'inbox/dose_reports/more' as path, 'more' as path_key, 'more' as sha256)
+from raw.file semi join long using (load_seq);
 insert into raw.dose_report by name
 select * replace (1000004 as load_seq, '1.2.3.8' as sop_instance_uid)
 from raw.dose_report semi join long using (load_seq);
@@ -216,7 +226,10 @@ def test_a_beam_ends_where_one_that_is_reported_later_begins(hospital: ChangingH
     hospital.night()
     after = beam_ends(hospital)
     assert [uid for uid in before if after[uid] < before[uid]]
-    assert "1.2.3.9" in after
+    with duckdb.connect(hospital.site.build_db) as con:
+        con.execute(ONE_MORE)
+    hospital.night()
+    assert "1.2.3.9" in beam_ends(hospital)
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 
