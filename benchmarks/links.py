@@ -30,8 +30,11 @@ MEMORY = "3GB"  # of DuckDB; the process needs some more
 DATABASE = "hospital.duckdb"
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 # In the order in which dbt builds them. What they read is made here.
-LINK_MODELS = ("int_procedure_clock", "int_beam_on", "int_sample_room", "int_room_stretch", "int_sample_link")
-CLOCK_MODELS = ("int_sample_room", "int_clock_beam", "int_clock_sample")
+LINK_MODELS = (
+    *("int_procedure_clock", "int_beam_on", "int_badge_hour", "int_sample_room", "int_room_stretch"),
+    "int_sample_link",
+)
+CLOCK_MODELS = ("int_badge_hour", "int_sample_room", "int_clock_beam", "int_clock_sample")
 
 # A busy hospital: per room eight procedures of twenty events a day, a badge on the C-arm and two worn in every other
 # procedure, a tenth of these at readers that name no hub, every fifth room with two planes. So 500 samples a procedure.
@@ -54,7 +57,7 @@ from (
 create table intermediate.int_event as
 select
     '1.2.826.0.1.3680043.8.498.' || hash(no, k, 7) || hash(k, no) || '.' || k as irradiation_event_uid,
-    study_key, room_id, no, k,
+    study_key, room_id, no, k, cast(started_at as date) as report_day,
     case when no % $rooms % 5 != 4 then 'single' when k % 2 = 0 then 'A' else 'B' end as plane,
     make_timestamptz(epoch_us(started_at) + 1000000 * (
         case when no % $rooms % 5 = 4 then k // 2 * 2 else k end * 150 + cast(hash(no, k) % 100 as bigint))
@@ -80,9 +83,10 @@ select
     hash(no, k, second, badge) as dose_key, 'rates' as source_id, 'rate_samples' as layout, 'hp10' as quantity,
     room_id || '-B' || badge as dosimeter_serial,
     case when badge > 0 then 'OP' || badge || room_id end as operator_id,
-    case when badge = 0 then room_id end as c_arm_room_id,
+    if(badge = 0, 'c_arm', 'over_apron_collar') as worn_at, case when badge = 0 then room_id end as c_arm_room_id,
     case when badge = 0 or hash(room_id, badge) % 10 > 0 then room_id end as evident_room_id,
-    'room' as clock_basis, cast(null as varchar) as barred_reason,
+    'room' as clock_basis, cast(null as varchar) as barred_reason, cast(null as varchar) as token,
+    cast(null as varchar) as hub, false as is_gap, false as is_not_occupational,
     cast(started_at as date) as measured_date,
     make_timestamptz((epoch_us(started_at) // 1000000 + second) * 1000000) as started_at,
     make_timestamptz((epoch_us(started_at) // 1000000 + second + 1) * 1000000) as ended_at,
@@ -90,6 +94,8 @@ select
     hash(dosimeter_serial, operator_id, measured_date, evident_room_id) as sample_group
 from intermediate.int_event cross join range(20) as seconds (second) cross join range(3) as badges (badge)
 where second < duration_s and (badge = 0 or hash(no, badge) % 100 < 50);
+create table intermediate.int_link_day as
+select distinct measured_date, [measured_date] as neighbour_dates from intermediate.int_dose_evidence;
 """
 # What one would write first: every sample against every event of the room, and the procedure of the first that fits.
 PLAIN = """
