@@ -153,7 +153,7 @@ def parsed_project() -> Manifest:
 
 
 def rehearse(project: Manifest) -> None:
-    """Lets dbt make what it makes once a process, two seconds' work: it compiles a view beside an empty database."""
+    """Lets dbt make what it makes once a process, two seconds' work: it compiles a view and its tests, no more."""
     with tempfile.TemporaryDirectory() as folder:
         empty = {name: str(Path(folder, file)) for name, file in NO_DATABASE.items()}
         arguments = ("--select", "stg_site", "--target-path", folder, "--log-path", folder)

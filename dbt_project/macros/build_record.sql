@@ -1,6 +1,7 @@
 {# ops.build: one row per dbt invocation that wrote tables, so that a verdict can be tied to this content of the database. #}
 {% macro begin_build() %}
     {% if execute and flags.WHICH in ('run', 'build', 'seed') %}
+        {% do limit_memory() %}
         {% do run_query("create schema if not exists ops") %}
         {% do run_query("create table if not exists ops.build (build_id varchar primary key, started_at timestamptz not null, finished_at timestamptz, as_of date not null, is_complete boolean not null, succeeded boolean not null, failures varchar)") %}
         {# What each part of a kept model was made from: macros/kept_parts.sql. #}

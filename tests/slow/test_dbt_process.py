@@ -114,6 +114,18 @@ def test_a_failure_of_a_model_comes_back_in_words(build_db: Path) -> None:
     assert any("started_at" in failure for failure in build.failures)
 
 
+@pytest.mark.parametrize(("found", "then"), [("16GB", "3.7 GiB"), ("1GB", "953.6 MiB")])
+def test_a_build_takes_a_part_of_a_large_machine_and_no_more_of_a_small_one(
+    build_db: Path, found: str, then: str
+) -> None:
+    build = DbtBuild(build_db, AS_OF, ("--select", "stg_site", "--indirect-selection", "empty"))
+    with duckdb.connect(build_db) as con:  # dbt's connections share its settings
+        con.execute(f"set memory_limit = '{found}'")
+        list(build.events())
+        assert build.failures == []
+        assert con.execute("select current_setting('memory_limit')").fetchall() == [(then,)]
+
+
 def test_what_dagster_loads_needs_no_dbt() -> None:
     loaded = "import sys, orchestration.definitions; print([m for m in sys.modules if m.partition('.')[0] == 'dbt'])"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
