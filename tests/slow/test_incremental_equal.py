@@ -200,7 +200,7 @@ def test_a_build_that_is_killed_is_made_whole_by_the_next(hospital: ChangingHosp
 
 
 def test_events_follow_their_room_its_calibration_and_later_reports(hospital: ChangingHospital, tmp_path: Path) -> None:
-    for change in ("room's own time zone", "KAP recalibrated", "room's clock declared"):
+    for change in ("room's own time zone", "KAP recalibrated"):
         apply(hospital, [("change", change)])
         hospital.night()
     for reports in (TAKEN_OVER, GOES_ON_ELSEWHERE):
@@ -215,21 +215,6 @@ def test_events_follow_their_room_its_calibration_and_later_reports(hospital: Ch
         ).fetchall()
     assert rooms == [("CATH1",), ("IR1",)]
     assert taken[0][0] > 0
-    assert unequal(hospital, tmp_path / "rebuilt") == {}
-
-
-def test_a_beam_ends_where_one_that_is_reported_later_begins(hospital: ChangingHospital, tmp_path: Path) -> None:
-    hospital.night()
-    before = beam_ends(hospital)
-    with duckdb.connect(hospital.site.build_db) as con:
-        con.execute(CUT_SHORT)
-    hospital.night()
-    after = beam_ends(hospital)
-    assert [uid for uid in before if after[uid] < before[uid]]
-    with duckdb.connect(hospital.site.build_db) as con:
-        con.execute(ONE_MORE)
-    hospital.night()
-    assert "1.2.3.9" in beam_ends(hospital)
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 
@@ -253,6 +238,25 @@ def test_a_change_makes_its_own_days_anew_and_no_other(hospital: ChangingHospita
     assert made
     # The correction reaches a day around its two, for records that lie across midnight.
     assert {date(2024, 3, 28), date(2024, 3, 29)} & made <= made <= {date(2024, 3, day) for day in range(27, 31)}
+
+
+# --- last, for its studies of several days make their days one another's neighbours ---
+
+
+def test_a_beam_ends_where_one_that_is_reported_later_begins(hospital: ChangingHospital, tmp_path: Path) -> None:
+    apply(hospital, [("change", "room's clock declared")])
+    hospital.night()
+    before = beam_ends(hospital)
+    with duckdb.connect(hospital.site.build_db) as con:
+        con.execute(CUT_SHORT)
+    hospital.night()
+    after = beam_ends(hospital)
+    assert [uid for uid in before if after[uid] < before[uid]]
+    with duckdb.connect(hospital.site.build_db) as con:
+        con.execute(ONE_MORE)
+    hospital.night()
+    assert "1.2.3.9" in beam_ends(hospital)
+    assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 
 if __name__ == "__main__":
