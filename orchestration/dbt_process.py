@@ -69,8 +69,12 @@ class DbtProcess:
         with suppress(BrokenPipeError):  # then its last words say why
             asked.write(json.dumps(_request(build)) + "\n")
             asked.flush()
+        last_words = ""
         for line in told:
             answer = json.loads(line)
+            if "error" in answer:
+                last_words = answer["error"]
+                break
             if "failures" in answer:
                 build.failures = answer["failures"]
                 self._process.wait()
@@ -79,32 +83,32 @@ class DbtProcess:
             yield answer["event"], answer["contents"]
         status = self._process.wait()
         self._errors.seek(0)
-        words = self._errors.read().decode(errors="replace").strip()
+        printed = self._errors.read().decode(errors="replace").strip()
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        raise RuntimeError(
-            f"dbt's process {how} before the tables were made. {words.rpartition(chr(10))[2]}"
-        ) from RuntimeError(words)  # the whole of it for Dagster's records
+        sentence = f"dbt's process {how} before the tables were made. {last_words}".rstrip()
+        raise RuntimeError(sentence) from RuntimeError(printed)  # the whole of it for Dagster's records
 
 
 # --- the other end ---------------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    """Does what is asked, once; why it did not is the last that it says."""
+    """Does what is asked, once, or says why not."""
+    told = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints is no answer
     try:
-        _serve()
-    except Exception:  # noqa: BLE001 - whatever it was, the other end says it
+        _serve(told)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the other end says it
         traceback.print_exc()
+        _say(told, error=traceback.format_exception_only(error)[-1].strip())
         os._exit(1)
     os._exit(0)  # everything is closed and said; taking dbt's objects apart would take a second, and words of their own
 
 
-def _serve() -> None:
+def _serve(told: TextIO) -> None:
     """Imports, waits for one request, builds, tells."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked: this one ends with it
     gc.set_threshold(50_000, 20, 100)  # dbt's objects stay: looking through them again and again costs a second
-    told = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints is no answer
     project = parsed_project()
     rehearse(project)
     if request := sys.stdin.readline():
