@@ -178,8 +178,9 @@ def _judge_rows(
     What costs Great Expectations is a question, not the values: each is asked once, of all columns that it is about.
     """
     failed: dict[Check, Failure] = {}
-    expected: dict[str, Expectation] = {}
+    expected: list[Expectation] = []
     deciding: dict[str, list[object]] = defaultdict(list)
+    column_of: dict[RowCheck, str] = {}
     for table, checks_of_table in _by_table(row_checks).items():
         try:
             values = _deciding_values(con, table, checks_of_table)
@@ -187,20 +188,19 @@ def _judge_rows(
             failed |= {check: _cannot_judge(check, str(error)) for check in checks_of_table}
             continue
         for check, values_of_check in zip(checks_of_table, values, strict=True):
-            expected[_name(check)] = check.expectation
-            deciding[_name(check)] += values_of_check
-    columns = ", ".join(f'unnest(?) as "{name}"' for name in deciding)
+            if check.expectation not in expected:
+                expected.append(check.expectation)
+            column_of[check] = f"value_{expected.index(check.expectation)}"
+            deciding[column_of[check]] += values_of_check
+    if not expected:
+        return failed
+    columns = ", ".join(f"unnest(?) as {name}" for name in deciding)
     frame = con.execute(f"select {columns}", list(deciding.values())).df()
-    suspect = validate(frame, expected, [])
-    suspects = [check for check in row_checks if check not in failed and _name(check) in suspect]
+    suspect = validate(frame, dict(zip(deciding, expected, strict=True)), [])
+    suspects = [check for check, column in column_of.items() if column in suspect]
     for table, checks_of_table in _by_table(suspects).items():
         failed |= _seek_rows(con, table, checks_of_table, validate)
     return failed
-
-
-def _name(check: RowCheck) -> str:
-    """The same for checks that expect the same."""
-    return repr(check.expectation).replace('"', "'")
 
 
 def _by_table(row_checks: Sequence[RowCheck]) -> dict[str, list[RowCheck]]:

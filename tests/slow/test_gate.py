@@ -227,6 +227,18 @@ def test_what_cannot_be_judged_blocks(build: Path) -> None:
     )
 
 
+def test_where_there_is_no_table_at_all_every_check_blocks(tmp_path: Path) -> None:
+    empty = tmp_path / "doseledger.duckdb"
+    duckdb.connect(empty).close()
+    verdict = judge(empty, Settings())
+    assert not any(suite.passed for suite in verdict.suites)
+    unjudged = [
+        sentence for suite in SUITES for sentence in sentences(verdict, suite) if "could not be judged" in sentence
+    ]
+    row_checks = [check for check in checks(Settings()) if isinstance(check, RowCheck)]
+    assert len(unjudged) >= len(row_checks)
+
+
 def test_the_sites_own_share_of_quarantined_files(build: Path) -> None:
     change(build, "update ledger.file set status = 'quarantined' where load_seq <= 3")
     assert quarantined(build, "0.075") == []
