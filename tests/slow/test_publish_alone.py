@@ -186,10 +186,15 @@ def test_a_failing_table_is_named_and_keeps_the_old_publication(site: Path) -> N
     assert "study_instance_uid" in last_letter_to_operations(site)
 
 
-def test_a_failing_test_of_a_table_says_what_it_found(site: Path) -> None:
+def test_a_failing_test_names_the_rows(site: Path) -> None:
     build = site / "data" / "build" / "doseledger.duckdb"
     with duckdb.connect(build) as con:
         con.execute("insert into raw.ref_rooms (line, name) values (99, 'Nameless')")
+        con.execute(
+            "update intermediate.int_study_effective_dose set estimate_gap = 'moon'"
+            " where study_key = (select min(study_key) from intermediate.int_study_effective_dose)"
+        )
+        study_key = con.execute("select min(study_key) from intermediate.int_study_effective_dose").fetchall()[0][0]
     try:
         with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
             job = build_definitions(site).resolve_implicit_global_asset_job_def()
@@ -201,8 +206,9 @@ def test_a_failing_test_of_a_table_says_what_it_found(site: Path) -> None:
     assert not result.success
     (failed,) = [found for found in result.get_asset_check_evaluations() if not found.passed]
     assert failed.check_name == "every_decision_is_made"
-    (row,) = [record.data for record in failed.metadata["failing_rows"].records]
-    assert row == {"table_name": "stg_room", "gap_columns": "room_id is null", "n_rows": 1}
+    study, room = [record.data for record in failed.metadata["failing_rows"].records]
+    assert (study["table_name"], study["row_key"]) == ("int_study_effective_dose", str(study_key))
+    assert room == {"table_name": "stg_room", "gap_columns": "room_id is null", "row_key": None}  # keys only
 
 
 def test_pictures_that_cannot_be_drawn_stop_nothing_else(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
