@@ -23,6 +23,7 @@ from typing import Any, Self, TextIO
 
 import duckdb
 
+from orchestration import own_process
 from orchestration.contents import Contents, contents_of, failing_rows
 from orchestration.dbt_build import MANIFEST, DbtBuild, parsed_project, rehearse
 
@@ -37,13 +38,8 @@ class DbtProcess:
 
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes into it as long as it lives
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "orchestration.dbt_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},  # the modules of this process
-            text=True,
+        self._process = own_process.start(
+            "orchestration.dbt_process", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )
 
     def __enter__(self) -> Self:

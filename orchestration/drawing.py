@@ -6,12 +6,12 @@ Only the two ends live here: Vega-Lite specifications in, SVG out. What a pictur
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from typing import Any
+
+from orchestration import own_process
 
 
 class Drawing:
@@ -22,12 +22,8 @@ class Drawing:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as asked:
             json.dump(pictures, asked)
             asked.seek(0)
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "orchestration.drawing"],
-                stdin=asked,
-                stdout=self._drawn,
-                stderr=self._errors,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},  # the modules of this process
+            self._process = own_process.start(
+                "orchestration.drawing", stdin=asked, stdout=self._drawn, stderr=self._errors
             )
 
     def svgs(self) -> dict[str, str]:
@@ -41,7 +37,9 @@ class Drawing:
             drawn.seek(0)
             errors.seek(0)
             if status:
-                raise RuntimeError(f"The pictures could not be drawn (status {status}): {errors.read().decode()}")
+                printed = errors.read().decode(errors="replace").strip()
+                sentence = f"The pictures could not be drawn (status {status}): {printed.rpartition(chr(10))[2]}"
+                raise RuntimeError(sentence) from RuntimeError(printed)  # the whole of it for Dagster's records
             svgs: dict[str, str] = json.load(drawn)
         return svgs
 

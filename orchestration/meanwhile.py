@@ -1,6 +1,6 @@
 """What this process gets ready while dbt's process makes the tables: imports and engines that take a second each.
 
-No work of its own: whoever needs them later would load them anyway.
+No work of its own: the gate would load the one anyway, and the letters the other if there are any.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import vl_convert
 
 
 def get_ready_meanwhile() -> None:
-    """Loads Great Expectations and the engine that draws; does not wait."""
+    """Loads Great Expectations and the engine that draws in letters; does not wait."""
     Thread(target=_get_ready).start()
 
 

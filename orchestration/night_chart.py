@@ -14,7 +14,7 @@ from expectations.contract import TABLES
 from orchestration.day_chart import PALETTE, latest_room_days, read_room_day, room_day_picture
 
 WIDTH_PX, HEIGHT_PX, DAYS = 640, 190, 60
-ROOM_DAYS = 3  # a second of drawing and a quarter of a megabyte in Dagster's records each
+ROOM_DAYS = 3  # a quarter of a second of drawing and of a megabyte in Dagster's records each
 # Colours that stay apart for colour-blind readers and in greyscale.
 DOSE_COLOURS = {"linked": "#1f5f7a", "apportioned": "#8fc1d4", "unlinked": "#e08214"}
 SEVERITY_COLOURS = {"urgent": "#a5121b", "review": "#e08214", "notice": "#9aa7b5"}

@@ -127,6 +127,39 @@ def test_a_build_takes_a_part_of_a_large_machine_and_no_more_of_a_small_one(
         assert con.execute("select current_setting('memory_limit')").fetchall() == [(then,)]
 
 
+def test_a_run_that_builds_nothing_leaves_no_process(tmp_path: Path) -> None:
+    """Its process of dbt is started before it is known whether the site is there."""
+    run = [sys.executable, "-c", "from orchestration.cli import app; app()", "run", "--site", tmp_path / "nowhere"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    night = subprocess.Popen(run, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    _, said = night.communicate(timeout=PATIENCE_S)
+    assert night.returncode == 1
+    assert said.strip().startswith("✗ ")
+    assert "Traceback" not in said
+    sessions = [stat.read_text().rpartition(")")[2].split()[3] for stat in Path("/proc").glob("[0-9]*/stat")]
+    assert str(night.pid) not in sessions
+
+
+def test_of_two_that_find_the_project_not_parsed_one_parses(tmp_path: Path) -> None:
+    script = """if True:
+        import sys
+        from pathlib import Path
+        from orchestration import dbt_build
+        folder = Path(sys.argv[1])
+        dbt_build.MANIFEST, dbt_build.PARSED = folder / dbt_build.MANIFEST.name, folder / dbt_build.PARSED.name
+        parse = dbt_build._parse
+        dbt_build._parse = lambda: print("parses") or parse()
+        print(dbt_build.ensure_manifest() == dbt_build.MANIFEST and dbt_build.MANIFEST.stat().st_size > 0)
+    """
+    (tmp_path / "parse-killed").mkdir()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [sys.executable, "-c", script, tmp_path]
+    both = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    told = sorted(process.communicate(timeout=PATIENCE_S)[0] for process in both)
+    assert told == ["True\n", "parses\nTrue\n"]
+    assert not list(tmp_path.glob("parse-*"))
+
+
 def test_what_dagster_loads_needs_no_dbt() -> None:
     loaded = "import sys, orchestration.definitions; print([m for m in sys.modules if m.partition('.')[0] == 'dbt'])"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
