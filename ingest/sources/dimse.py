@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 from pynetdicom import build_role, evt
 from pynetdicom.events import Event
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from ingest.dose_reports.dicom_file import Identity
 from ingest.site import Dimse
@@ -38,6 +39,7 @@ class DimseSource:
     def __init__(self, settings: Dimse) -> None:
         self.settings = settings
         self._association: Association | None = None
+        self._is_refused = False
         self._arrived: list[bytes] = []
 
     @property
@@ -120,7 +122,7 @@ class DimseSource:
                 self.settings.port,
                 ae_title=self.settings.called_ae,
                 ext_neg=[build_role(sop_class, scp_role=True) for sop_class in REPORT_CLASSES],
-                evt_handlers=[*GUARDS, (evt.EVT_C_STORE, self._take)],
+                evt_handlers=[*GUARDS, (evt.EVT_C_STORE, self._take), (evt.EVT_PDU_RECV, self._hear)],
             )
             self._check_accepted(self._association)
         if not self._association.is_established:
@@ -128,7 +130,7 @@ class DimseSource:
         return self._association
 
     def _check_accepted(self, association: Association) -> None:
-        if association.is_rejected:
+        if self._is_refused:
             raise SourceFailed(
                 f"{self.address} refuses us: it must have that title, and know calling_ae '{self.settings.calling_ae}'."
             )
@@ -138,6 +140,10 @@ class DimseSource:
         needed = {STUDY_ROOT_FIND, STUDY_ROOT_GET}
         if not needed <= accepted:
             raise SourceFailed(f"{self.address} does not allow C-FIND and C-GET (study root) to us.")
+
+    def _hear(self, event: Event) -> None:
+        """Of a peer that refuses and closes at once pynetdicom may only see that it closed."""
+        self._is_refused |= isinstance(event.pdu, A_ASSOCIATE_RJ)
 
     def _take(self, event: Event) -> int:
         self._arrived.append(as_file(event))

@@ -21,14 +21,14 @@ import yaml
 from orthanc import LOGIN, Orthanc, free_port, orthanc
 from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from small_site import KEY, make_site
 from sr_builder import XRAY_DOSE_SR, accumulated, as_file, event, num
 from sr_builder import report as dose_report
 
 from ingest.dose_reports.dicom_file import Identity, identity_of
 from ingest.site import Site, load_site
-from ingest.sources import association, dicomweb
+from ingest.sources import association, dicomweb, dimse
 from ingest.sources.pull import Pulled, pull_all
 from ingest.sources.store import ReceivedStore
 
@@ -161,7 +161,10 @@ def test_a_wrong_password_is_said_without_it(pacs: Orthanc, tmp_path: Path) -> N
     assert "swordfish" not in sentence
 
 
-def test_a_wrong_title_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("busy_s", [0.0, 0.5], ids=["", "refused and closed before we look"])
+def test_a_wrong_title_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy_s: float) -> None:
+    busy = (evt.EVT_REQUESTED, lambda _: time.sleep(busy_s))  # between asking and looking at the connection
+    monkeypatch.setattr(dimse, "GUARDS", [*association.GUARDS, busy])
     with orthanc(tmp_path / "pacs", DicomCheckCalledAet=True) as server:
         site = site_with(tmp_path / "site", dimse=server.cget() | {"called_ae": "NOBODY"})
         (result,) = pulled(site)
