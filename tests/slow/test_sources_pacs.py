@@ -161,7 +161,7 @@ def test_a_wrong_password_is_said_without_it(pacs: Orthanc, tmp_path: Path) -> N
     assert "swordfish" not in sentence
 
 
-@pytest.mark.parametrize("busy_s", [0.0, 0.5], ids=["", "refused and closed before we look"])
+@pytest.mark.parametrize("busy_s", [0.0, 0.5], ids=["we look at once", "it closes before we look"])
 def test_a_wrong_title_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy_s: float) -> None:
     busy = (evt.EVT_REQUESTED, lambda _: time.sleep(busy_s))  # between asking and looking at the connection
     monkeypatch.setattr(dimse, "GUARDS", [*association.GUARDS, busy])
