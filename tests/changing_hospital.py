@@ -69,6 +69,10 @@ def _instead(old: str, new: str) -> Edit:
     return lambda text: text.replace(old, new)
 
 
+def _swapped(one: str, other: str) -> Edit:
+    return lambda text: text.replace(one, "\0").replace(other, one).replace("\0", other)
+
+
 # What people change afterwards, each on or off: file, and what it does to its text.
 CHANGES: dict[str, tuple[str, Edit]] = {
     "badge handed on": (
@@ -76,6 +80,10 @@ CHANGES: dict[str, tuple[str, Edit]] = {
         _instead("1001,over_apron_chest,CD01,,2023-01-01,\n", "1001,over_apron_chest,CD01,,2023-01-01,2024-03-27\n"),
     ),
     "badge given to another": ("reference/dosimeters.csv", _with("1001,over_apron_chest,CD03,,2024-03-29,\n")),
+    "badge worn elsewhere": (
+        "reference/dosimeters.csv",
+        _instead("1001,over_apron_chest,CD01", "1001,under_apron_chest,CD01"),
+    ),
     "C-arm badge unknown": ("reference/dosimeters.csv", _without("REFIR1")),
     "logbook shorter": ("reference/logbook.csv", lambda text: "".join(text.splitlines(True)[:40])),
     "logbook names another": ("reference/logbook.csv", _instead("CD03,first", "CD01,first")),
@@ -95,6 +103,9 @@ CHANGES: dict[str, tuple[str, Edit]] = {
     "class renamed": ("reference/procedure_types.csv", _instead("ep_ablation", "ep_study")),
     "KAP recalibrated": ("reference/kap_calibration.csv", _instead("0.92", "0.95")),
     "room's own time zone": ("reference/rooms.csv", _instead("Canon,Alphenix,,", "Canon,Alphenix,UTC,")),
+    "device of no room": ("reference/rooms.csv", _instead("IR1,2CA0301,IR1_XA", "IR1B,2CA0302,IR1B_XA")),
+    "devices swapped": ("reference/rooms.csv", _swapped("AXIS01366,146301,CATH1_XA", "IR1,2CA0301,IR1_XA")),
+    "samples of ten seconds": ("sources/cath_rates.yaml", _instead("sample_seconds: 1\n", "sample_seconds: 10\n")),
     "hub of nowhere": ("sources/ir_rates.yaml", _instead("hubs: {hub/IR1: IR1}", "hubs: {hub/IR9: IR1}")),
     "idle zeros": ("sources/badge_hours.yaml", _with("records_when_idle: true\n")),
     "another time zone": ("site.yaml", _instead("timezone: Europe/Madrid", "timezone: Asia/Tokyo")),
@@ -110,6 +121,7 @@ class ChangingHospital:
         self._add_sources()
         self.changes: set[str] = set()
         self.texts = {name: self._text(name) for name, _ in CHANGES.values()}
+        assert all(edit(self.texts[name]) != self.texts[name] for name, edit in CHANGES.values())
         self.corrections = 0
         self.waiting = self._withhold()
 
