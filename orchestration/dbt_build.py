@@ -60,6 +60,7 @@ class DbtBuild:
         as_of: valid-time date, site-local.
         selection: dbt's selection arguments; empty = everything.
         is_standing: seeds and views stand from an earlier build of this product; what is selected, they are left out.
+        variables: values of dbt's variables other than those in dbt_project.yml.
         build_id: dbt's invocation id, known once the first event came.
         failures: after the last event, one sentence for each node that failed.
     """
@@ -68,6 +69,7 @@ class DbtBuild:
     as_of: date
     selection: Sequence[str] = ()
     is_standing: bool = False
+    variables: Mapping[str, int] = field(default_factory=dict)
     build_id: str | None = None
     failures: list[str] = field(default_factory=list)
 
@@ -83,7 +85,7 @@ class DbtBuild:
             project: as `parsed_project` gave it, if it was asked for ahead; one is good for one build.
         """
         selection = WITHOUT_STANDING if self.is_standing else self.selection
-        variables = {"as_of": self.as_of.isoformat(), "standing": self.is_standing}
+        variables = {"as_of": self.as_of.isoformat(), "standing": self.is_standing, **self.variables}
         arguments = [
             *("build", *LEAN, *selection, "--vars", json.dumps(variables)),
             *("--target-path", str(self.target), "--log-path", str(self.target)),

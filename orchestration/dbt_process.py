@@ -131,13 +131,18 @@ def _request(build: DbtBuild) -> dict[str, object]:
         "as_of": build.as_of.isoformat(),
         "selection": list(build.selection),
         "is_standing": build.is_standing,
+        "variables": dict(build.variables),
     }
 
 
 def _requested(request: str) -> DbtBuild:
     asked = json.loads(request)
     return DbtBuild(
-        Path(asked["build_db"]), date.fromisoformat(asked["as_of"]), asked["selection"], asked["is_standing"]
+        Path(asked["build_db"]),
+        date.fromisoformat(asked["as_of"]),
+        asked["selection"],
+        asked["is_standing"],
+        asked["variables"],
     )
 
 

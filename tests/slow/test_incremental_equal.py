@@ -7,6 +7,7 @@ change in reference files afterwards, and runs for a past date between.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import pytest
 from changing_hospital import CHANGES, LAST_DAY, ChangingHospital, differences, night
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow
 # Each example is one to four nights and a rebuild: some ten seconds each. More: DOSELEDGER_EXAMPLES=50.
@@ -216,6 +219,17 @@ def test_events_follow_their_room_its_calibration_and_later_reports(hospital: Ch
     assert rooms == [("CATH1",), ("IR1",)]
     assert taken[0][0] > 0
     assert unequal(hospital, tmp_path / "rebuilt") == {}
+
+
+def test_a_kept_table_with_other_columns_is_refused_by_name(hospital: ChangingHospital, tmp_path: Path) -> None:
+    hospital.night()
+    copy = Path(shutil.copy(hospital.site.build_db, tmp_path))
+    with duckdb.connect(copy) as con:
+        con.execute("alter table ledger.unlinked_dose add column other int")
+    build = DbtBuild(copy, LAST_DAY, ("--select", "unlinked_dose", "--exclude-resource-type", "test"))
+    assert [*build.events()]
+    assert len(build.failures) == 1
+    assert 'unlinked_dose" has other columns than its model' in build.failures[0]
 
 
 # --- only what was touched -----------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 -- Two independent paths: what was read, summed from the doses that count; where it went, summed from the dispositions.
 {{ config(**kept_by('measured_date', 'int_disposition_day')) }}
-{% set is_made_now = is_made_now('measured_date', 'measured_date', 'int_disposition_day') %}
+{% set is_made_now = is_made_now('measured_date') %}
 with doses as (
     select * from {{ ref('int_dose') }}
     where measured_date <= {{ as_of() }} and {{ is_made_now }}

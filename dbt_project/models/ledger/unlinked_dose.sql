@@ -4,7 +4,7 @@ with dispositions as (
     where
         disposition = 'unlinked'
         and quantity = 'hp10'
-        and {{ is_made_now('measured_date', 'measured_date', 'int_disposition_day') }}
+        and {{ is_made_now('measured_date') }}
 ),
 
 final as (

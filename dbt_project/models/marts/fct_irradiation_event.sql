@@ -1,7 +1,7 @@
 {{ config(**kept_by('report_day', 'int_procedure_day')) }}
 with events as (
     select * from {{ ref('int_event_kap') }}
-    where {{ is_made_now('report_day', 'report_day', 'int_procedure_day') }}
+    where {{ is_made_now('report_day') }}
 ),
 
 procedures as (

@@ -3,7 +3,7 @@
 {{ config(**kept_by('measured_date', 'int_dose_day')) }}
 with doses as (
     select * from {{ ref('int_dose_evidence') }}
-    where {{ is_made_now('measured_date', 'measured_date', 'int_dose_day') }}
+    where {{ is_made_now('measured_date') }}
 ),
 
 told as (

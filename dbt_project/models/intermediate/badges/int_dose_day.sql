@@ -63,6 +63,7 @@ derived_days as (
 days as (
     select
         coalesce(record_days.record_date, derived_days.measured_date) as measured_date,
+        coalesce(record_days.n_rows, 0) as n_rows,
         coalesce(record_days.fingerprint, 0) as record_fingerprint,
         coalesce(derived_days.fingerprint, 0) as derived_fingerprint
     from record_days
@@ -89,6 +90,7 @@ site_wide as (
 final as (
     select
         days.measured_date,
+        days.n_rows,
         cast(
             hash(
                 days.record_fingerprint,

@@ -30,6 +30,7 @@ final as (
     select
         spans.measured_date,
         list(dose_days.measured_date order by dose_days.measured_date) as reached_dates,
+        cast(sum(dose_days.n_rows) as bigint) as n_rows,
         cast(hash(list(dose_days.fingerprint order by dose_days.measured_date)) as hugeint) as fingerprint
     from spans
     inner join dose_days

@@ -21,7 +21,7 @@ hours as (
     where
         layout = 'hourly_totals'
         and token is null
-        and {{ is_made_now('measured_date', 'measured_date', 'int_hour_day') }}
+        and {{ is_made_now('measured_date') }}
 ),
 
 samples as (

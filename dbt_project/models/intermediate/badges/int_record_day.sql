@@ -15,6 +15,7 @@ final as (
     select
         file_days.record_date,
         list(file_days.load_seq order by file_days.load_seq) as load_seqs,
+        cast(sum(file_days.n_records) as bigint) as n_rows,
         {{ fingerprint_of('file_days') }} + {{ fingerprint_of('sources') }} as fingerprint
     from file_days
     inner join site on file_days.site_timezone = site.site_timezone

@@ -58,7 +58,7 @@ described as not materialized (
             records.load_seq = occurrences.load_seq
             and records.line = occurrences.line
             and records.quantity = occurrences.quantity
-    where {{ is_made_now('dated_minutes.record_date', 'record_date', 'int_record_day') }}
+    where {{ is_made_now('dated_minutes.record_date') }}
 ),
 
 identified as not materialized (

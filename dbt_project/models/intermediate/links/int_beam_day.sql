@@ -48,6 +48,7 @@ reached_days as (
     select
         spans.report_day,
         report_days.report_day as reached_day,
+        report_days.n_rows,
         report_days.fingerprint
     from spans
     inner join spans as lasting on spans.from_at <= lasting.to_at and spans.to_at >= lasting.from_at
@@ -57,6 +58,7 @@ reached_days as (
 final as (
     select
         reached_days.report_day,
+        cast(sum(reached_days.n_rows) as bigint) as n_rows,
         list(reached_days.reached_day order by reached_days.reached_day) as reached_days,
         cast(
             hash(

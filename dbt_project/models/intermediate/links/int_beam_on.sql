@@ -44,7 +44,7 @@ final as (
     from clipped
     inner join procedure_clocks
         on clipped.study_key = procedure_clocks.study_key and clipped.room_id = procedure_clocks.room_id
-    where {{ is_made_now('clipped.report_day', 'report_day', 'int_beam_day') }}
+    where {{ is_made_now('clipped.report_day') }}
 )
 
 select * from final

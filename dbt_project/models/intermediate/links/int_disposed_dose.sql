@@ -3,7 +3,7 @@
 {{ config(**kept_by('measured_date', 'int_disposition_day')) }}
 with dispositions as (
     select * from {{ ref('int_disposition') }}
-    where {{ is_made_now('measured_date', 'measured_date', 'int_disposition_day') }}
+    where {{ is_made_now('measured_date') }}
 ),
 
 final as (

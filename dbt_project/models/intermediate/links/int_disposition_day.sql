@@ -67,6 +67,7 @@ other_days as (
 final as (
     select
         dose_days.measured_date,
+        dose_days.n_rows,
         cast(hash(dose_days.fingerprint, link_days.fingerprint, other_days.fingerprint) as hugeint) as fingerprint
     from dose_days
     left join link_days on dose_days.measured_date = link_days.measured_date

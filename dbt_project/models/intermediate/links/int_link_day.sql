@@ -76,6 +76,7 @@ touched as (
 days as (
     select
         dose_days.measured_date,
+        any_value(dose_days.n_rows) as n_rows,
         any_value(dose_days.fingerprint)
         + cast(sum(sample_days.fingerprint) as hugeint) as fingerprint
     from dose_days
@@ -109,6 +110,7 @@ final as (
     select
         neighbours.measured_date,
         list(neighbours.neighbour_date order by neighbours.neighbour_date) as neighbour_dates,
+        cast(sum(days.n_rows) as bigint) as n_rows,
         cast(
             hash(sum(days.fingerprint), sum(coalesce(touched_days.fingerprint, 0)), neighbour_dates) as hugeint
         ) as fingerprint

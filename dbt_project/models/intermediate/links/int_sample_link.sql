@@ -271,7 +271,7 @@ judged as (
         room_candidates,
         candidates
     from together
-    where {{ is_made_now('measured_date', 'measured_date', 'int_link_day') }}
+    where {{ is_made_now('measured_date') }}
 ),
 
 final as (

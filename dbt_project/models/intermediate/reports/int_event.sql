@@ -2,7 +2,7 @@
 {{ config(**kept_by('report_day', 'int_report_day')) }}
 with reports as (
     select * from {{ ref('int_report') }}
-    where is_latest_of_sop and {{ is_made_now('report_day', 'report_day', 'int_report_day') }}
+    where is_latest_of_sop and {{ is_made_now('report_day') }}
 ),
 
 events as (

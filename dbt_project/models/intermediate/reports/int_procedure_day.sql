@@ -43,6 +43,7 @@ study_days as (
 final as (
     select
         report_days.report_day,
+        report_days.n_rows,
         cast(hash(report_days.fingerprint, study_days.fingerprint) as hugeint) as fingerprint
     from report_days
     inner join study_days on report_days.report_day = study_days.report_day

@@ -20,6 +20,7 @@ decisions as (
 final as (
     select
         reports.report_day,
+        cast(sum(reports.n_events) as bigint) as n_rows,
         cast(
             sum(
                 hash(
