@@ -13,6 +13,12 @@
     left(sha256(concat_ws(chr(31), {{ parts | join(', ') }})), 32)
 {%- endmacro %}
 
+{# Key of a dose that a row of a file tells. No hash: two rows can never have the same, and numbers that follow one another
+   are stored in a fraction of the room. DuckDB raises an error where a number does not fit or the quantity is another. #}
+{% macro dose_key(load_seq, line, quantity) -%}
+    ({{ load_seq }} * 4294967296 + {{ line }}) * 4 + enum_code(cast({{ quantity }} as enum('hp10', 'hp007', 'hp3')))
+{%- endmacro %}
+
 {# Text as the reference files compare it: trimmed, case and accents ignored. #}
 {% macro folded(expression) -%}
     strip_accents(lower(nfc_normalize(trim({{ expression }}))))

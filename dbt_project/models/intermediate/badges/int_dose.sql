@@ -43,7 +43,7 @@ together as (
 final as (
     select
         *,
-        hash(load_seq, line, quantity) as dose_key
+        {{ dose_key('load_seq', 'line', 'quantity') }} as dose_key
     from together
 )
 
