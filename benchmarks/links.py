@@ -80,7 +80,8 @@ create schema staging;
 create table staging.stg_source as select 'rates' as source_id, 1 as sample_seconds;
 create table intermediate.int_dose_evidence as
 select
-    hash(no, k, second, badge) as dose_key, 'rates' as source_id, 'rate_samples' as layout, 'hp10' as quantity,
+    ((no * 20 + k) * 20 + second) * 4 + badge as dose_key, 'rates' as source_id, 'rate_samples' as layout,
+    'hp10' as quantity,
     room_id || '-B' || badge as dosimeter_serial,
     case when badge > 0 then 'OP' || badge || room_id end as operator_id,
     if(badge = 0, 'c_arm', 'over_apron_collar') as worn_at, case when badge = 0 then room_id end as c_arm_room_id,
@@ -96,6 +97,11 @@ from intermediate.int_event cross join range(20) as seconds (second) cross join 
 where second < duration_s and (badge = 0 or hash(no, badge) % 100 < 50);
 create table intermediate.int_link_day as
 select distinct measured_date, [measured_date] as neighbour_dates from intermediate.int_dose_evidence;
+create table intermediate.int_beam_day as
+select distinct report_day, [report_day] as reached_days from intermediate.int_event;
+-- A build takes days by the block (macros/kept_parts.sql); here all are one.
+create temporary table part_now as
+select measured_date as part from intermediate.int_link_day union select report_day from intermediate.int_beam_day;
 """
 # What one would write first: every sample against every event of the room, and the procedure of the first that fits.
 PLAIN = """

@@ -3,7 +3,6 @@
 -- Tens of millions of samples meet the stretches of a room: each finds its own in one look, by numbers and as early as
 -- possible; what is seldom wanted (names, lists) is fetched for those few that want it.
 {{ config(**kept_by('measured_date', 'int_link_day')) }}
-{% set is_read_now = is_read_now('measured_date', 'measured_date', 'int_link_day', 'neighbour_dates') %}
 {% set minute_us = 60000000 %}
 {% set hour_us = 3600000000 %}
 with samples as not materialized (
@@ -12,15 +11,16 @@ with samples as not materialized (
         sample_group,
         epoch_us(started_at) as started_us
     from {{ ref('int_dose_evidence') }}
-    where {{ is_read_now }}
+    where {{ is_read_now('measured_date', 'measured_date', 'int_link_day', 'neighbour_dates') }}
 ),
 
+-- A sample's group is of its own day: asking for the day here, too, makes DuckDB expect so few samples that it puts them, and
+-- not the stretches, into the hash table.
 sample_rooms as (
     select
         *,
         max(n_rooms) over (partition by dosimeter_serial) > 1 as is_badge_in_doubt
     from {{ ref('int_sample_room') }}
-    where {{ is_read_now }}
 ),
 
 stretches as (
