@@ -106,7 +106,7 @@ ranked as (
     window newest_first as (partition by measurement_key order by load_seq desc, line desc)
 ),
 
-placed as (
+final as (
     select
         identified.*,
         coalesce(ranked.is_current, true) as is_current,
@@ -124,11 +124,6 @@ placed as (
             identified.load_seq = ranked.load_seq
             and identified.line = ranked.line
             and identified.quantity = ranked.quantity
-),
-
--- A hash of every record is a tenth of what is stored, and nobody asks for it again.
-final as (
-    select * exclude (measurement_key) from placed
 )
 
 select * from final
