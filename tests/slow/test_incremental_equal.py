@@ -20,6 +20,7 @@ from changing_hospital import CHANGES, LAST_DAY, ChangingHospital, differences, 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from orchestration.build_record import forget_tables
 from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow
@@ -219,6 +220,27 @@ def test_events_follow_their_room_its_calibration_and_later_reports(hospital: Ch
     assert rooms == [("CATH1",), ("IR1",)]
     assert taken[0][0] > 0
     assert unequal(hospital, tmp_path / "rebuilt") == {}
+
+
+@pytest.mark.parametrize(("block_rows", "is_by_day"), [(1, True), (10**9, False)])
+def test_days_are_made_by_the_block(
+    hospital: ChangingHospital, tmp_path: Path, block_rows: int, is_by_day: bool
+) -> None:
+    copy = Path(shutil.copy(hospital.site.build_db, tmp_path))
+    with duckdb.connect(copy) as con:
+        forget_tables(con)
+        con.execute(
+            "update raw.dose_record set quantity = 'hp99' where layout = 'rate_samples'"
+            " and started_at = (select max(started_at) from raw.dose_record where layout = 'rate_samples')"
+        )
+    build = DbtBuild(copy, LAST_DAY, ("--exclude-resource-type", "test"), variables={"block_rows": block_rows})
+    assert [*build.events()]
+    assert "hp99" in build.failures[0]  # its block fails, and those before it stay made
+    with duckdb.connect(copy, read_only=True) as con:
+        made = con.execute("select part from ops.part where model = 'int_dose_evidence'").fetchall()
+        stored = con.execute("select distinct measured_date from intermediate.int_dose_evidence").fetchall()
+    assert set(stored) <= set(made)  # a day may have no dose that counts
+    assert (len(stored) > 1) == is_by_day
 
 
 def test_a_kept_table_with_other_columns_is_refused_by_name(hospital: ChangingHospital, tmp_path: Path) -> None:
