@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from filelock import FileLock
+
 from ingest.site import load_site
 
 SETTINGS = """\
-# Written by DoseLedger at each start.
+# Written by DoseLedger, when Dagster's files beside it were made.
 telemetry: {{enabled: false}}  # a hospital's network is closed
 nux: {{enabled: false}}  # no invitation to sign up for something outside
 concurrency:
@@ -26,7 +28,7 @@ event_log_storage:
 
 
 def dagster_home(site_root: Path) -> Path:
-    """The folder that DAGSTER_HOME names for this site, made with its settings if they are not there.
+    """The folder that DAGSTER_HOME names for this site, with its settings and Dagster's own files, made if absent.
 
     Raises:
         SiteError: the site cannot be read.
@@ -36,6 +38,21 @@ def dagster_home(site_root: Path) -> Path:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     text = SETTINGS.format(history=json.dumps(str(home / "history" / "runs")))
-    if not settings.exists() or settings.read_text("utf-8") != text:
-        settings.write_text(text, "utf-8")
+    with FileLock(home / "making.lock"):
+        if not settings.exists() or settings.read_text("utf-8") != text:
+            _make_files(settings, text)
     return home
+
+
+def _make_files(settings: Path, text: str) -> None:
+    """One process at a time, and the settings get their name last: where they are, the files are whole.
+
+    Of two processes that open a new folder at once, Dagster 1.13 lets one take the other's half-made file for one of an
+    old version; it marks it with two versions, and no process can open it again.
+    """
+    import dagster as dg
+
+    unproven = settings.with_name("unproven.yaml")
+    unproven.write_text(text, "utf-8")
+    with dg.DagsterInstance.from_config(str(settings.parent), unproven.name):
+        unproven.replace(settings)
