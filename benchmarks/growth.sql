@@ -33,11 +33,11 @@ select *, make_timestamp(epoch_us(started_at) + 1000000 * (k * 150 + hash(load_s
     (5 + hash(k, load_seq)::hugeint % 16)::integer as length_s
 from procedure, range(20) as events (k);
 insert into raw.file by name
-select load_seq, 'inbox/dose_reports/' || load_seq as path, load_seq as path_key, load_seq as sha256, 1 as size_bytes,
+select load_seq, load_seq as order_seq, 'inbox/dose_reports/' || load_seq as path, load_seq as path_key, load_seq as sha256, 1 as size_bytes,
     'dose_report' as kind, timestamptz '2010-01-01' as first_seen_at, 'loaded' as status, 20 as rows_loaded, 0 as rows_rejected
 from procedure
 union all by name
-select 1000 * (d + 1) as load_seq, 'inbox/dosimeters/rates/' || d as path, 1000 * (d + 1) as path_key,
+select 1000 * (d + 1) as load_seq, 1000 * (d + 1) as order_seq, 'inbox/dosimeters/rates/' || d as path, 1000 * (d + 1) as path_key,
     1000 * (d + 1) as sha256, 1 as size_bytes, 'dosimeter' as kind, 'rates' as source_id, timestamptz '2010-01-01' as first_seen_at,
     'loaded' as status, 1 as rows_loaded, 0 as rows_rejected
 from range($from_day, $to_day) as days (d);

@@ -105,6 +105,7 @@ TABLES: dict[str, Table] = {
         "path sha256 source_id kind load_seq first_seen_at status reason rows_loaded rows_rejected", "load_seq"
     ),
     "ledger.rejected_row": _table("path line reason raw"),
+    "ledger.oddity": _table("code load_seq path line field message"),
     "ledger.clock_offset": _table(
         "room_id offset_date offset_s uncertainty_s method n_events correlation peak_ratio is_accepted",
         "room_id offset_date",

@@ -19,7 +19,7 @@ from ingest.pseudonymise import Key, WrongKey
 from ingest.reference import reference_ddl
 from ingest.site import Site
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Only this product reads the file, so older DuckDBs need not: the newest way of storing takes text at half the cost.
 STORAGE_VERSION = "latest"
 PATIENCE_S = 3.0  # the inbox sensor and 'status' look into the database for a moment

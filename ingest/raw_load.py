@@ -533,6 +533,8 @@ class _Loader:
             "file",
             [outcome],
             load_seq=load_seq,
+            order_seq=load_seq,
+            superseded_by=None,
             path=shown,
             path_key=path_key,
             sha256=opened.sha256,

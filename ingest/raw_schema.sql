@@ -10,8 +10,10 @@ create table if not exists raw.warehouse (  -- one row: what this database belon
     created_at timestamptz not null
 );
 
-create table if not exists raw.file (  -- one row per (path, content) ever seen
+create table if not exists raw.file (  -- one row per reading of a (path, content) ever seen
     load_seq bigint primary key,
+    order_seq bigint not null,  -- place in the order of versions: load_seq of the first reading of these bytes at this path
+    superseded_by bigint,  -- load_seq of a later reading of the same bytes, under a changed description
     path varchar not null,  -- relative to the site, freed of patient data
     path_key varchar not null,  -- keyed hash of the true path
     sha256 varchar not null,  -- of the bytes; empty where there are none to read (a pipe, a broken link)
@@ -24,8 +26,7 @@ create table if not exists raw.file (  -- one row per (path, content) ever seen
     rows_loaded bigint not null,
     rows_rejected bigint not null,
     duplicate_of bigint,  -- load_seq of the file that has the same bytes
-    description_sha256 varchar,  -- of what read it: the source description, for dose reports the reader's code
-    unique (path_key, sha256)
+    description_sha256 varchar  -- of what read it: the source description, for dose reports the reader's code
 );
 
 create table if not exists raw.file_stat (  -- what the last scan saw, so that unchanged files are not read again
@@ -156,6 +157,20 @@ create table if not exists raw.rejected_row (  -- one row per export row that co
     line bigint not null,
     reason varchar not null,
     raw varchar not null
+);
+
+create table if not exists raw.rejected_dose (  -- one row per quantity that a rejected row states
+    load_seq bigint not null,
+    line bigint not null,
+    quantity varchar not null,
+    value_usv decimal(18, 9)  -- NULL: the cell cannot be read, or is below detection
+);
+
+create table if not exists raw.file_statement (  -- one row per reading of an export and quantity: counted while it is read
+    load_seq bigint not null,
+    quantity varchar not null,
+    rows_stated bigint not null,
+    stated_usv decimal(38, 9) not null
 );
 
 create table if not exists raw.finding (  -- one row per oddity in an input that was loaded all the same

@@ -49,7 +49,8 @@ KEPT = (
 TAKEN_OVER = """
 create temp table taken as select min(load_seq) as load_seq from raw.irradiation_event;
 insert into raw.file by name
-select * replace (1000001 as load_seq, 'inbox/dose_reports/taken' as path, 'taken' as path_key, 'taken' as sha256)
+select * replace (1000001 as load_seq, 1000001 as order_seq,
+    'inbox/dose_reports/taken' as path, 'taken' as path_key, 'taken' as sha256)
 from raw.file semi join taken using (load_seq);
 insert into raw.dose_report by name
 select * replace (1000001 as load_seq, '1.2.3.1' as sop_instance_uid, '1.2.3' as study_instance_uid,
@@ -70,7 +71,8 @@ create temp table first as
 select max(load_seq) as load_seq from raw.irradiation_event join raw.dose_report using (load_seq)
 where device_serial = '146301';
 insert into raw.file by name
-select * replace (1000002 as load_seq, 'inbox/dose_reports/on' as path, 'on' as path_key, 'on' as sha256)
+select * replace (1000002 as load_seq, 1000002 as order_seq,
+    'inbox/dose_reports/on' as path, 'on' as path_key, 'on' as sha256)
 from raw.file semi join first using (load_seq);
 insert into raw.dose_report by name
 select * replace (1000002 as load_seq, '1.2.3.3' as sop_instance_uid, '2CA0301' as device_serial,
@@ -88,7 +90,8 @@ create temp table long as
 select load_seq, event_no, started_local, duration_s from raw.irradiation_event where duration_s > 1
 order by load_seq desc, event_no limit 1;
 insert into raw.file by name
-select * replace (1000003 as load_seq, 'inbox/dose_reports/short' as path, 'short' as path_key, 'short' as sha256)
+select * replace (1000003 as load_seq, 1000003 as order_seq,
+    'inbox/dose_reports/short' as path, 'short' as path_key, 'short' as sha256)
 from raw.file semi join long using (load_seq);
 insert into raw.dose_report by name
 select * replace (1000003 as load_seq, '1.2.3.5' as sop_instance_uid, '1.2.3.6' as study_instance_uid)
@@ -105,7 +108,8 @@ create temp table long as
 select load_seq, event_no from raw.irradiation_event where duration_s > 1 and load_seq < 1000000
 order by load_seq desc, event_no limit 1;
 insert into raw.file by name
-select * replace (1000004 as load_seq, 'inbox/dose_reports/more' as path, 'more' as path_key, 'more' as sha256)
+select * replace (1000004 as load_seq, 1000004 as order_seq,
+    'inbox/dose_reports/more' as path, 'more' as path_key, 'more' as sha256)
 from raw.file semi join long using (load_seq);
 insert into raw.dose_report by name
 select * replace (1000004 as load_seq, '1.2.3.8' as sop_instance_uid)

@@ -5,6 +5,8 @@ with source as (
 renamed as (
     select
         load_seq,
+        order_seq,
+        superseded_by,
         path,
         sha256,
         size_bytes,
