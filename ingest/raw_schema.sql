@@ -63,7 +63,8 @@ create table if not exists raw.dose_report (  -- one row per dose report object 
     patient_age_years integer,
     patient_sex varchar,
     is_scope_event boolean not null,
-    charset_rule varchar not null
+    charset_rule varchar not null,
+    events_stated bigint not null  -- event containers of the report, counted apart from reading them
 );
 
 create table if not exists raw.dose_total (  -- one row per report, plane and quantity stated

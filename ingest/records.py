@@ -180,6 +180,7 @@ class DoseReport:
         procedure_codes: CodeValues of (0008,1032) and (0040,0275)/(0032,1064), in order, without repeats.
         ae_title: (0008,0055), else (0002,0016).
         is_scope_event: accumulation scope is one irradiation event (113852).
+        events_stated: event containers of the content tree, counted apart from reading them.
     """
 
     patient: Patient
@@ -208,6 +209,7 @@ class DoseReport:
     patient_sex: str | None
     is_scope_event: bool
     charset_rule: str
+    events_stated: int
     totals: tuple[Total, ...] = ()
     events: tuple[IrradiationEvent, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -1,6 +1,8 @@
 """Bytes of a file into a whole, checked DICOM data set of a dose report's class, or a refusal.
 
-Here are file header, transfer syntax and SOP class; what the data set says is read by other modules.
+Here are file header, transfer syntax and SOP class; the content of the data set is read by other modules. What cannot
+be read is ``not_dose`` only if it positively is something else (``no_dicom.py``, another class): a dose report may have
+lost its preamble or its header on the way.
 """
 
 from __future__ import annotations
@@ -8,17 +10,22 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydicom.config import IGNORE
 from pydicom.uid import UID
 
-from ingest.dose_reports.structure import LONG_VRS, BrokenStructureError, DataSet, Syntax, read_data_set
+from ingest.dose_reports.codes import DOSE_REPORT_TITLE
+from ingest.dose_reports.no_dicom import refusal_of_no_dicom
+from ingest.dose_reports.structure import LONG_VRS, SHORT_VRS, BrokenStructureError, DataSet, Syntax, read_data_set
 from ingest.dose_reports.text import Decoder
-from ingest.dose_reports.tree import raw
+from ingest.dose_reports.tree import CONCEPT_NAME, code_of, raw
 from ingest.records import Refused
 
-PREAMBLE_BYTES = 132  # 128 free bytes and "DICM"
+MARK = b"DICM"
+PREAMBLE_BYTES = 128 + len(MARK)  # the first 128 are free
+HEADER_GROUP, FIRST_GROUP = b"\x02\x00", b"\x08\x00"  # how a file header, or a bare data set, begins: little endian
+CLASS_WITHIN = 4096  # bytes of a data set within which its SOP class lies: only group 0008 begins before it
 MAX_BYTES = 32 * 1024 * 1024  # of a dose report, also when it is inflated; real ones are below 2 MB
 
 SYNTAXES = {
@@ -39,6 +46,11 @@ SOP_CLASS, CHARACTER_SET = 0x00080016, 0x00080005
 STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
 _MAX = f"{MAX_BYTES // 2**20} MB"
 _LEGAL_UID = re.compile(r"[0-9.]{1,64}")
+# The class of a data set that is a dose report, with explicit or implicit value representations, in either byte order.
+_DOSE_CLASS_ELEMENT = re.compile(
+    rb"(?:\x08\x00\x16\x00|\x00\x08\x00\x16)(?:UI..|....)1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.(?:67|76)(?![0-9.])",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +82,26 @@ def open_dicom(data: bytes) -> DicomFile:
         data: the whole file; of one that is larger than ``MAX_BYTES`` at least a byte more.
 
     Raises:
-        Refused: ``not_dose`` (no DICOM file, or a class that never is an X-ray dose report) or ``quarantined``
-            (damaged, or a dose report of a class or transfer syntax that is not read).
+        Refused: ``not_dose`` (positively something else: text, a document, a picture, another class) or
+            ``quarantined`` (damaged, not recognised, or a dose report of a transfer syntax that is not read).
     """
-    if data[PREAMBLE_BYTES - 4 : PREAMBLE_BYTES] != b"DICM":
-        raise Refused("not_dose", "not a DICOM file: the DICM mark at byte 128 is missing")
     try:
         header, body = _split(data)
-        _refuse_class(_uid(header, MEDIA_CLASS))  # before anything else: images need not be whole nor readable
+        header_class = _uid(header, MEDIA_CLASS)
+        if not _DOSE_CLASS_ELEMENT.search(body[:CLASS_WITHIN]):  # the header is only a wrapping
+            _refuse_other_class(header_class)  # before all else: an image need be neither whole nor readable
         if len(data) > MAX_BYTES:
             raise Refused("quarantined", f"is larger than {_MAX}, which no dose report is")
-        body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
+        body, syntax = _decoded(header, body)
         dataset = read_data_set(body, syntax)
     except BrokenStructureError as broken:
         raise Refused("quarantined", f"the DICOM structure is damaged: {broken}") from broken
     sop_class = _uid(dataset, SOP_CLASS)
     if sop_class is None:
         raise Refused("quarantined", "the object does not say its SOP class (0008,0016)")
-    _refuse_class(sop_class)
+    if header_class in DOSE_SRS or (header_class is None and code_of(dataset, CONCEPT_NAME) in DOSE_REPORT_TITLE):
+        _refuse_contradiction(sop_class)
+    _refuse_other_class(sop_class)
     decoder = Decoder(raw(dataset, CHARACTER_SET))
     return DicomFile(dataset, sop_class, decoder.text(raw(header, SENDER_AE)) or None, decoder)
 
@@ -108,7 +122,7 @@ def identity_of(data: bytes) -> Identity | None:
     """
     try:
         header, body = _split(data)
-        body, syntax = _decoded(body, _uid(header, MEDIA_SYNTAX))
+        body, syntax = _decoded(header, body)
         dataset = read_data_set(body, syntax)
     except (BrokenStructureError, Refused):
         return None
@@ -117,18 +131,41 @@ def identity_of(data: bytes) -> Identity | None:
 
 
 def _split(data: bytes) -> tuple[DataSet, bytes]:
-    """The file meta information (group 0002, always explicit little endian) and the bytes behind it."""
-    at = PREAMBLE_BYTES
-    while data[at : at + 2] == b"\x02\x00":
+    """The file header (group 0002, always explicit little endian; empty for a bare data set) and the bytes behind it.
+
+    Raises:
+        Refused: the bytes begin neither as a DICOM file nor as a bare data set.
+        BrokenStructureError: the header is damaged.
+    """
+    begin = _begin(data)
+    if begin is None:
+        raise refusal_of_no_dicom(data)
+    at = begin
+    while data[at : at + 2] == HEADER_GROUP:
         is_long = data[at + 4 : at + 6] in LONG_VRS
         length = data[at + 8 : at + 12] if is_long else data[at + 6 : at + 8]
         at += (12 if is_long else 8) + int.from_bytes(length, "little")
-    header = read_data_set(data[PREAMBLE_BYTES:at], Syntax(is_implicit=False, is_little_endian=True))
+    header = read_data_set(data[begin:at], Syntax(is_implicit=False, is_little_endian=True))
     return header, data[at:]
 
 
-def _decoded(body: bytes, transfer_syntax: str | None) -> tuple[bytes, Syntax]:
-    """The data set's bytes, inflated where they are deflated, and how they are encoded."""
+def _begin(data: bytes) -> int | None:
+    """Where the first element lies: behind preamble and mark, behind a mark alone, or at once; None if nowhere."""
+    for begin in (PREAMBLE_BYTES, len(MARK)):
+        if data[begin - len(MARK) : begin] == MARK:
+            return begin
+    return 0 if data[:2] in (HEADER_GROUP, FIRST_GROUP) else None
+
+
+def _decoded(header: DataSet, body: bytes) -> tuple[bytes, Syntax]:
+    """The data set's bytes, inflated where they are deflated, and how they are encoded.
+
+    A bare data set has no header that could say how: then its first element shows it.
+    """
+    if not header and body[:2] == FIRST_GROUP:
+        is_explicit = body[4:6] in SHORT_VRS | LONG_VRS
+        return body, Syntax(is_implicit=not is_explicit, is_little_endian=True)
+    transfer_syntax = _uid(header, MEDIA_SYNTAX)
     if transfer_syntax not in SYNTAXES:
         named = class_name(transfer_syntax) if transfer_syntax else "none"
         raise Refused("quarantined", f"its transfer syntax is not one of a structured report: {named}")
@@ -150,10 +187,20 @@ def _inflated(body: bytes) -> bytes:
     return inflated
 
 
-def _refuse_class(sop_class: str | None) -> None:
-    if sop_class is None or sop_class in DOSE_SRS or sop_class in GENERAL_SRS:
-        return
-    raise Refused("not_dose", f"no X-ray dose report but: {class_name(sop_class)}")
+def _is_other_class(sop_class: str | None) -> bool:
+    return sop_class is not None and sop_class not in DOSE_SRS and sop_class not in GENERAL_SRS
+
+
+def _refuse_other_class(sop_class: str | None) -> None:
+    if sop_class is not None and _is_other_class(sop_class):
+        status: Literal["not_dose", "quarantined"] = "not_dose" if _LEGAL_UID.fullmatch(sop_class) else "quarantined"
+        raise Refused(status, f"no X-ray dose report but: {class_name(sop_class)}")
+
+
+def _refuse_contradiction(sop_class: str) -> None:
+    """Refuse what is an X-ray dose report by its header or title and something else by its class."""
+    if _is_other_class(sop_class):
+        raise Refused("quarantined", f"an X-ray dose report whose SOP class says: {class_name(sop_class)}")
 
 
 def class_name(uid: str) -> str:

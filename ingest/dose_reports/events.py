@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.dose_reports.codes import EVENT_UID, KNOWN_DCM_VALUES, STARTED, Concepts, Quantity
+from ingest.dose_reports.codes import EVENT_CONTAINERS, EVENT_UID, KNOWN_DCM_VALUES, STARTED, Concepts, Quantity
 from ingest.dose_reports.times import parse_date_time, parse_offset
 from ingest.dose_reports.tree import Children, Code
 from ingest.dose_reports.values import Reading
@@ -112,6 +112,17 @@ def with_uids(
 
 def _digest(*facts: object) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+def count_stated(children: Children) -> int:
+    """How many event containers a content tree has, wherever they lie and whatever scheme their code is said to be of.
+
+    This does not depend on what is read of them: it is what the read events are compared with.
+    """
+    return sum(
+        1 if item.concept is not None and item.concept[1] in EVENT_CONTAINERS else count_stated(item.children)
+        for item in children.items
+    )
 
 
 def note_unknown_schemes(children: Children, reading: Reading) -> None:

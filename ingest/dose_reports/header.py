@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydicom.filereader import read_partial
 
 from ingest.dose_reports import codes
-from ingest.dose_reports.dicom_file import DEFLATED
+from ingest.dose_reports.dicom_file import DEFLATED, FIRST_GROUP, HEADER_GROUP
 from ingest.dose_reports.structure import DataSet
 from ingest.dose_reports.times import join, parse_date, parse_offset, parse_time
 from ingest.dose_reports.tree import CODE_VALUE, LONG_CODE_VALUE, Children, raw, sequence
@@ -170,7 +170,10 @@ def patient_named_in(data: bytes) -> Patient | None:
         return None  # it could grow without bound, and reading it is all that was refused
     try:
         with warnings.catch_warnings(action="ignore"):  # they quote the value
-            dataset = read_partial(BytesIO(data), stop_when=lambda tag, _vr, _length: tag.group > PATIENT_GROUP)
+            is_bare = data[:2] in (HEADER_GROUP, FIRST_GROUP)
+            dataset = read_partial(
+                BytesIO(data), stop_when=lambda tag, _vr, _length: tag.group > PATIENT_GROUP, force=is_bare
+            )
             names = [str(dataset[tag].value) for tag in PATIENT_NAMES if tag in dataset]
             patient_id = str(dataset[PATIENT_ID].value) if PATIENT_ID in dataset else None
     except Exception:  # noqa: BLE001 - it may be damaged in any way, or be no DICOM at all: then nobody is named

@@ -62,7 +62,7 @@ def _refuse_other_titles(file: DicomFile) -> None:
         return
     if title is not None and _is_private_dose(title, file):
         raise Refused("quarantined", f"a private dose report that is not read: its title is {title[1]} {title[0]}")
-    if file.is_dose_class:
+    if file.is_dose_class or _states_dose(file):
         raise Refused("quarantined", "an X-ray dose report whose title is not 113701 DCM")
     raise Refused("not_dose", f"no X-ray dose report but: {class_name(file.sop_class_uid)} with another title")
 
@@ -72,6 +72,13 @@ def _is_private_dose(title: Code, file: DicomFile) -> bool:
     scheme, _ = title
     meaning = b" ".join(raw(item, CODE_MEANING) for item in sequence(file.data, CONCEPT_NAME))
     return scheme in codes.PRIVATE_DOSE_SCHEMES or (scheme.startswith("99") and b"dose" in meaning.lower())
+
+
+def _states_dose(file: DicomFile) -> bool:
+    """Whether template or containers are those of an X-ray dose report, whatever its title."""
+    root = Children.of(file.data)
+    template = Header(file.data, Reading(file.decoder, Findings())).template_id()
+    return template in codes.TEMPLATES or bool(root.find(codes.DOSE_CONTAINERS))
 
 
 def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae: str | None) -> DoseReport:
@@ -89,7 +96,12 @@ def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae:
     serial, serial_sr = attributes.text(header.SERIAL), reading.text(root, codes.DEVICE_SERIAL)
     part = enhanced if root.find(codes.ENHANCED_CONTAINERS) else ct if modality == "ct" else projection
     study_uid = attributes.uid(header.STUDY_UID)
-    found = part.read_events(root, offset, reading)
+    found, stated = part.read_events(root, offset, reading), events.count_stated(root)
+    if stated > len(found):
+        reading.findings.add(
+            "unread_event",
+            f"{stated - len(found)} of {stated} irradiation events are not where or as the standard has them",
+        )
     return DoseReport(
         patient=patient,
         sop_instance_uid=sop_instance_uid,
@@ -119,6 +131,7 @@ def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae:
         charset_rule="",  # known when all text is read
         totals=part.read_totals(root, reading),
         events=events.with_uids(found, serial or serial_sr, study_uid or sop_instance_uid, reading),
+        events_stated=stated,
     )
 
 

@@ -31,13 +31,18 @@ def parse_date(text: str) -> date | None:
 
 
 def parse_time(text: str) -> timedelta | None:
-    """A TM value with hours and minutes at least, as time since midnight; more than six decimals are cut."""
+    """A TM value with hours and minutes at least, as time since midnight; more than six decimals are cut.
+
+    Second 60, a leap second, is the next full minute: after 23:59 that is a whole day.
+    """
     matched = _TIME.fullmatch(text.strip())
     if not matched:
         return None
     hours, minutes, seconds, fraction = matched.groups()
-    if int(hours) > 23 or int(minutes) > 59 or int(seconds or 0) > 59:
+    if int(hours) > 23 or int(minutes) > 59 or int(seconds or 0) > 60:
         return None
+    if int(seconds or 0) == 60:
+        return timedelta(hours=int(hours), minutes=int(minutes) + 1)
     micro = int((fraction or "0")[:6].ljust(6, "0"))
     return timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0), microseconds=micro)
 
@@ -52,8 +57,10 @@ def parse_date_time(text: str) -> tuple[datetime, str | None] | None:
 
 
 def join(day: date | None, time: timedelta | None) -> datetime | None:
-    """Local date and time of day as one value without zone; None if either is missing."""
-    return None if day is None or time is None else datetime(day.year, day.month, day.day) + time  # noqa: DTZ001
+    """Local date and time of day as one value without zone; None if either is missing, or after the last year."""
+    if day is None or time is None or (day == date.max and time >= timedelta(days=1)):
+        return None
+    return datetime(day.year, day.month, day.day) + time  # noqa: DTZ001
 
 
 def parse_offset(text: str) -> int | None:

@@ -248,7 +248,10 @@ Units are also known without dots, with either micro sign, with superscripts and
 | what | what happens |
 |---|---|
 | private dose report (99SMS_RADSUM, or a private title that speaks of dose) | `quarantined`, named |
-| radiopharmaceutical and patient dose reports, other reports, images | `not_dose`, named |
+| radiopharmaceutical and patient dose reports, other reports, images, text, documents | `not_dose`, named |
+| a bare data set: no preamble, or no header at all (little endian) | read |
+| header and data set name different classes | the data set counts; a dose report by its header only is `quarantined` |
+| an empty file, an archive, bytes that are not recognised | `quarantined`: it may be a dose report |
 | unknown or unfitting unit, no number, several values, impossible value | that value is missing, with a finding |
 | dual-source CT: kV and mA of two tubes | missing, with a finding; dose is read |
 | enhanced report (88.76): source names that tell no plane | totals and Ka,r are missing, with a finding; events load |

@@ -50,7 +50,7 @@ def with_syntax(uid: bytes) -> bytes:
 
 # name: bytes, status, and a word of the reason
 HOSTILE: dict[str, tuple[bytes, str, str]] = {
-    "empty": (b"", "not_dose", "not a DICOM file"),
+    "empty": (b"", "quarantined", "is empty"),
     "preamble only": (bytes(128) + b"DICM", "quarantined", "transfer syntax"),
     "text": (b"Dose report of " * 99, "not_dose", "not a DICOM file"),
     "cut": (GOOD[: CONTENT + 300], "quarantined", "longer than what is there"),
@@ -69,7 +69,7 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     ),
     "no deflated data": (DEFLATED[:META_END] + b"\xff" * 99, "quarantined", "cannot be inflated"),
     "path as UID": (sr.as_file(sr.ordinary_report(SOPInstanceUID="../../../etc/cron.d/x")), "quarantined", "illegal"),
-    "path as class": (with_class("../../etc/passwd"), "not_dose", "an illegal UID"),
+    "path as class": (with_class("../../etc/passwd"), "quarantined", "an illegal UID"),
     "unknown transfer syntax": (with_syntax(b"1.2.3.4.5.6\x00"), "quarantined", "1.2.3.4.5.6"),
     "transfer syntax of images": (with_syntax(b"1.2.840.10008.1.2.4.70"), "quarantined", "JPEG Lossless"),
     "big endian in name only": (with_syntax(b"1.2.840.10008.1.2.2\x00"), "quarantined", "damaged"),

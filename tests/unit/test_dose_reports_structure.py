@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 
 import pytest
 import sr_builder as sr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.filewriter import dcmwrite
+from pydicom.sequence import Sequence
 
 from ingest.dose_reports import dicom_file, read_dose_report, structure
 from ingest.dose_reports.structure import MAX_DEPTH, BrokenStructureError, Syntax, read_data_set
@@ -48,10 +52,86 @@ def test_a_report_cut_off_anywhere_is_refused(way: tuple[str, bool]) -> None:
         assert refusal(data[:-1]).status == "quarantined"
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"\x00" * 132, b"%PDF-1.7", b"\x00" * 128 + b"DICN"])
-def test_what_is_no_dicom_file_is_not_dose(data: bytes) -> None:
-    assert refusal(data).status == "not_dose"
-    assert "not a DICOM file" in refusal(data).reason
+OTHER_FILES = {
+    "text": "Aviso: los informes están en la otra carpeta.\r\n".encode(),
+    "text of an old system": "Años".encode("latin-1"),
+    "wide text": "Aviso".encode("utf-16"),
+    "PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj",
+    "PNG": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+    "JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
+    "Office": b"PK\x03\x04\x14\x00" + b"\x00" * 20 + b"xl/workbook.xml",
+}
+PERHAPS_A_REPORT = {
+    "empty": b"",
+    "zeros": b"\x00" * 132,
+    "damaged mark": b"\x00" * 128 + b"DICN" + EVERY_WAY[sr.EXPLICIT, False][132:],
+    "noise": b"\x07\x93\xe1\x00\x1f" * 50,
+    "ZIP": b"PK\x03\x04\x14\x00" + b"\x00" * 20 + b"report.dcm",
+    "gzip": b"\x1f\x8b\x08\x00",
+    "JSON": b'{"00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.88.67"]}}',
+    "the begin is lost": EVERY_WAY[sr.EXPLICIT, False][400:],
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_not_dose_is_what_positively_is_something_else(name: str) -> None:
+    refused = refusal(OTHER_FILES[name])
+    assert refused.status == "not_dose"
+    assert "is not a DICOM file but" in refused.reason
+
+
+@pytest.mark.parametrize("name", PERHAPS_A_REPORT)
+def test_what_may_be_a_dose_report_is_quarantined(name: str) -> None:
+    assert refusal(PERHAPS_A_REPORT[name]).status == "quarantined"
+
+
+def bare(data: bytes) -> bytes:
+    """A report's file without preamble and header."""
+    return data[144 + int.from_bytes(data[140:144], "little") :]
+
+
+@pytest.mark.parametrize("way", [w for w in EVERY_WAY if w[0] in (sr.IMPLICIT, sr.EXPLICIT)], ids=str)
+def test_a_bare_data_set_reads_as_its_file_does(way: tuple[str, bool]) -> None:
+    whole = read_dose_report(EVERY_WAY[way])
+    assert read_dose_report(bare(EVERY_WAY[way])) == whole
+    assert read_dose_report(EVERY_WAY[way][132:]) == whole, "a header without preamble and mark"
+    assert read_dose_report(EVERY_WAY[way][128:]) == whole, "a header without preamble"
+
+
+@pytest.mark.parametrize("way", [w for w in EVERY_WAY if w[0] in (sr.IMPLICIT, sr.EXPLICIT)], ids=str)
+def test_a_bare_data_set_cut_off_anywhere_is_quarantined(way: tuple[str, bool]) -> None:
+    data = bare(EVERY_WAY[way])
+    for length in range(0, len(data) - 1, 13):
+        assert refusal(data[:length]).status == "quarantined", length
+
+
+def test_a_bare_data_set_of_another_class_is_not_dose_and_one_that_contradicts_itself_is_not() -> None:
+    image = sr.ordinary_report(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", title=("111", "99X"))
+    assert refusal(bare(sr.as_file(image))).status == "not_dose"
+    contradicting = sr.ordinary_report(SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+    assert refusal(bare(sr.as_file(contradicting))).status == "quarantined"
+
+
+def test_the_patient_of_a_refused_bare_data_set_is_known_for_its_path() -> None:
+    refused = refusal(bare(EVERY_WAY[sr.EXPLICIT, False])[:-9])
+    assert refused.patient is not None
+    assert refused.patient.patient_id == "HX0000001Q"
+
+
+@pytest.mark.parametrize("way", EVERY_WAY, ids=str)
+def test_header_and_data_set_that_name_different_classes(way: tuple[str, bool]) -> None:
+    def with_classes(header: str, data_set: str) -> bytes:
+        report = sr.ordinary_report(SOPClassUID=header)
+        sr.as_file(report, way[0], undefined_lengths=way[1])
+        report.SOPClassUID = data_set
+        buffer = BytesIO()
+        dcmwrite(buffer, report, enforce_file_format=False)
+        return buffer.getvalue()
+
+    other = "1.2.840.10008.5.1.4.1.1.7"
+    assert refusal(with_classes(sr.XRAY_DOSE_SR, other)).status == "quarantined"
+    if way[0] != sr.DEFLATED:  # of a wrapping that is deflated, only the header's word is taken
+        assert read_dose_report(with_classes(other, sr.XRAY_DOSE_SR)) == read_dose_report(EVERY_WAY[way])
 
 
 def test_bytes_left_over_are_refused() -> None:
@@ -150,8 +230,16 @@ def test_an_image_need_not_be_readable_to_be_named() -> None:
 @pytest.mark.parametrize("sop_class", sorted(dicom_file.GENERAL_SRS))
 def test_a_general_report_is_read_by_its_title(sop_class: str) -> None:
     assert read_dose_report(sr.as_file(sr.ordinary_report(SOPClassUID=sop_class))).events
-    other = refusal(sr.as_file(sr.ordinary_report(SOPClassUID=sop_class, title=("126000", "DCM"))))
-    assert other.status == "not_dose"
+    untitled = sr.ordinary_report(SOPClassUID=sop_class, title=("126000", "DCM"))
+    assert refusal(sr.as_file(untitled)).status == "quarantined", "its containers are those of a dose report"
+    assert refusal(sr.as_file(of_other_content(untitled))).status == "not_dose"
+
+
+def of_other_content(report: Dataset) -> Dataset:
+    """The report with the template and content of another kind of document."""
+    report.ContentTemplateSequence[0].TemplateIdentifier = "2000"
+    report.ContentSequence = Sequence([sr.text("121071", "Finding")])
+    return report
 
 
 def test_private_and_untitled_dose_reports_are_quarantined_by_name() -> None:
@@ -165,7 +253,7 @@ def test_private_and_untitled_dose_reports_are_quarantined_by_name() -> None:
 def test_a_private_title_that_speaks_of_dose_is_not_passed_over(meaning: str, status: str) -> None:
     private = sr.ordinary_report(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33", title=("7", "99MAKER"))
     private.ConceptNameCodeSequence[0].CodeMeaning = meaning
-    refused = refusal(sr.as_file(private))
+    refused = refusal(sr.as_file(of_other_content(private)))
     assert refused.status == status
     assert ("7 99MAKER" in refused.reason) == (status == "quarantined")
 

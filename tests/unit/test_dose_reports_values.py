@@ -35,6 +35,47 @@ def finding_codes(report: DoseReport) -> list[str]:
     return [finding.code for finding in report.findings]
 
 
+# ---- times and counts
+
+
+@pytest.mark.parametrize(
+    ("written", "local"),
+    [
+        ("20240304080960", datetime(2024, 3, 4, 8, 10)),
+        ("20240304080960.25+0100", datetime(2024, 3, 4, 8, 10)),
+        ("20240304085960", datetime(2024, 3, 4, 9, 0)),
+        ("20240304235960", datetime(2024, 3, 5)),
+        ("20240228235960", datetime(2024, 2, 29)),
+        ("20241231235960", datetime(2025, 1, 1)),
+        ("2024-12-31T23:59:60", datetime(2025, 1, 1)),
+    ],
+)
+def test_second_60_is_the_next_full_minute(written: str, local: datetime) -> None:
+    parsed = parse_date_time(written)
+    assert parsed is not None
+    assert parsed[0] == local
+    assert parse_date_time("99991231235960") is None, "there is no year after"
+    assert parse_date_time("20240304080961") is None
+
+
+def test_second_60_of_the_content_time_orders_versions() -> None:
+    report = read_dose_report(sr.as_file(sr.ordinary_report(ContentDate="20241231", ContentTime="235960.5")))
+    assert report.content_local == datetime(2025, 1, 1)
+
+
+@pytest.mark.parametrize("place", ["root", "scheme", "nested"])
+def test_an_event_that_is_not_read_is_stated(place: str) -> None:
+    more = {
+        "root": sr.event(event_uid="1.2.3.9"),
+        "scheme": sr.content("CONTAINER", sr.code("113706", "99MINE")),
+        "nested": sr.content("CONTAINER", "121070", sr.event(event_uid="1.2.3.9")),
+    }[place]
+    report = read_dose_report(sr.as_file(sr.report(sr.event(), more)))
+    assert report.events_stated == 2
+    assert len(report.events) == (2 if place == "root" else 1)
+    assert ("unread_event" in {finding.code for finding in report.findings}) == (place != "root")
+
+
 # ---- numbers and units
 
 
