@@ -41,7 +41,7 @@ from ingest.ledger import (
 from ingest.opened import OpenedFile, is_unchanged, open_exports, open_reports
 from ingest.problems import Problem
 from ingest.pseudonymise import Key
-from ingest.records import FileKind, Patient, Refused
+from ingest.records import FileKind, Patient, Refused, Stated
 from ingest.reference import PRIVATE_COLUMNS, TABLES
 from ingest.reference_reader import badge_overlaps
 from ingest.site import Site
@@ -145,6 +145,8 @@ _WRITING = {
             rows_loaded = excluded.rows_loaded, rows_rejected = excluded.rows_rejected,
             duplicate_of = excluded.duplicate_of, description_sha256 = excluded.description_sha256
         """,
+        # Of a second try only what it states itself; its statement is written after its row.
+        "delete from raw.file_statement where load_seq in (select load_seq from new_rows)",
     ),
     "file_stat": (
         "insert or replace into raw.file_stat from new_rows",
@@ -291,7 +293,10 @@ class _Writer:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of one file; ``patient`` is for freeing its path and is not stored."""
+    """What became of one file; ``patient`` is for freeing its path and is not stored.
+
+    ``statement`` is of an export and has rows of its own.
+    """
 
     status: str
     reason: str | None = None
@@ -299,6 +304,7 @@ class _Outcome:
     rows_rejected: int = 0
     duplicate_of: int | None = None
     patient: Patient | None = None
+    statement: tuple[Stated, ...] = ()
 
 
 class _Store(Protocol):
@@ -344,14 +350,17 @@ def _export_store(site: Site, within: Within | None) -> _Store:
             return _duplicate(original)
         source = source_of(file.source_id, file.place.name, site)
         rows = rejected = 0
+        statement: tuple[Stated, ...] = ()
         for batch in opened.batches:
             append("dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
             append("rejected_row", batch.rejected, load_seq=load_seq)
+            append("rejected_dose", batch.rejected_doses, load_seq=load_seq)
+            statement = batch.statement
             rows += len(batch.rows)
             rejected += len(batch.rejected)
             if within and file.size_bytes > LARGE_BYTES:
                 within(file.place.name, batch.bytes_read // MB, file.size_bytes // MB)
-        return _Outcome("loaded", rows_loaded=rows, rows_rejected=rejected)
+        return _Outcome("loaded", rows_loaded=rows, rows_rejected=rejected, statement=statement)
 
     return store
 
@@ -494,7 +503,7 @@ class _Loader:
                 shown = self._write(append, opened, path_key, load_seq, outcome)
         except Refused as refused:
             self._wait_if_written(found)
-            outcome = _Outcome(refused.status, refused.reason, patient=refused.patient)
+            outcome = _Outcome(refused.status, refused.reason, patient=refused.patient, statement=refused.statement)
             if original is not None:
                 outcome = _duplicate(original, refused.patient)
             with self.writer.file() as append:
@@ -544,6 +553,7 @@ class _Loader:
             first_seen_at=datetime.now(UTC),
             description_sha256=self.descriptions.get(file.source_id),
         )
+        append("file_statement", outcome.statement, load_seq=load_seq)
         if opened.sha256 != NO_BYTES:
             self._write_stat(append, opened, path_key)
         return shown

@@ -28,16 +28,24 @@ class Refused(Exception):
         status: ``not_dose`` (a legal object of another kind) or ``quarantined`` (damaged, unknown or unmapped).
         reason: one sentence for a person, free of patient data.
         patient: whose object it is, where that can be read all the same: its path is freed of the name.
+        statement: what an export states that could be read and is refused all the same.
     """
 
-    def __init__(self, status: Literal["not_dose", "quarantined"], reason: str, patient: Patient | None = None) -> None:
+    def __init__(
+        self,
+        status: Literal["not_dose", "quarantined"],
+        reason: str,
+        patient: Patient | None = None,
+        statement: tuple[Stated, ...] = (),
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.patient = patient
+        self.statement = statement
 
     def __reduce__(self) -> tuple[type[Refused], tuple[object, ...]]:  # it comes back from reading processes
-        return Refused, (self.status, self.reason, self.patient)
+        return Refused, (self.status, self.reason, self.patient, self.statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +286,22 @@ class RejectedRow:
     line: int
     reason: str
     raw: str
+
+
+class RejectedDose(NamedTuple):
+    """A dose that a rejected row states: ``value_usv`` is None where the cell cannot be read or is below detection."""
+
+    line: int
+    quantity: str
+    value_usv: Decimal | None
+
+
+class Stated(NamedTuple):
+    """What an export states of one quantity, readable or not: its rows, and the µSv of those whose cell can be read."""
+
+    quantity: str
+    rows_stated: int
+    stated_usv: Decimal
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +41,7 @@ def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
     places = _places(header, source)
     reader = _PieceReader(source, header, places)
     for piece in without_footer(pieces, source.footer_pattern):
-        batch = reader.read(piece)
-        if batch.rows or batch.rejected:
-            yield batch
+        yield reader.read(piece)
 
 
 def written_cells(path: Path, source: SourceDescription, lines: Collection[int]) -> dict[int, dict[str, str]]:
@@ -155,9 +152,7 @@ class _PieceReader:
                 damaged.append(RejectedRow(line, damage, NO_CELLS))
             elif not is_blank(text):
                 good.append(index)
-        batch = self._rows.read(numbers[good], columns_of([cells[index] for index in good], self._width))
-        batch.rejected = sorted(batch.rejected + damaged, key=attrgetter("line"))
-        return batch
+        return self._rows.read(numbers[good], columns_of([cells[index] for index in good], self._width), damaged)
 
     def _damage(self, text: str, cells: Cells, *, is_cut: bool) -> str | None:
         """What is wrong with a line as a whole."""

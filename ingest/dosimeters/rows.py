@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import product
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +27,8 @@ from ingest.dosimeters.cells import Cells, Columns
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.doses import UnreadableDose, reading_reader
 from ingest.dosimeters.layouts import LAYOUTS, PEAK_RATE, QUANTITIES, SpanKind
-from ingest.records import DOSE_ROWS, RejectedRow
+from ingest.dosimeters.statement import Statement, stated_in
+from ingest.records import DOSE_ROWS, RejectedDose, RejectedRow, Stated
 from ingest.times import Clock, UnreadableTime, date_reader, instant_reader, seconds_apart
 
 LineNumbers = npt.NDArray[np.int64]
@@ -66,11 +69,15 @@ class Batch:
     Attributes:
         rows: as ``DOSE_ROWS``.
         rejected: lines that cannot be read.
+        rejected_doses: what these lines state.
+        statement: of the file up to them, whether or not it can be read.
         bytes_read: of the file up to them, for telling progress.
     """
 
     rows: pa.Table
     rejected: list[RejectedRow] = field(default_factory=list)
+    rejected_doses: list[RejectedDose] = field(default_factory=list)
+    statement: tuple[Stated, ...] = ()
     bytes_read: int = 0
 
 
@@ -80,15 +87,22 @@ class RowReader:
     def __init__(self, source: SourceDescription, places: Places) -> None:
         self._source = source
         self._places = places
-        self._parsers = _parsers(source, places)
+        self._readings = {name: reading_reader(source, name) for name in _DOSES if name in places}
+        self._parsers = _parsers(source) | self._readings
         self._quantities = [quantity for quantity in QUANTITIES if quantity in places]
         self._span = _span(source)
+        self._statement = Statement(self._quantities)
 
-    def read(self, lines: LineNumbers, columns: Columns) -> Batch:
+    def read(self, lines: LineNumbers, columns: Columns, damaged: Sequence[RejectedRow] = ()) -> Batch:
         """The records of some lines: hp10 of all of them, then hp007, then hp3.
 
         A line is read as a whole or refused as a whole. One whose doses are all null or unused tokens was read and
         states nothing: it gives no record and is not refused.
+
+        Args:
+            lines: numbers of the lines whose cells can be told apart.
+            columns: their cells.
+            damaged: the lines between them whose cells cannot.
         """
         table = _Table(self._source, self._places, self._parsers, columns)
         said = {"line": pa.array(lines), "dosimeter_serial": table.value("dosimeter_serial")}
@@ -102,9 +116,28 @@ class RowReader:
         ]
         rejected = [
             RejectedRow(int(lines[index]), reason, self._raw([column[index].as_py() for column in columns]))
-            for index, reason in sorted(table.flaws.items())
+            for index, reason in table.flaws.items()
         ]
-        return Batch(pa.concat_tables(parts), rejected)
+        for quantity in self._quantities:
+            self._statement.add_cells(quantity, table.texts(quantity), self._readings[quantity])
+        self._statement.add_damaged(len(damaged))
+        return Batch(
+            pa.concat_tables(parts),
+            sorted([*rejected, *damaged], key=attrgetter("line")),
+            [*self._rejected_doses(lines, table), *self._may_state(damaged)],
+            self._statement.so_far(),
+        )
+
+    def _rejected_doses(self, lines: LineNumbers, table: _Table) -> Iterator[RejectedDose]:
+        """What refused lines state; a line is refused as a whole, so a dose in it may well be readable."""
+        for index, quantity in product(table.flaws, self._quantities):
+            reading = stated_in(self._readings[quantity], table.texts(quantity)[index].as_py())
+            if reading is not None:
+                yield RejectedDose(int(lines[index]), quantity, reading.value)
+
+    def _may_state(self, damaged: Sequence[RejectedRow]) -> Iterator[RejectedDose]:
+        """Of each line whose cells cannot be told apart every quantity, for it may be in it."""
+        return (RejectedDose(row.line, quantity, None) for row, quantity in product(damaged, self._quantities))
 
     def _raw(self, cells: Cells) -> str:
         """What is kept of a refused line holds the mapped columns only: who wears a badge stands in the others."""
@@ -144,6 +177,7 @@ class _Table:
         self._parsers = parsers
         self._columns = columns
         self._n_lines = len(columns[0])
+        self._texts: dict[str, pa.StringArray] = {}
         self._values: dict[str, list[pa.Array]] = {}
 
     def value(self, name: str) -> pa.Array:
@@ -167,10 +201,16 @@ class _Table:
         readable[list(self.flaws)] = False
         return pa.array(readable)
 
+    def texts(self, name: str) -> pa.StringArray:
+        """The text of each line in a mapped column."""
+        if name not in self._texts:
+            self._texts[name] = _trimmed([self._columns[index] for index in self._places[name]])
+        return self._texts[name]
+
     def _read(self, name: str) -> list[pa.Array]:
         if name not in self._places:
             return [pa.nulls(self._n_lines, value_type) for value_type in _TYPES[name]]
-        texts = _trimmed([self._columns[index] for index in self._places[name]])
+        texts = self.texts(name)
         if name in _DOSES:  # which texts state no dose is known where doses are read
             return self._parsed(name, texts)
         texts = self._unless_empty(name, texts)
@@ -220,18 +260,17 @@ def _joined(cells: Iterable[str]) -> str:
     return " ".join(map(str.strip, cells)).strip()
 
 
-def _parsers(source: SourceDescription, places: Places) -> dict[str, Parse]:
-    """How each mapped column is read."""
+def _parsers(source: SourceDescription) -> dict[str, Parse]:
+    """How each column that states no dose is read."""
     clock = Clock(ZoneInfo(source.timezone), source.dst)
     instant, day = instant_reader(source.datetime_format, clock), date_reader(source.datetime_format)
-    parsers: dict[str, Parse] = {
+    return {
         **dict.fromkeys(("dosimeter_serial", "hub", "accession_number"), _label),
         "study_instance_uid": _uid,
         **dict.fromkeys(("started_at", "ended_at"), instant),
         "period_begin": lambda text: (begin := day(text), clock.day_start(begin)),
         "period_end": lambda text: (end := day(text), clock.day_start(end + _ONE_DAY)),
     }
-    return parsers | {name: reading_reader(source, name) for name in _DOSES if name in places}
 
 
 def _label(text: str) -> tuple[str]:
