@@ -408,7 +408,7 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
             "every file that was ever seen has its row",
             "an input disappears without a word",
             CONTRACT,
-            "select load_seq, path from raw.file anti join ledger.file using (load_seq)",
+            "select load_seq, shown_path as path from raw.file anti join ledger.file using (load_seq)",
         ),
         (
             "ledger.rejected_row",

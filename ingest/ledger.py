@@ -31,6 +31,7 @@ class FoundFile:
 
     Attributes:
         name: path relative to the site with ``/``, as the file system's bytes; received ones start with ``received/``.
+        folder: in or below which it lies: the first part of its name.
         place: where it is.
         kind: what it should hold.
         source_id: folder below ``inbox/dosimeters`` in which it lies, or None.
@@ -39,6 +40,7 @@ class FoundFile:
     """
 
     name: bytes
+    folder: str
     place: Path
     kind: FileKind
     source_id: str | None
@@ -108,7 +110,8 @@ def _look_at(place: Path, top: Path, name: str, kind: FileKind, homes: tuple[str
         obstacle = "cannot be read; correct its rights"
     if obstacle is None:
         seen = place.stat()  # of the file, where this is a link to it
-    yield FoundFile(os.fsencode(f"{name}/{relative}"), place, kind, source_id, seen.st_size, seen.st_mtime_ns, obstacle)
+    own_name = os.fsencode(f"{name}/{relative}")
+    yield FoundFile(own_name, name, place, kind, source_id, seen.st_size, seen.st_mtime_ns, obstacle)
 
 
 _KINDS_OF_NO_FILE = {
@@ -168,7 +171,7 @@ class Ledger:
         """
         ledger = cls()
         rows = con.execute(
-            "select load_seq, path, path_key, sha256, source_id, status, description_sha256 "
+            "select load_seq, shown_path, path_key, sha256, source_id, status, description_sha256 "
             f"from raw.file where kind = '{kind}' order by load_seq"  # a bound value would load pandas
         )
         for load_seq, path, path_key, sha256, source_id, status, description in rows.fetchall():

@@ -44,6 +44,7 @@ from ingest.pseudonymise import Key
 from ingest.records import FileKind, Patient, Refused, Stated
 from ingest.reference import PRIVATE_COLUMNS, TABLES
 from ingest.reference_reader import badge_overlaps
+from ingest.shown_path import shown_path
 from ingest.site import Site
 
 LOOK_AGAIN_S = 1.0  # what is young and cannot be read is looked at a second time, this long after the first
@@ -141,7 +142,8 @@ _WRITING = {
     "file": (
         """
         insert into raw.file from new_rows
-        on conflict (load_seq) do update set status = excluded.status, reason = excluded.reason,
+        on conflict (load_seq) do update set path = excluded.path, shown_path = excluded.shown_path,
+            status = excluded.status, reason = excluded.reason,
             rows_loaded = excluded.rows_loaded, rows_rejected = excluded.rows_rejected,
             duplicate_of = excluded.duplicate_of, description_sha256 = excluded.description_sha256
         """,
@@ -296,6 +298,9 @@ class _Outcome:
     """What became of one file; ``patient`` is for freeing its path and is not stored.
 
     ``statement`` is of an export and has rows of its own.
+
+    Attributes:
+        is_readable: whether it is a dose report or an export that could be read, whatever became of it.
     """
 
     status: str
@@ -305,6 +310,7 @@ class _Outcome:
     duplicate_of: int | None = None
     patient: Patient | None = None
     statement: tuple[Stated, ...] = ()
+    is_readable: bool = True
 
 
 class _Store(Protocol):
@@ -347,7 +353,7 @@ def _export_store(site: Site, within: Within | None) -> _Store:
     def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
         file = opened.file
         if original is not None:
-            return _duplicate(original)
+            return _duplicate(original, is_readable=file.source_id in site.sources)
         source = source_of(file.source_id, file.place.name, site)
         rows = rejected = 0
         statement: tuple[Stated, ...] = ()
@@ -375,7 +381,9 @@ def source_of(source_id: str | None, name: str, site: Site) -> SourceDescription
         raise Refused("quarantined", "lies in no source's folder; move it to inbox/dosimeters/<source_id>/")
     source = site.sources.get(source_id)
     if source is None:
-        raise Refused("quarantined", f"there is no sources/{source_id}.yaml that says how to read it; add one")
+        raise Refused(
+            "quarantined", "no file in sources/ describes the folder in which it lies; add one"
+        )  # not its name
     if not fnmatchcase(name, source.file_pattern):
         raise Refused(
             "quarantined", f"its name does not fit file_pattern '{source.file_pattern}' of sources/{source_id}.yaml"
@@ -383,9 +391,10 @@ def source_of(source_id: str | None, name: str, site: Site) -> SourceDescription
     return source
 
 
-def _duplicate(original: Original, patient: Patient | None = None) -> _Outcome:
+def _duplicate(original: Original, patient: Patient | None = None, *, is_readable: bool = True) -> _Outcome:
     load_seq, path = original
-    return _Outcome("duplicate", f"has the same bytes as {path}", duplicate_of=load_seq, patient=patient)
+    reason = f"has the same bytes as {path}"
+    return _Outcome("duplicate", reason, duplicate_of=load_seq, patient=patient, is_readable=is_readable)
 
 
 def _shown(name: bytes, patient: Patient | None) -> str:
@@ -503,9 +512,15 @@ class _Loader:
                 shown = self._write(append, opened, path_key, load_seq, outcome)
         except Refused as refused:
             self._wait_if_written(found)
-            outcome = _Outcome(refused.status, refused.reason, patient=refused.patient, statement=refused.statement)
+            outcome = _Outcome(
+                refused.status,
+                refused.reason,
+                patient=refused.patient,
+                statement=refused.statement,
+                is_readable=False,
+            )
             if original is not None:
-                outcome = _duplicate(original, refused.patient)
+                outcome = _duplicate(original, refused.patient, is_readable=False)
             with self.writer.file() as append:
                 shown = self._write(append, opened, path_key, load_seq, outcome)
         self.last_load_seq = max(self.last_load_seq, load_seq)
@@ -536,15 +551,17 @@ class _Loader:
         _check_unchanged(found)
 
     def _write(self, append: Append, opened: OpenedFile, path_key: str, load_seq: int, outcome: _Outcome) -> str:
-        """Append the file's row of the ledger, new or what a second try made of it; gives its path as shown."""
-        file, shown = opened.file, _shown(opened.file.name, outcome.patient)
+        """Append the file's row of the ledger, new or what a second try made of it; gives its path as published."""
+        file, own_path = opened.file, _shown(opened.file.name, outcome.patient)
+        shown = shown_path(file, path_key, own_path, is_readable=outcome.is_readable, sources=self.descriptions)
         append(
             "file",
             [outcome],
             load_seq=load_seq,
             order_seq=load_seq,
             superseded_by=None,
-            path=shown,
+            path=own_path,
+            shown_path=shown,
             path_key=path_key,
             sha256=opened.sha256,
             size_bytes=file.size_bytes,

@@ -78,8 +78,9 @@ def _print_refused(con: duckdb.DuckDBPyConnection, out: Console) -> None:
     quarantined = con.execute(_QUARANTINED).fetchall()
     if quarantined:
         out.print("In quarantine:")
-    for path, reason in quarantined:
-        out.print(f"  {escape(path)}: {escape(reason or '')}")
+    for path, shown_path, reason in quarantined:
+        published = "" if shown_path == path else f" (published as {shown_path})"
+        out.print(f"  {escape(path)}{escape(published)}: {escape(reason or '')}")
     findings = con.execute(_FINDINGS).fetchall()
     if findings:
         out.print("Refused or odd in what was loaded:")
@@ -95,6 +96,8 @@ _FILES = """
     order by kind, count(*) desc, status
 """
 
-_QUARANTINED = "select path, reason from raw.file where status = 'quarantined' order by load_seq desc limit 50"
+_QUARANTINED = (
+    "select path, shown_path, reason from raw.file where status = 'quarantined' order by load_seq desc limit 50"
+)
 
 _FINDINGS = "select path, line, code, message from raw.finding order by path, line limit 50"

@@ -32,6 +32,7 @@ from orchestration.resources import silent
 
 pytestmark = pytest.mark.slow
 AS_OF = date(2024, 4, 30)
+CD_OF_A_PATIENT = "VERTANGIER Zdenka 1961-02-03"
 PHYSICIAN = "occupational.physician@hospital.example"
 
 
@@ -43,6 +44,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         root = tmp_path_factory.mktemp("hospital") / "site"
         write_hospital(root, "tiny-paper")
         declare_pregnancy(root)
+        for name in ("README.TXT", "IM0001.dcm", "viewer.ini"):
+            write(root, f"inbox/dose_reports/{CD_OF_A_PATIENT}/{name}", f"no dose report: {name}")
         config = yaml.safe_load((root / "site.yaml").read_text("utf-8"))
         config["mail"] = config.get("mail", {}) | {"restricted": [PHYSICIAN]}
         write(root, "site.yaml", yaml.safe_dump(config))
@@ -142,6 +145,14 @@ def test_nothing_of_a_patient_is_in_any_byte(site: Path) -> None:
     assert len(secrets) > 100
     assert holding(site / "inbox", secrets)  # the attack finds what is there
     assert holding(site / "data", secrets) == {}
+
+
+def test_a_folder_named_after_a_patient_is_known_to_the_own_account_only(site: Path) -> None:
+    assert set(holding(site / "data", {"VERTANGIER", "Zdenka"})) == {"build/doseledger.duckdb"}
+    with duckdb.connect(current(site) / "warehouse.duckdb", read_only=True) as con:
+        refused = con.execute("select path from ledger.file where status in ('not_dose', 'quarantined')").fetchall()
+    for ending in ("txt", "dcm", "ini"):
+        assert any(re.fullmatch(rf"inbox/dose_reports/[0-9a-f]{{16}}\.{ending}", path) for (path,) in refused)
 
 
 def test_the_key_is_nowhere(site: Path) -> None:

@@ -99,7 +99,7 @@ def test_every_raw_table_is_told_column_by_column(without_site: dg.Definitions) 
     ]
     assert {column.name for column in told} == {name for (name,) in made}
     assert all(column.type for column in told)
-    assert "freed of patient data" in {column.name: column.description for column in told}["file.path"]
+    assert "freed of the patient" in {column.name: column.description for column in told}["file.path"]
 
 
 def test_the_groups_read_like_the_line(without_site: dg.Definitions) -> None:

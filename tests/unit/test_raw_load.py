@@ -159,7 +159,7 @@ def test_a_file_in_no_source_or_of_another_name_is_quarantined_with_what_to_do(r
     found = files(root)
     assert {status for status, _ in found.values()} == {"quarantined"}
     assert "move it to inbox/dosimeters/<source_id>/" in str(found["inbox/dosimeters/lost.csv"][1])
-    assert "no sources/nobody.yaml" in str(found["inbox/dosimeters/nobody/a.csv"][1])
+    assert "no file in sources/ describes the folder" in str(found["inbox/dosimeters/nobody/a.csv"][1])
     assert "file_pattern '*.csv'" in str(found[f"{RATES}/.DS_Store"][1])
     write(root, "sources/nobody.yaml", SOURCE.replace("rates\n", "nobody\n", 1))
     run(root)

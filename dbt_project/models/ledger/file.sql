@@ -3,6 +3,10 @@ with files as (
     select * from {{ ref('stg_file') }}
 ),
 
+sources as (
+    select * from {{ ref('stg_source') }}
+),
+
 reports as (
     select * from {{ ref('int_report') }}
 ),
@@ -58,7 +62,7 @@ final as (
     select
         judged.path,
         judged.sha256,
-        judged.source_id,
+        case when judged.status != 'quarantined' or sources.source_id is not null then judged.source_id end as source_id,
         judged.kind,
         judged.load_seq,
         judged.first_seen_at,
@@ -67,6 +71,7 @@ final as (
         judged.rows_loaded,
         judged.rows_rejected
     from judged
+    left join sources on judged.source_id = sources.source_id
     left join files as other_files on judged.other_load_seq = other_files.load_seq
 )
 

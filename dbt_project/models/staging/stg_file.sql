@@ -7,7 +7,7 @@ renamed as (
         load_seq,
         order_seq,
         superseded_by,
-        path,
+        shown_path as path,
         sha256,
         size_bytes,
         kind,
