@@ -6,7 +6,7 @@ Knows nothing of columns and values. A line is a physical line, numbered from 1 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import chain
@@ -92,10 +92,10 @@ def without_footer(pieces: Iterator[Lines], pattern: str | None) -> Iterator[Lin
     if pattern is None:
         yield from pieces
         return
-    is_footer = re.compile(pattern).search
+    is_footer = footer_of(pattern)
 
     def may_end(text: str) -> bool:
-        return is_blank(text) or is_footer(text) is not None
+        return is_blank(text) or is_footer(text)
 
     held: list[str] = []
     for piece in pieces:
@@ -105,6 +105,14 @@ def without_footer(pieces: Iterator[Lines], pattern: str | None) -> Iterator[Lin
             keep -= 1
         held = texts[keep:]
         yield Lines(first, texts[:keep], piece.is_ended or bool(held), piece.bytes_read)
+
+
+def footer_of(pattern: str | None) -> Callable[[str], bool]:
+    """Whether a line looks like a footer."""
+    if pattern is None:
+        return lambda _text: False
+    search = re.compile(pattern).search
+    return lambda text: search(text) is not None
 
 
 def is_blank(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ import numpy as np
 from ingest.dosimeters.cells import Cells, columns_of, plain_columns, split
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.last_line import may_be_cut
+from ingest.dosimeters.layouts import LAYOUTS
 from ingest.dosimeters.lines import UNREADABLE, Lines, is_blank, read_lines, split_off, without_footer
+from ingest.dosimeters.lost_seconds import SeenTimes, lost_seconds
 from ingest.dosimeters.rows import Batch, LineNumbers, Places, RowReader, mapped_texts
-from ingest.records import Refused, RejectedRow
+from ingest.records import Refused, RejectedRow, Stated
 
 NO_CELLS = "{}"  # raw of a line whose cells cannot be told apart: showing any could show a person's name
 _LONGEST_COLUMN_SHOWN, _MOST_COLUMNS_SHOWN = 60, 20
@@ -31,7 +33,8 @@ def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
     a quote that is not closed on its line makes a bad row, for it could swallow good ones.
 
     Raises:
-        Refused: quarantined, before anything is yielded; the header or the encoding is not the described one.
+        Refused: quarantined; before anything is yielded if the header or the encoding is not the described one, after
+            the last batch, with what the file states, if its times have lost their seconds.
         OSError: the file cannot be read.
     """
     above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
@@ -40,8 +43,21 @@ def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
     header = _header(above[-1], source)
     places = _places(header, source)
     reader = _PieceReader(source, header, places)
-    for piece in without_footer(pieces, source.footer_pattern):
-        yield reader.read(piece)
+    batches = map(reader.read, without_footer(pieces, source.footer_pattern))
+    yield from _with_seconds(batches, path, source) if LAYOUTS[source.layout].span == "sample" else batches
+
+
+def _with_seconds(batches: Iterable[Batch], path: Path, source: SourceDescription) -> Iterator[Batch]:
+    """Batches of rate samples; the refusal of a file that has lost its seconds comes last."""
+    seen = SeenTimes()
+    statement: tuple[Stated, ...] = ()
+    for batch in batches:
+        seen.add(batch.rows)
+        statement = batch.statement
+        yield batch
+    reason = lost_seconds(path, source, seen)
+    if reason is not None:
+        raise Refused("quarantined", reason, statement=statement)
 
 
 def written_cells(path: Path, source: SourceDescription, lines: Collection[int]) -> dict[int, dict[str, str]]:

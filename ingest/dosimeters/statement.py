@@ -41,7 +41,8 @@ class Statement:
             reading = stated_in(read, text)
             if reading is not None:
                 self._rows[quantity] += count
-                self._usv[quantity] += (reading.value or 0) * count
+                if reading.value:
+                    self._usv[quantity] += reading.value * count
 
     def add_damaged(self, n_lines: int) -> None:
         """Count lines whose cells cannot be told apart: each may state a dose of every quantity."""
