@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -50,7 +52,7 @@ class FoundFile:
 
 
 class Original(NamedTuple):
-    """The first file with given bytes."""
+    """The first loaded file with given bytes."""
 
     load_seq: int
     path: str
@@ -139,6 +141,15 @@ def _obstacle_of_link(place: Path, homes: tuple[str, ...]) -> str | None:
     return "is a link to a folder; links to folders are not followed here" if stat.S_ISDIR(mode) else _obstacle(mode)
 
 
+def fits(name: str, pattern: str) -> bool:
+    """Whether a file's name fits a pattern; upper and lower case and Unicode's normal forms make no difference."""
+    return fnmatchcase(_plain(name), _plain(pattern))
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
 # --- what is known -------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +160,8 @@ class Ledger:
     Attributes:
         stats: size and time of change of each path at its last look, by path key.
         rows: load sequence by path key and SHA-256.
-        originals: load sequence and shown path of the first file with given bytes, by SHA-256 and source.
+        originals: load sequence and shown path of the first loaded file with given bytes, by SHA-256 and source. A
+            refused file is no original: the same bytes may be readable under another name or in another folder.
         outdated: path key and SHA-256 of files that were refused under another source description, or by another
             reader of dose reports, than today's.
     """
@@ -180,17 +192,18 @@ class Ledger:
                 ledger.rows[path_key, sha256] = load_seq
                 ledger.outdated.add((path_key, sha256))
             else:
-                ledger.note(path_key, sha256, source_id, load_seq, path)
+                original = Original(load_seq, path) if status == "loaded" else None
+                ledger.note(path_key, sha256, source_id, load_seq, original)
         stats = con.execute("select path_key, size_bytes, mtime_ns from raw.file_stat").fetchall()
         ledger.stats = {path_key: (size, mtime) for path_key, size, mtime in stats}
         return ledger
 
-    def note(self, path_key: str, sha256: str, source_id: str | None, load_seq: int, path: str) -> None:
-        """Remember one row of the file ledger that is settled."""
+    def note(self, path_key: str, sha256: str, source_id: str | None, load_seq: int, original: Original | None) -> None:
+        """Remember one row of the file ledger that is settled, and the loaded file of which there may be copies."""
         self.rows[path_key, sha256] = load_seq
         self.outdated.discard((path_key, sha256))
-        if sha256 != NO_BYTES:
-            self.originals.setdefault((sha256, source_id), Original(load_seq, path))
+        if original is not None:
+            self.originals.setdefault((sha256, source_id), original)
 
     def is_known(self, path_key: str, sha256: str) -> bool:
         """Whether these bytes were seen at this path, and nothing new can come of reading them again."""

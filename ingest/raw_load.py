@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from functools import cache
 from itertools import chain, repeat
 from operator import attrgetter, itemgetter
@@ -35,6 +34,7 @@ from ingest.ledger import (
     descriptions_of,
     find_dose_reports,
     find_dosimeter_exports,
+    fits,
     known_inputs,
     reader_of_reports,
 )
@@ -384,7 +384,7 @@ def source_of(source_id: str | None, name: str, site: Site) -> SourceDescription
         raise Refused(
             "quarantined", "no file in sources/ describes the folder in which it lies; add one"
         )  # not its name
-    if not fnmatchcase(name, source.file_pattern):
+    if not fits(name, source.file_pattern):
         raise Refused(
             "quarantined", f"its name does not fit file_pattern '{source.file_pattern}' of sources/{source_id}.yaml"
         )
@@ -524,7 +524,8 @@ class _Loader:
             with self.writer.file() as append:
                 shown = self._write(append, opened, path_key, load_seq, outcome)
         self.last_load_seq = max(self.last_load_seq, load_seq)
-        self.ledger.note(path_key, sha256, file.source_id, load_seq, shown)
+        loaded = Original(load_seq, shown) if outcome.status == "loaded" else None
+        self.ledger.note(path_key, sha256, file.source_id, load_seq, loaded)
         self.summary.count(outcome)
         return shown
 

@@ -108,12 +108,38 @@ def test_a_copy_is_a_duplicate_that_names_its_original(root: Path) -> None:
     assert rows(root, "select count(*) from raw.dose_record") == [(2,)]
 
 
-def test_a_copy_of_a_refused_file_is_a_duplicate_too(root: Path) -> None:
+def test_a_copy_of_a_refused_file_is_read_for_itself(root: Path) -> None:
     for name in "ab":
         write(root, f"{RATES}/{name}.csv", "Badge;Colour\n")
         write(root, f"inbox/dose_reports/{name}.txt", "no dose report")
     run(root)
-    assert [status for status, _ in files(root).values()] == ["not_dose", "duplicate", "quarantined", "duplicate"]
+    statuses = {path: status for path, (status, _) in files(root).items()}
+    assert statuses[f"{RATES}/a.csv"] == statuses[f"{RATES}/b.csv"] == "quarantined"
+    assert statuses["inbox/dose_reports/a.txt"] == statuses["inbox/dose_reports/b.txt"] != "duplicate"
+
+
+@pytest.mark.parametrize("is_same_run", [True, False])
+@pytest.mark.parametrize("refused", [f"{RATES}/a.txt", "inbox/dosimeters/a.csv", "inbox/dosimeters/other/a.csv"])
+def test_a_refused_file_is_read_under_another_name_or_in_another_folder(
+    root: Path, refused: str, *, is_same_run: bool
+) -> None:
+    path = write(root, refused, export(1, 2))
+    if not is_same_run:
+        run(root)
+        assert files(root)[refused][0] == "quarantined"
+        path.unlink()
+    write(root, f"{RATES}/z.csv", export(1, 2))
+    run(root)
+    assert files(root)[f"{RATES}/z.csv"] == ["loaded", None]
+    assert rows(root, "select count(*) from raw.dose_record") == [(2,)]
+
+
+@pytest.mark.parametrize("name", ["A.CSV", "a.Csv", "me\N{COMBINING ACUTE ACCENT}decin.csv"])
+def test_case_and_normal_form_of_a_name_do_not_refuse_it(root: Path, name: str) -> None:
+    write(root, "sources/rates.yaml", SOURCE.replace('"*.csv"', '"[am]*.csv"' if name[0] in "Aa" else '"médecin.csv"'))
+    write(root, f"{RATES}/{name}", export(1))
+    run(root)
+    assert files(root) == {f"{RATES}/{name}": ["loaded", None]}
 
 
 def test_files_of_one_run_are_taken_in_byte_order_of_their_paths(root: Path) -> None:
