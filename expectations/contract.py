@@ -98,6 +98,10 @@ TABLES: dict[str, Table] = {
         " linked_session_usv linked_vendor_usv apportioned_usv unlinked_usv covered_by_samples_usv imbalance_usv",
         "source_id dosimeter_serial measured_date quantity",
     ),
+    "ledger.counter_balance": _table(
+        "source_id dosimeter_serial quantity readings first_usv segments segment_rise_usv ingested_usv imbalance_usv",
+        "source_id dosimeter_serial quantity",
+    ),
     "ledger.unlinked_dose": _table(
         "source_id dosimeter_serial operator_id started_at ended_at hp10_usv reason candidates"
     ),

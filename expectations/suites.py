@@ -107,6 +107,7 @@ def checks(settings: Settings) -> list[RowCheck | OffenderCheck]:
 
 
 CONTRACT = "output contract v1"
+CONTRACT_2 = "contract, version 2"
 MISSING = "a report or BI query that relies on the contract breaks or reads something else"
 OUR_FAULT = "A fault of this product, not of the data: keep the old publication, report it with this sentence."
 LOST = "a figure is counted twice, lost, or told of the wrong person"
@@ -309,6 +310,15 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
             CONTRACT,
             "select source_id, dosimeter_serial, measured_date, quantity, imbalance_usv from ledger.dose_balance"
             f" where imbalance_usv is distinct from 0 or ingested_usv is distinct from {PARTS_OF_A_BALANCE}",
+        ),
+        (
+            "ledger.counter_balance",
+            "imbalance_usv",
+            "what counters rose between resets is what was ingested: imbalance is exactly 0, recomputed here",
+            "a counter's dose is lost or counted twice",
+            CONTRACT_2,
+            "select source_id, dosimeter_serial, quantity, imbalance_usv from ledger.counter_balance"
+            " where imbalance_usv is distinct from 0 or segment_rise_usv is distinct from ingested_usv",
         ),
         (
             "marts.fct_operator_procedure",

@@ -109,14 +109,15 @@ class Reckoning:
         newest: dict[Key, dict[str, Any]] = {}
         for row in sorted(self._raw("dose_record"), key=lambda row: (row["load_seq"], row["line"])):
             assert not row["is_ambiguous"], "no doubled hour in these hospitals"
-            key = (row["dosimeter_serial"], row["quantity"], row["layout"], row["started_at"], row["period_end"])
+            measured = (row["started_at"], row["period_end"])
+            key = (row["source_id"], row["dosimeter_serial"], row["quantity"], row["layout"], *measured)
             newest[key] = row
         counters: dict[Key, list[dict[str, Any]]] = defaultdict(list)
         increments = []
         for row in newest.values():
             counter = row["layout"] == "counter_log" or sources[row["source_id"]]["counter"] == "cumulative"
             if counter and row["token"] is None:
-                counters[row["dosimeter_serial"], row["quantity"], row["layout"]].append(row)
+                counters[row["source_id"], row["dosimeter_serial"], row["quantity"], row["layout"]].append(row)
             else:
                 increments.append(row | {"day": row["period_end"] or self._local(row["started_at"])})
         for readings in counters.values():
@@ -125,12 +126,17 @@ class Reckoning:
 
     def _steps(self, readings: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         is_hourly = readings[0]["layout"] == "hourly_totals"
+        highest = readings[0]["value_usv"]
         for before, after in pairwise(readings):
-            grown = after["value_usv"] - before["value_usv"]
+            fall = before["value_usv"] - after["value_usv"]
+            if fall > 0 and (10 * fall > before["value_usv"] or fall > 5):  # a reset, no correction
+                highest = 0
+            step = max(0, after["value_usv"] - highest)
+            highest += step
             start = before["ended_at"] if is_hourly else before["started_at"]
             end = after["ended_at"] if is_hourly else after["started_at"]
             yield after | {
-                "value_usv": grown if grown >= 0 else after["value_usv"],
+                "value_usv": step,
                 "started_at": start,
                 "ended_at": end,
                 "day": self._local(start if is_hourly else end),

@@ -60,3 +60,13 @@
 {% macro minute_of(instant) -%}
     make_timestamptz(epoch_us({{ instant }}) // 60000000 * 60000000)
 {%- endmacro %}
+
+{# Whether a counter began anew between two readings: it fell, and by more than a correction may. #}
+{% macro is_counter_reset(value, previous) -%}
+    ({{ value }} < {{ previous }} - least({{ var('dip_share') }} * {{ previous }}, {{ var('dip_usv') }}))
+{%- endmacro %}
+
+{# An exact number as people write it: without the zeros at its end. #}
+{% macro decimal_text(expression) -%}
+    regexp_replace(cast({{ expression }} as varchar), '\.?0+$', '')
+{%- endmacro %}

@@ -11,7 +11,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from compiled_models import compiled_models
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_site import DOSIMETERS, make_site, the_key, write
@@ -28,7 +29,6 @@ from ingest.raw_load import load_dosimeters, load_reference
 from ingest.site import load_site
 
 pytestmark = pytest.mark.slow
-PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 BEGIN = datetime(2024, 10, 26, 22)  # noqa: DTZ001 - the badges' clock, through the night in which summer time ends
 NINTH = Decimal("1e-9")
 SOURCES = {
@@ -114,33 +114,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     site = load_site(root)
     with open_build(site, the_key()) as con:
         load_reference(con, site)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOSELEDGER_BUILD_DB", str(site.build_db))
-        models = _built(folder)
-    yield Warehouse(root, models)
-
-
-def _built(folder: Path) -> list[tuple[str, str]]:
-    """Builds every table once; name and compiled SQL of those that exports go through, in the order of the build."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    project = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(folder / "target"))
-    quiet = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
-    arguments = ("build", "--resource-type", "seed", "model", "--vars", '{"as_of": "2024-10-31"}')
-    try:
-        outcome = dbtRunner().invoke([*quiet, *arguments, *project, "--log-path", str(folder)])
-    finally:
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-    results: Any = outcome.result
-    assert outcome.success, outcome.exception
-    return [
-        (f"{result.node.schema}.{result.node.name}", result.node.compiled_code)
-        for result in results
-        if result.node.path.startswith(("intermediate/badges", "intermediate/links", "ledger"))
-        and result.node.language == "sql"
-        and result.node.config.materialized != "view"
-    ]
+    places = ("intermediate/badges", "intermediate/links", "ledger")
+    yield Warehouse(root, compiled_models(site.build_db, folder, date(2024, 10, 31), places))
 
 
 # --- exports -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,24 @@ with findings as (
     select * from {{ ref('stg_finding') }}
 ),
 
+files as (
+    select * from {{ ref('stg_file') }}
+),
+
+compared as (
+    select * from {{ ref('int_counter_oddity') }}
+),
+
+together as (
+    select * from findings
+    union all by name
+    select
+        compared.*,
+        files.path
+    from compared
+    inner join files on compared.load_seq = files.load_seq
+),
+
 final as (
     select
         code,
@@ -11,7 +29,7 @@ final as (
         line,
         field,
         message
-    from findings
+    from together
 )
 
 select * from final

@@ -30,6 +30,10 @@ records as (
     select * from {{ ref('int_quality_record') }}
 ),
 
+counters as (
+    select * from {{ ref('int_quality_counter') }}
+),
+
 thresholds as (
     select * from {{ ref('int_alert_threshold') }}
     where rule = 'data_quality' and step is not null
@@ -47,6 +51,8 @@ candidates as (
     select * from c_arm_drifts
     union all by name
     select * from records
+    union all by name
+    select * from counters
 ),
 
 fired as (

@@ -1,8 +1,12 @@
 -- Doses whose size or day other rows decide: steps between the readings of a counter, badge periods, vendors' totals that
--- state no time. A counter's first reading is a baseline; a smaller reading is a reset and itself the step.
+-- state no time.
 with versions as (
     select * from {{ ref('int_record_version') }}
     where is_current and is_derived
+),
+
+readings as (
+    select * from {{ ref('int_counter_reading') }}
 ),
 
 files as (
@@ -72,23 +76,6 @@ totals as (
     where untimed.load_seq is not null or versions.layout = 'badge_periods'
 ),
 
-readings as (
-    select
-        *,
-        lag(value_usv) over sequence as previous_usv,
-        lag(is_ambiguous) over sequence as is_previous_ambiguous,
-        -- A reading of an hourly counter stands at the end of its hour.
-        lag(case when layout = 'hourly_totals' then ended_at else started_at end) over sequence as previous_at
-    from versions
-    where is_counter and token is null
-    window sequence as (
-        partition by dosimeter_serial, quantity, layout
-        -- In a doubled hour no time tells the two passes apart; a counter that grows does, in whatever files it came.
-        order by
-            case when is_ambiguous then date_trunc('hour', started_at) else started_at end, value_usv, load_seq, line
-    )
-),
-
 steps as (
     select
         load_seq,
@@ -97,29 +84,24 @@ steps as (
         layout,
         dosimeter_serial,
         quantity,
-        cast(
-            case when value_usv >= previous_usv then value_usv - previous_usv else value_usv end as {{ dose_type() }}
-        ) as dose_usv,
-        token,
+        step_usv as dose_usv,
+        cast(null as varchar) as token,
         previous_at as started_at,
-        case when layout = 'hourly_totals' then ended_at else started_at end as ended_at,
+        read_at as ended_at,
         is_ambiguous or is_previous_ambiguous as is_ambiguous,
         hub,
         peak_rate_usv_per_h,
-        study_instance_uid,
-        accession_number,
-        period_begin_date,
-        period_end_date,
+        cast(null as varchar) as study_instance_uid,
+        cast(null as varchar) as accession_number,
+        cast(null as date) as period_begin_date,
+        cast(null as date) as period_end_date,
         source_has_hubs,
         records_when_idle,
         site_timezone,
-        case
-            when layout = 'hourly_totals' then {{ local_date('previous_at', 'site_timezone') }}
-            else {{ local_date('started_at', 'site_timezone') }}
-        end as measured_date,
+        measured_date,
         layout = 'hourly_totals' and previous_at < started_at as is_gap
     from readings
-    where previous_usv is not null
+    where nth_reading > 1
 ),
 
 together as (

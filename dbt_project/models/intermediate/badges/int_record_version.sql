@@ -65,6 +65,7 @@ identified as not materialized (
     select
         *,
         hash(
+            source_id,
             dosimeter_serial,
             quantity,
             layout,
