@@ -82,7 +82,8 @@ def check(
     ] = None,
 ) -> None:
     """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field."""
-    from ingest.site import check_site
+    from ingest.site import check_site, load_site
+    from orchestration.export_check import ignored_units_of_sources
 
     if file is not None:
         _check_export(site, file)
@@ -93,6 +94,8 @@ def check(
         _list_problems(problems)
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
+    for warning in ignored_units_of_sources(load_site(site)):
+        out.print(f"[yellow]![/] {warning}")
     out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
 
 

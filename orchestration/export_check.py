@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.preview import Preview, preview_export
-from ingest.dosimeters.reader import read_export
+from ingest.dosimeters.reader import ignored_units, read_export
 from ingest.ledger import DOSIMETER_FOLDER
 from ingest.problems import UserError
 from ingest.raw_load import LARGE_BYTES, MB, source_of
@@ -95,7 +95,7 @@ def _first_rows(preview: Preview, source: SourceDescription, zone: ZoneInfo) -> 
             str(row.line),
             row.dosimeter_serial,
             row.quantity,
-            preview.written[row.line][row.quantity] + (f" {source.units[row.quantity]}" if row.token is None else ""),
+            _written(row, preview, source),
             "below detection" if row.value_usv is None else str(row.value_usv),
             f"{_local(row.started_at, zone)}{' (happens twice)' if row.is_ambiguous else ''}",
             _utc(row.started_at),
@@ -105,6 +105,12 @@ def _first_rows(preview: Preview, source: SourceDescription, zone: ZoneInfo) -> 
         for row in preview.first
     ]
     return aligned(header, rows, right=("line", "written", value))
+
+
+def _written(row: DoseRow, preview: Preview, source: SourceDescription) -> str:
+    """The cell as the file has it, and the unit; where each row has its own, the text ends in it."""
+    unit = source.units.get(row.quantity) if row.token is None else None
+    return " ".join(filter(None, [preview.written[row.line][row.quantity], unit]))
 
 
 def _belongs_to(row: DoseRow) -> str:
@@ -137,8 +143,35 @@ def _warnings(preview: Preview, source: SourceDescription, site: Site) -> Iterat
     unplaced = [hub for hub in preview.hubs if hub not in source.hubs]
     if unplaced:
         yield f"[yellow]![/] Not under hubs of sources/{source.source_id}.yaml, so in no room: {_names(unplaced)}."
+    for column, units in preview.ignored_units.items():
+        yield f"[yellow]![/] {_ignored_unit(source, column, units)}"
     if preview.n_ambiguous:
         yield f"[yellow]![/] At a local time that happens twice, so not to be linked: {preview.n_ambiguous:,} rows."
+
+
+def _ignored_unit(source: SourceDescription, column: str, units: list[str]) -> str:
+    return (
+        f"sources/{source.source_id}.yaml ignores column {escape(repr(column))}, which holds units ({_names(units)}): "
+        f"write it under unit_column in place of units, so that each row is read in its own."
+    )
+
+
+def ignored_units_of_sources(site: Site) -> Iterator[str]:
+    """A warning for each source whose newest readable export has units in a column that the source ignores."""
+    for source_id, source in site.sources.items():
+        if source.ignored_columns:
+            found = next(_ignored_units_from_newest(site.root / DOSIMETER_FOLDER / source_id, source), {})
+            yield from (_ignored_unit(source, column, units) for column, units in found.items())
+
+
+def _ignored_units_from_newest(folder: Path, source: SourceDescription) -> Iterator[dict[str, list[str]]]:
+    """What ``ignored_units`` finds in each readable export of a folder, from the newest on."""
+    exports = [path for path in folder.rglob("*") if path.is_file()]
+    for path in sorted(exports, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        try:
+            yield ignored_units(path, source)
+        except (Refused, OSError):  # 'check --file' and the run report it with its reason
+            continue
 
 
 def _problems(preview: Preview) -> Iterator[str]:

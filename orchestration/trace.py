@@ -214,7 +214,8 @@ def _conversion(source: SourceDescription, quantity: str, text: str, kept: Decim
         return f"{text!r} {error}: its source's description has changed since"
     if reading is None or reading.value is None:
         return f"{text!r} says below detection: no value, adds 0"
-    now = f"{text} {source.units[quantity]}{seconds} = {_usv(reading.value)}, rounded once, half-even"
+    unit = f" {source.units[quantity]}" if quantity in source.units else ""  # else the text ends in it
+    now = f"{text}{unit}{seconds} = {_usv(reading.value)}, rounded once, half-even"
     return now if reading.value == kept else f"{now}; {_usv(kept)} is kept: its source's description has changed since"
 
 

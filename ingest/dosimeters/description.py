@@ -72,6 +72,7 @@ class SourceDescription(BaseModel):
         counter: what an hourly value is (``hourly_totals``).
         columns: the file's column or columns by canonical name.
         units: unit by canonical name, for every dose and rate that is mapped.
+        unit_column: in place of it, the file's column that holds the unit of each row.
         hubs: room_id by the hub name of the file.
         records_when_idle: whether rows of 0 are written also when nobody wears the badge.
     """
@@ -94,12 +95,23 @@ class SourceDescription(BaseModel):
     counter: Literal["increment", "cumulative"] = "increment"
     columns: Mapping[str, FileColumns]
     units: Mapping[str, str] = Field(default_factory=dict)
+    unit_column: Mapping[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     hubs: Mapping[str, str] = Field(default_factory=dict)
     records_when_idle: bool = False
     ignored_columns: tuple[str, ...] = ()
     null_tokens: tuple[str, ...] = ("",)
     below_lod_tokens: tuple[str, ...] = ()
     unused_tokens: tuple[str, ...] = ()
+
+    @property
+    def mapped_columns(self) -> tuple[str, ...]:
+        """The columns of the file that are read, each once."""
+        columns = [column for columns in self.columns.values() for column in columns]
+        return tuple(dict.fromkeys([*columns, *self.unit_column.values()]))
+
+    def legal_units(self, name: str) -> tuple[str, ...]:
+        """The units that a dose or rate may have."""
+        return RATE_UNITS if LAYOUTS[self.layout].is_rate or name == PEAK_RATE else tuple(BADGE_UNITS)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -171,24 +183,30 @@ def _check_columns(source: SourceDescription, layout: Layout) -> Iterator[Misfit
 
 
 def _check_ignored(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
-    mapped = {column for columns in source.columns.values() for column in columns}
     for column in source.ignored_columns:
-        if column in mapped:
+        if column in source.mapped_columns:
             yield "ignored_columns", f"names {column!r}, which is mapped too; take it out of one of the two"
 
 
-def _check_units(source: SourceDescription, layout: Layout) -> Iterator[Misfit]:
+def _check_units(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
     stated = [name for name in (*QUANTITIES, PEAK_RATE) if name in source.columns]
     for name in stated:
-        legal = RATE_UNITS if layout.is_rate or name == PEAK_RATE else tuple(BADGE_UNITS)
-        if name not in source.units:
-            yield f"units.{name}", "is missing; say the unit that the file writes, it is never assumed"
-        elif source.units[name] not in legal:
+        legal = source.legal_units(name)
+        if name in source.units and name in source.unit_column:
+            yield f"unit_column.{name}", f"is given beside units.{name}; keep one of the two"
+        elif name in source.units and source.units[name] not in legal:
             kind = "a dose rate such as uSv/h" if legal is RATE_UNITS else "a dose such as uSv"
             yield f"units.{name}", f"must be {kind}; legal are {', '.join(legal)}"
-    for name in source.units:
-        if name not in stated:
-            yield f"units.{name}", "is given to a column that is not mapped as a dose or rate; remove it"
+        elif name not in source.units and name not in source.unit_column:
+            yield f"units.{name}", "is missing; say the unit that the file writes, it is never assumed"
+    for key in ("units", "unit_column"):
+        for name in getattr(source, key):
+            if name not in stated:
+                yield f"{key}.{name}", "is given to a column that is not mapped as a dose or rate; remove it"
+    mapped = {column for columns in source.columns.values() for column in columns}
+    for name, column in source.unit_column.items():
+        if column in mapped:
+            yield f"unit_column.{name}", f"is {column!r}, which is mapped under columns too; it can hold only one thing"
 
 
 def _check_numbers(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:

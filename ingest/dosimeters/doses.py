@@ -6,7 +6,7 @@ Numbers, units and tokens live here; which cell belongs to which quantity is the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +19,7 @@ BELOW_DETECTION = "below_detection"
 HIGHEST_DOSE_USV = Decimal(10_000_000)  # 10 Sv
 HIGHEST_RATE_USV_PER_H = Decimal("999999999.999999999")  # what DECIMAL(18,9) holds: about 1000 Sv/h
 LONGEST_NUMBER_CHARS = 40
+_LONGEST_UNIT_SHOWN = 20
 
 _NINTH_DIGIT = Decimal("0.000000001")
 # Enough digits that nothing is rounded before the one rounding: 40 of a cell, the factors, and the quotient by 3600.
@@ -39,23 +40,29 @@ class Reading(NamedTuple):
 
 
 def reading_reader(source: SourceDescription, name: str) -> Callable[[str], Reading | None]:
-    """A function from a trimmed cell of column ``name`` to its reading; None where nothing was measured.
+    """A function from the trimmed text of column ``name`` to its reading; None where nothing was measured.
 
     It raises ``UnreadableDose``. The result is rounded half-even, once, to the ninth digit (contract: dose values).
+    Where each row has its own unit, the text ends in it: ``1.05 mSv``.
     """
     number = _number_reader(source.decimal, source.thousands)
-    multiply, divide = _scale(source, name)
+    scales = {unit: _scale(source, name, unit) for unit in source.legal_units(name)}
+    own_unit = source.units.get(name)
     highest = HIGHEST_RATE_USV_PER_H if name == PEAK_RATE else HIGHEST_DOSE_USV
-    silent = {*source.null_tokens, *source.unused_tokens}
-    below_detection = set(source.below_lod_tokens)
+    tokens: dict[str, Reading | None] = dict.fromkeys((*source.null_tokens, *source.unused_tokens))
+    tokens |= dict.fromkeys(source.below_lod_tokens, Reading(None, BELOW_DETECTION))
 
     @lru_cache(maxsize=1 << 16)
     def read(text: str) -> Reading | None:
-        if text in silent:
-            return None
-        if text in below_detection:
-            return Reading(None, BELOW_DETECTION)
-        value = _EXACT.divide(_EXACT.multiply(number(text), multiply), divide)
+        if text in tokens:
+            return tokens[text]
+        figure, unit = (text, own_unit) if own_unit else _figure_and_unit(text, scales)
+        if figure in tokens:
+            return tokens[figure]
+        if unit not in scales:
+            raise UnreadableDose(f"has the unknown unit {unit[:_LONGEST_UNIT_SHOWN]!r}" if unit else "has no unit")
+        multiply, divide = scales[unit]
+        value = _EXACT.divide(_EXACT.multiply(number(figure), multiply), divide)
         if value < 0:
             raise UnreadableDose("is negative")
         if value > highest:
@@ -65,9 +72,15 @@ def reading_reader(source: SourceDescription, name: str) -> Callable[[str], Read
     return read
 
 
-def _scale(source: SourceDescription, name: str) -> tuple[Decimal, Decimal]:
-    """What a number of that column is multiplied with, and then divided by, to be in canonical units."""
-    unit, _, period = source.units[name].partition("/")
+def _figure_and_unit(text: str, units: Container[str]) -> tuple[str, str]:
+    """The two parts of a text, which one blank joins; either may be empty."""
+    figure, _, unit = text.rpartition(" ")
+    return (figure, unit) if figure or unit in units else (unit, "")
+
+
+def _scale(source: SourceDescription, name: str, unit: str) -> tuple[Decimal, Decimal]:
+    """What a number of that column and unit is multiplied with, and then divided by, to be in canonical units."""
+    unit, _, period = unit.partition("/")
     to_usv = BADGE_UNITS[unit]
     if name == PEAK_RATE:
         return to_usv * 3600, Decimal(RATE_PERIODS_S[period])

@@ -18,6 +18,7 @@ from itertools import pairwise, product
 from ingest.dosimeters.description import CONFIRM, RATE_UNITS
 from ingest.dosimeters.layouts import LAYOUTS, PEAK_RATE, QUANTITIES, LayoutName
 from ingest.dosimeters.sample import Sample
+from ingest.dosimeters.unit_words import unit_in, units_of
 from ingest.times import ISO8601
 from ingest.units import BADGE_UNITS
 
@@ -47,10 +48,6 @@ _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%H.%M"
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?")
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)")
 _NUMBER = re.compile(r"[-+]?[\d., '\u00a0\u202f\u2019]*\d(?:[eE][-+]?\d+)?")
-_UNIT = re.compile(
-    r"(?<![^\W_])([nu\u00b5\u03bcm]|мк|м|н)?(sv|rem|зв)(?:\s?/\s?(h|min|s|ч)|_(h|min|s))?(?![^\W_])", re.IGNORECASE
-)
-_LATIN = {"мк": "u", "м": "m", "н": "n", "зв": "Sv", "ч": "h", "sv": "Sv", "\u00b5": "u", "\u03bc": "u"}
 _MOST_VALUES, _MOST_HUBS = 500, 30
 
 
@@ -70,6 +67,15 @@ class _Column:
     @property
     def is_time(self) -> bool:
         return bool(self.moments or self.days or self.hours)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """The unit of a dose column, CONFIRM if it is not seen, why, and the column that holds it for each row."""
+
+    unit: str
+    why: str
+    column: _Column | None = None
 
 
 @dataclass(slots=True)
@@ -92,7 +98,7 @@ def draft_description(sample: Sample, source_id: str, file_pattern: str) -> str:
     """
     columns = [_column(index, name, sample.column(index)) for index, name in enumerate(sample.header)]
     draft = _mapped(columns)
-    units = {name: _unit(draft.columns[name][0], columns, sample.above) for name in _doses(draft)}
+    units = {name: _unit(name, draft.columns[name][0], columns, sample.above) for name in _doses(draft)}
     _guess_layout(draft, units, sample)
     return "\n".join([*_head(sample, source_id, file_pattern, draft), *_body(sample, draft, columns, units), ""])
 
@@ -176,36 +182,43 @@ def _doses(draft: _Draft) -> list[str]:
     return [name for name in (*QUANTITIES, PEAK_RATE) if name in draft.columns]
 
 
-def _unit(column: _Column, columns: list[_Column], above: list[str]) -> tuple[str, str]:
+def _unit(name: str, dose: _Column, columns: list[_Column], above: list[str]) -> _Unit:
     """The unit of a dose column and where it was read."""
-    if unit := _unit_in(column.name):
-        return unit, "as its column is called"
-    for other in columns:
-        if other.role == "unit" and len(other.values) == 1 and (unit := _unit_in(other.values[0])):
-            return (
-                unit,
-                f"as column {other.name!r} says in every row seen; a file with another unit there is not noticed",
-            )
-    said = {unit for line in above if (unit := _unit_in(line))}
+    own = unit_in(dose.name)
+    beside = _unit_column(dose, columns, is_rate="/" in own if own else True if name == PEAK_RATE else None)
+    if beside is not None:
+        return _unit_of_rows(own, beside)
+    if own is not None:
+        return _Unit(own, "as its column is called")
+    said = {unit for line in above if (unit := unit_in(line))}
     if len(said) == 1:
-        return said.pop(), "as the lines above the header say; a file with another unit there is not noticed"
-    return CONFIRM, f"the file does not say it; one of {', '.join([*BADGE_UNITS, 'or with /h /min /s for a rate'])}"
+        return _Unit(said.pop(), "as the lines above the header say; a file with another unit there is not noticed")
+    units = ", ".join([*BADGE_UNITS, "or with /h /min /s for a rate"])
+    return _Unit(CONFIRM, f"the file does not say it; one of {units}")
 
 
-def _unit_in(text: str) -> str | None:
-    found = _UNIT.search(text)
-    if found is None:
-        return None
-    prefix, stem, slash, underscore = (part.casefold() if part else "" for part in found.groups())
-    unit = _LATIN.get(prefix, prefix) + _LATIN.get(stem, stem)
-    period = _LATIN.get(slash or underscore, slash or underscore)
-    whole = f"{unit}/{period}" if period else unit
-    return whole if whole in (*BADGE_UNITS, *RATE_UNITS) else None
+def _unit_column(dose: _Column, columns: list[_Column], *, is_rate: bool | None) -> _Column | None:
+    """The column that holds the units of a dose column: the next one to its right, else the nearest to its left."""
+    found = [column for column in columns if units_of(column.values)]
+    if is_rate is not None:
+        found = [column for column in found if all(("/" in (unit_in(cell) or "")) == is_rate for cell in column.values)]
+    right = [column for column in found if column.index > dose.index]
+    return next(iter(right), None) or next(reversed(found), None)
 
 
-def _guess_layout(draft: _Draft, units: dict[str, tuple[str, str]], sample: Sample) -> None:
+def _unit_of_rows(own: str | None, beside: _Column) -> _Unit:
+    """The unit where each row has its own; none if the dose column's name contradicts it."""
+    shown = ", ".join(map(repr, beside.values))
+    if own is not None and {unit_in(cell) for cell in beside.values} != {own}:
+        return _Unit(CONFIRM, f"the column's name says {own}, and column {beside.name!r} {shown}")
+    unread = [cell for cell in beside.values if cell not in (*BADGE_UNITS, *RATE_UNITS)]
+    refused = f"; rows with {', '.join(map(repr, unread))} are rejected" if unread else ""
+    return _Unit(unit_in(beside.values[0]) or CONFIRM, f"the unit of each row: {shown}{refused}", beside)
+
+
+def _guess_layout(draft: _Draft, units: dict[str, _Unit], sample: Sample) -> None:
     """The layout that has just these columns, if the file tells it."""
-    unit = units.get("hp10", (CONFIRM, ""))[0]
+    unit = units["hp10"].unit if "hp10" in units else CONFIRM
     guess: LayoutName | None = None
     if "study_instance_uid" in draft.columns or "accession_number" in draft.columns:
         guess, why = "procedure_totals", "each row names a study"
@@ -281,7 +294,7 @@ def _head(sample: Sample, source_id: str, file_pattern: str, draft: _Draft) -> I
     yield _line("delimiter", _quoted(sample.delimiter), f"divides nearly every line into {len(sample.header)} cells")
 
 
-def _body(sample: Sample, draft: _Draft, columns: list[_Column], units: dict[str, tuple[str, str]]) -> Iterator[str]:
+def _body(sample: Sample, draft: _Draft, columns: list[_Column], units: dict[str, _Unit]) -> Iterator[str]:
     yield from _number_lines(draft)
     yield _line("skip_rows", str(len(sample.above)), "lines above the header line; must be so in every export")
     yield from _footer_lines(sample)
@@ -296,19 +309,32 @@ def _body(sample: Sample, draft: _Draft, columns: list[_Column], units: dict[str
         names = [column.name for column in draft.columns.get(name, [])]
         why = "" if names else f"not recognised among {', '.join(map(repr, sample.header))}"
         yield _line(name, ", ".join(map(_quoted, names)).join("[]" if len(names) > 1 else ("", "")) or CONFIRM, why, 1)
-    doses = _doses(draft)
-    yield "units:" if doses else _line("units", CONFIRM, "such as {hp10: uSv}")
-    for name in doses:
-        yield _line(name, _quoted(units[name][0]) if units[name][0] != CONFIRM else CONFIRM, units[name][1], 1)
+    yield from _unit_lines({name: units[name] for name in _doses(draft)})
     yield from _hub_lines(draft, sample)
     if draft.layout in ("hourly_totals", "counter_log"):
         yield _line("records_when_idle", CONFIRM, "true if rows of 0 are written also when nobody wears the badge")
     mapped = {column.index for names in draft.columns.values() for column in names}
+    mapped |= {column.index for name in _doses(draft) if (column := units[name].column) is not None}
     rest = [column.name for column in columns if column.index not in mapped]
     yield _line(
         "ignored_columns", f"[{', '.join(map(_quoted, rest))}]", "not used and not kept; is no dose among them?"
     )
     yield from _token_lines(draft, sample)
+
+
+def _unit_lines(units: dict[str, _Unit]) -> Iterator[str]:
+    fixed = {name: unit for name, unit in units.items() if unit.column is None}
+    if not units:
+        yield _line("units", CONFIRM, "such as {hp10: uSv}")
+    if fixed:
+        yield "units:"
+    for name, unit in fixed.items():
+        yield _line(name, unit.unit if unit.unit == CONFIRM else _quoted(unit.unit), unit.why, 1)
+    if len(fixed) < len(units):
+        yield "unit_column:"
+    for name, unit in units.items():
+        if unit.column is not None:
+            yield _line(name, _quoted(unit.column.name), unit.why, 1)
 
 
 def _number_lines(draft: _Draft) -> Iterator[str]:

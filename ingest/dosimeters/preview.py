@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.dosimeters.description import SourceDescription
-from ingest.dosimeters.reader import read_export, written_cells
+from ingest.dosimeters.reader import ignored_units, read_export, written_cells
 from ingest.records import DoseRow, RejectedRow
 
 FIRST_LINES = 8
@@ -39,6 +39,7 @@ class Preview:
         n_ambiguous: records at a local time that happens twice.
         begin, end: first and last instant, UTC.
         sums_usv: exact sum of the values by quantity; of counters these are readings, and a sum means nothing.
+        ignored_units: ignored columns that hold units, with these.
         problems: the first rejected rows.
         reasons: all rejected rows by reason.
     """
@@ -53,6 +54,7 @@ class Preview:
     begin: datetime | None = None
     end: datetime | None = None
     sums_usv: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    ignored_units: dict[str, list[str]] = field(default_factory=dict)
     problems: list[RejectedRow] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -76,6 +78,7 @@ def preview_export(path: Path, source: SourceDescription, progress: Progress | N
         preview.problems += batch.rejected[: MOST_PROBLEMS - len(preview.problems)]
         if progress:
             progress(batch.bytes_read)
+    preview.ignored_units = ignored_units(path, source)
     preview.written = written_cells(path, source, {row.line for row in preview.first})
     return preview
 

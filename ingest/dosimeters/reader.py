@@ -20,6 +20,7 @@ from ingest.dosimeters.layouts import LAYOUTS
 from ingest.dosimeters.lines import UNREADABLE, Lines, is_blank, read_lines, split_off, without_footer
 from ingest.dosimeters.lost_seconds import SeenTimes, lost_seconds
 from ingest.dosimeters.rows import Batch, LineNumbers, Places, RowReader, mapped_texts
+from ingest.dosimeters.unit_words import units_of
 from ingest.records import Refused, RejectedRow, Stated
 
 NO_CELLS = "{}"  # raw of a line whose cells cannot be told apart: showing any could show a person's name
@@ -38,10 +39,7 @@ def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
         OSError: the file cannot be read.
     """
     above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
-    if len(above) <= source.skip_rows:
-        raise _refused(f"the file has no header line: it ends before line {source.skip_rows + 1}")
-    header = _header(above[-1], source)
-    places = _places(header, source)
+    header, places = _fitting_header(above, source)
     reader = _PieceReader(source, header, places)
     batches = map(reader.read, without_footer(pieces, source.footer_pattern))
     yield from _with_seconds(batches, path, source) if LAYOUTS[source.layout].span == "sample" else batches
@@ -67,7 +65,7 @@ def written_cells(path: Path, source: SourceDescription, lines: Collection[int])
         Refused, OSError: as ``read_export``.
     """
     above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
-    places = _places(_header(above[-1], source), source)
+    _, places = _fitting_header(above, source)
     wanted: dict[int, dict[str, str]] = {}
     for piece in pieces:
         for line in sorted(set(lines).intersection(range(piece.first, piece.first + len(piece.texts)))):
@@ -78,11 +76,41 @@ def written_cells(path: Path, source: SourceDescription, lines: Collection[int])
     return wanted
 
 
+def ignored_units(path: Path, source: SourceDescription) -> dict[str, list[str]]:
+    """The ignored columns of an export that hold units of dose, with these, as its first lines show them.
+
+    Raises:
+        Refused, OSError: as ``read_export``.
+    """
+    above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
+    header, _ = _fitting_header(above, source)
+    first = next(without_footer(pieces, source.footer_pattern), None)
+    lines = [line for line in split(first.texts if first else [], source.delimiter) if len(line) == len(header)]
+    found = {
+        column: units_of(cell for line in lines if (cell := line[place].strip()) not in ("", *source.null_tokens))
+        for place, column in enumerate(header)
+        if column in map(_same, source.ignored_columns)
+    }
+    return {column: units for column, units in found.items() if units}
+
+
 # --- header --------------------------------------------------------------------------------------------------------
 
 
 def _refused(reason: str) -> Refused:
     return Refused("quarantined", reason)
+
+
+def _fitting_header(above: Sequence[str], source: SourceDescription) -> tuple[list[str], Places]:
+    """The names of the columns and the places of those that are mapped.
+
+    Raises:
+        Refused: there is no header line, or it does not fit the description.
+    """
+    if len(above) <= source.skip_rows:
+        raise _refused(f"the file has no header line: it ends before line {source.skip_rows + 1}")
+    header = _header(above[-1], source)
+    return header, _places(header, source)
 
 
 def _header(text: str, source: SourceDescription) -> list[str]:
@@ -107,7 +135,7 @@ def _places(header: Sequence[str], source: SourceDescription) -> Places:
     Raises:
         Refused: a mapped column is missing or there twice, or a column is neither mapped nor ignored.
     """
-    mapped = {_same(column): None for columns in source.columns.values() for column in columns}
+    mapped = {_same(column): None for column in source.mapped_columns}
     ignored = {_same(column) for column in source.ignored_columns}
     complaints = {
         "missing": [column for column in mapped if column not in header],
@@ -120,7 +148,15 @@ def _places(header: Sequence[str], source: SourceDescription) -> Places:
     if said:
         where = f"the header (line {source.skip_rows + 1}) does not fit sources/{source.source_id}.yaml"
         raise _refused(f"{where}: {'; '.join(said)}")
-    return {name: tuple(header.index(_same(c)) for c in columns) for name, columns in source.columns.items()}
+    return {
+        name: tuple(header.index(_same(column)) for column in (*columns, *_unit_column(source, name)))
+        for name, columns in source.columns.items()
+    }
+
+
+def _unit_column(source: SourceDescription, name: str) -> tuple[str, ...]:
+    """The column whose cell ends the text of a dose, if each row has its own unit."""
+    return (source.unit_column[name],) if name in source.unit_column else ()
 
 
 def _shown(columns: Sequence[str]) -> str:
@@ -139,8 +175,15 @@ class _PieceReader:
         self._source = source
         self._width = len(header)
         self._rows = RowReader(source, places)
-        self._last_name = next((name for name, indices in places.items() if self._width - 1 in indices), None)
+        self._last_name = self._name_of_last(source, header, places)
         self._above: Sequence[str] = ()  # the lines of the piece before
+
+    @staticmethod
+    def _name_of_last(source: SourceDescription, header: Sequence[str], places: Places) -> str | None:
+        """The canonical name of the last column; None if it is ignored, and of units: no part of one is another."""
+        if header[-1] in map(_same, source.unit_column.values()):
+            return None
+        return next((name for name, indices in places.items() if len(header) - 1 in indices), None)
 
     def read(self, piece: Lines) -> Batch:
         """The records of a piece."""
