@@ -22,10 +22,13 @@ from ingest.dose_reports import MAX_BYTES, read_dose_report
 from ingest.dosimeters.rows import Batch
 from ingest.ledger import NO_BYTES, FoundFile
 from ingest.records import DoseReport, Refused
+from ingest.time_limit import TookTooLong, time_limit
+from ingest.user_files import open_regular
 
 MANY = 200  # files from which processes pay: each needs a second to start
 AT_ONCE = 8  # files that are handed over together
 AHEAD = 8  # times so many, or batches of exports, are read and not yet stored: bounds memory
+REPORT_S = 60  # of processor time; the largest report that is read, 32 MB of empty items, takes a sixth
 NEW_OBJECTS = (
     100_000  # after which a reading process looks for cycles: reading makes none, and looking is a sixth of it
 )
@@ -54,7 +57,7 @@ def open_file(file: FoundFile) -> OpenedFile | None:
         return OpenedFile(file, NO_BYTES)
     try:
         seen = file.place.stat()
-        with file.place.open("rb") as content:
+        with open_regular(file.place) as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     except FileNotFoundError:
         return None
@@ -71,10 +74,12 @@ def open_report(file: FoundFile) -> OpenedFile | None:
         return opened
     report: DoseReport | Refused
     try:
-        with file.place.open("rb") as content:
+        with open_regular(file.place) as content, time_limit(REPORT_S):
             report = read_dose_report(content.read(MAX_BYTES + 1))
     except Refused as refused:
         report = refused
+    except TookTooLong:
+        report = Refused("quarantined", f"reading it takes more than {REPORT_S} s of processor time")
     except FileNotFoundError:
         return None
     return replace(opened, report=report) if is_unchanged(opened.file) else None

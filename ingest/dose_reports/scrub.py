@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from ingest.records import Patient
@@ -26,19 +26,58 @@ _DENSE_SCRIPT = re.compile(  # kana, Chinese characters, and Hangul taken apart 
 def scrub(text: str, patient: Patient) -> str:
     """The text without the patient's ID, birth date and names.
 
-    Case and accents are ignored. Parts of a name need three letters (two in Chinese, Japanese and Korean); parts below
-    six letters, and IDs below four characters, are hidden only where they are a word of their own, so that a patient
-    called Ana does not empty every "analysis". Parts that follow each other directly count as one word.
+    Case and accents are ignored. Parts of a name need three letters (two in Chinese, Japanese and Korean). A word of
+    the text is hidden if parts of the name cover it, so that a patient called Ana does not empty every "analysis";
+    parts of six letters and more are hidden inside other words, too. IDs below four characters are hidden only where
+    they are a word of their own.
+
+    No expression here repeats a choice: a text that is twice as long takes twice as long, whatever the name is.
     """
     folded, origin = _folded(text)
     if not any(secret in folded for secret in _secrets(patient)):
         return text
-    pattern = _pattern(patient)
+    letters = _only_letters(text)
+    words = re.finditer(r"\S+", "".join(letters[at] for at in origin[:-1]))
     result, end = [], 0
-    for found in pattern.finditer(folded):
-        result += [text[end : origin[found.start()]], HIDDEN]
-        end = origin[found.end()]
+    for begin, stop in _united([*_anywhere(folded, patient), *_covered_words(folded, words, patient)]):
+        result += [text[end : origin[begin]], HIDDEN]
+        end = origin[stop]
     return "".join([*result, text[end:]])
+
+
+Span = tuple[int, int]
+
+
+def _anywhere(folded: str, patient: Patient) -> Iterator[Span]:
+    """IDs, birth dates and long parts of names, inside other words, too."""
+    for pattern in _anywhere_patterns(patient):
+        yield from (found.span() for found in pattern.finditer(folded))
+
+
+def _covered_words(folded: str, words: Iterable[re.Match[str]], patient: Patient) -> Iterator[Span]:
+    """Words of which each letter is in a part of the name that lies within the word."""
+    if (part := _name_pattern(patient)) is None:
+        return
+    for word in words:
+        at, end = word.span()
+        covered = at
+        while at <= covered < end:
+            if found := part.match(folded, at, end):
+                covered = max(covered, found.end())
+            at += 1
+        if covered == end:
+            yield word.span()
+
+
+def _united(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order; those that overlap or touch are one."""
+    united: list[Span] = []
+    for begin, end in sorted(spans):
+        if united and begin <= united[-1][1]:
+            united[-1] = united[-1][0], max(united[-1][1], end)
+        else:
+            united.append((begin, end))
+    return united
 
 
 @lru_cache(maxsize=1)  # one report's texts are freed one after the other
@@ -48,9 +87,16 @@ def _secrets(patient: Patient) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _pattern(patient: Patient) -> re.Pattern[str]:
-    """What is hidden of a folded text; each alternative holds one of the ``_secrets``, and there is at least one."""
-    return re.compile("|".join([*_id_patterns(patient), *_name_patterns(patient)]))
+def _anywhere_patterns(patient: Patient) -> list[re.Pattern[str]]:
+    long_parts = [re.escape(part) for part in _name_words(patient) if len(part) >= ANYWHERE_NAME or _is_dense(part)]
+    return [re.compile(pattern) for pattern in [*_id_patterns(patient), *filter(None, ["|".join(long_parts)])]]
+
+
+@lru_cache(maxsize=1)
+def _name_pattern(patient: Patient) -> re.Pattern[str] | None:
+    """The longest part of the name that begins at a place; None without a name."""
+    parts = _name_words(patient)
+    return re.compile("|".join(map(re.escape, parts))) if parts else None
 
 
 def _identity(patient: Patient) -> str:
@@ -79,18 +125,13 @@ def _is_dense(part: str) -> bool:
     return len(part) > 1 and _DENSE_SCRIPT.search(part) is not None
 
 
-def _name_patterns(patient: Patient) -> list[str]:
-    words = _name_words(patient)
-    if not words:
-        return []
-    anywhere = [re.escape(w) for w in words if len(w) >= ANYWHERE_NAME or _is_dense(w)]
-    run = rf"(?<![^\W\d_])(?:{'|'.join(map(re.escape, words))})+(?![^\W\d_])"
-    return [run, *anywhere]
-
-
 def _words(name: str) -> list[str]:
     """The words of a name: runs of letters and the marks that belong to them, in any script."""
-    return "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in name).split()
+    return _only_letters(name).split()
+
+
+def _only_letters(text: str) -> str:
+    return "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in text)
 
 
 def _folded(text: str) -> tuple[str, Sequence[int]]:

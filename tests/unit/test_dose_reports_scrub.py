@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import time
 from datetime import date
 
 import pytest
 import sr_builder as sr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.dose_reports import read_dose_report, scrub
@@ -118,3 +121,54 @@ def test_a_refused_file_that_is_no_dicom_names_nobody() -> None:
     with pytest.raises(Refused) as refusal:
         read_dose_report(b"Quinferez" * 100)
     assert refusal.value.patient is None
+
+
+# --- time: a name that is a choice of itself at each letter must not cost more than its length ----------------------
+
+
+HOSTILE = "^".join("A" * letters for letters in range(3, 11))[:64]  # legal: 64 characters, each part a part of the next
+
+
+def seconds_of(text: str, name: str, allowed_s: float) -> float:
+    """Processor time of hiding ``name`` in ``text``, the best of three; a test that would not end fails instead."""
+
+    def give_up(*_: object) -> None:
+        pytest.fail(f"{len(text)} letters are not read in {allowed_s} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, allowed_s)
+    try:
+        took = []
+        for _ in range(3):
+            begun = time.process_time()
+            scrub(text, patient(name))
+            took.append(time.process_time() - begun)
+        return min(took)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_legal_name_and_description_of_64_letters_end() -> None:
+    assert seconds_of("A" * 63 + "B", HOSTILE, allowed_s=30) < 1
+
+
+@given(
+    st.lists(st.integers(3, 12), min_size=1, max_size=8),
+    st.sampled_from(["", "B", "1", " ", "\u0301", "é"]),
+    st.sampled_from(["A", "AB", "Aé", "A ", "नेहा", "山"]),
+)
+@settings(max_examples=15)
+def test_twice_the_letters_take_about_twice_the_time(lengths: list[int], end: str, unit: str) -> None:
+    name = "^".join(unit * length for length in lengths)[:64]
+    seconds_of("warm up", name, allowed_s=60)
+    once, twice = (seconds_of(unit * n + end, name, allowed_s=60) for n in (5_000, 10_000))
+    assert twice < 6 * once + 0.02, "an exponential or quadratic step would be far above"
+
+
+@given(st.lists(st.text("AB", min_size=3, max_size=5), min_size=1, max_size=3), st.text("AB ", max_size=12))
+def test_a_word_is_hidden_if_it_is_a_sequence_of_parts_of_the_name(parts: list[str], text: str) -> None:
+    """The former expression, on texts that are short enough for it: what it hid is hidden."""
+    free = scrub(text, patient("^".join(parts))).split()
+    sequence = re.compile(f"(?:{'|'.join(parts)})+")
+    assert not [word for word in text.split() if sequence.fullmatch(word) and word in free]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,13 +11,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import sr_builder as sr
 from small_site import RATES, export, make_site, write
 
 from ingest import opened as opened_module
+from ingest.dose_reports import read_dose_report
 from ingest.dosimeters.rows import Batch
-from ingest.ledger import FoundFile, find_dosimeter_exports
+from ingest.ledger import FoundFile, find_dose_reports, find_dosimeter_exports
 from ingest.opened import AHEAD, OpenedFile, open_exports
-from ingest.records import Refused
+from ingest.records import DoseReport, Refused
 from ingest.site import load_site
 
 
@@ -97,3 +101,27 @@ def test_who_stops_half_way_leaves_no_thread_and_has_read_a_bounded_number_ahead
         assert threading.active_count() == before + 1
     assert threading.active_count() == before
     assert len(read_so_far) <= AHEAD + 2
+
+
+def test_a_report_that_takes_too_long_is_refused_by_name_and_the_next_one_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is of reading, whatever is slow in it: here an expression that is exponential in the letters."""
+
+    def slow(data: bytes) -> DoseReport:
+        if data == b"slow":
+            re.match(r"(a|aa)+$", "a" * 200 + "b")
+        return sr_report
+
+    sr_report = read_dose_report(sr.as_file(sr.ordinary_report()))
+    monkeypatch.setattr(opened_module, "read_dose_report", slow)
+    monkeypatch.setattr(opened_module, "REPORT_S", 1)
+    make_site(tmp_path)
+    for name in ("slow", "well"):
+        write(tmp_path, f"inbox/dose_reports/{name}", name)
+    first, second = opened_module.open_reports(find_dose_reports(load_site(tmp_path)))
+    assert first and isinstance(first.report, Refused)
+    assert first.report.status == "quarantined"
+    assert "more than 1 s of processor time" in first.report.reason
+    assert second and second.report == sr_report
+    assert signal.getsignal(signal.SIGPROF) == signal.SIG_DFL
