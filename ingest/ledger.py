@@ -22,6 +22,7 @@ from ingest.build_db import look_into_build
 from ingest.pseudonymise import Key
 from ingest.records import FileKind
 from ingest.site import Site
+from ingest.user_files import KINDS_OF_NO_FILE
 
 DOSIMETER_FOLDER = "inbox/dosimeters"
 NO_BYTES = ""  # stands for the SHA-256 of what cannot be read
@@ -116,17 +117,10 @@ def _look_at(place: Path, top: Path, name: str, kind: FileKind, homes: tuple[str
     yield FoundFile(own_name, name, place, kind, source_id, seen.st_size, seen.st_mtime_ns, obstacle)
 
 
-_KINDS_OF_NO_FILE = {
-    stat.S_IFDIR: "a folder, and its name or its rights are not those of a folder to read",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-
-
 def _obstacle(mode: int) -> str | None:
-    what = _KINDS_OF_NO_FILE.get(stat.S_IFMT(mode))
+    if stat.S_ISDIR(mode):
+        return "is not a file but a folder, and its name or its rights are not those of a folder to read"
+    what = KINDS_OF_NO_FILE.get(stat.S_IFMT(mode))
     return f"is not a file but {what}" if what else None
 
 

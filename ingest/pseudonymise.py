@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.problems import UserError
+from ingest.user_files import read_regular
 
 MIN_KEY_BYTES = 16  # 128 bits if each byte is random: a shorter key can be counted through with every patient ID
+KEY_FILE_BYTES = 1_000_000
 SEPARATOR = b"\x1f"  # in no DICOM value
 
 
@@ -98,7 +100,7 @@ def _key(secret: bytes, where: str, origin: str | None = None) -> Key:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, KEY_FILE_BYTES)
     except OSError as error:
         raise KeyRefused(f"The pseudonymisation key file {path} cannot be read ({error.strerror}).") from None
 

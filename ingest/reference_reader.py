@@ -18,6 +18,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from ingest.cells import CellError, Value, read_cell
+from ingest.control_characters import control_character, printable
 from ingest.problems import Problem, SiteError, did_you_mean
 from ingest.reference import TABLES, TABLES_BY_NAME, Column, Row, Table
 
@@ -116,6 +117,8 @@ def _unusable_names(names: list[str], table: Table) -> Iterator[Problem]:
             yield Problem(table.file, 1, None, f"column {position + 1} has no name; name it or remove it")
         elif name in names[:position]:
             yield Problem(table.file, 1, name, "is there twice; keep one of the two columns")
+        elif character := control_character(name):
+            yield Problem(table.file, 1, printable(name), _holds(character))
 
 
 def _missing_columns(names: list[str], table: Table) -> Iterator[Problem]:
@@ -158,6 +161,9 @@ def _row(table: Table, header: list[str], line: int, cells: list[str], zone: Zon
             row[column.name] = _value(column, text, zone)
         except CellError as error:
             problems.append(Problem(table.file, line, column.name, _quoting(column, text, error), REFUSED_ROW))
+    for name, text in given.items():  # columns that are kept and not known
+        if character := control_character(text):
+            problems.append(Problem(table.file, line, name, _holds(character), REFUSED_ROW))
     if not problems:
         problems = [
             Problem(table.file, line, name, message, REFUSED_ROW) for name, message in _contradictions(table, row)
@@ -171,9 +177,15 @@ def _row(table: Table, header: list[str], line: int, cells: list[str], zone: Zon
 def _value(column: Column, text: str, zone: ZoneInfo) -> Value:
     if not text and column.is_required:
         raise CellError("is empty; fill it in")
+    if character := control_character(text):
+        raise CellError(_holds(character))
     if text and column.allowed and text not in column.allowed:
         raise CellError(f"must be one of {', '.join(column.allowed)}")
     return read_cell(text, column.type, zone)
+
+
+def _holds(character: str) -> str:
+    return f"holds the control character {character}; remove it"
 
 
 def _quoting(column: Column, text: str, error: CellError) -> str:

@@ -32,6 +32,7 @@ from ingest.problems import Problem, SiteError, did_you_mean
 from ingest.reference import TABLES, TABLES_BY_NAME
 from ingest.reference_reader import ReferenceTable, check_together, read_table
 from ingest.strict_yaml import problems_of, read_yaml
+from ingest.user_files import CSV_BYTES, YAML_BYTES, read_regular
 
 UNKNOWN_HUB_ROOM = "unknown_hub_room"
 UNREAD_FILE = "unread_file"
@@ -242,6 +243,19 @@ def load_site(root: Path) -> Site:
     return site
 
 
+def load_config(root: Path) -> SiteConfig:
+    """Read site.yaml alone: whom to write to must be known also where the rest of the site cannot be read.
+
+    Raises:
+        SiteError: site.yaml cannot be read, or is wrong.
+    """
+    folder = _Folder(root.absolute(), {}, [])
+    config = _read_config(folder)
+    if config is None:
+        raise SiteError(folder.fatal)
+    return config
+
+
 def check_site(root: Path) -> list[Problem]:
     """Everything that is wrong with a site folder, whether or not it stops a run; empty if nothing is."""
     site, problems = _read(root.absolute())
@@ -258,12 +272,12 @@ class _Folder:
 
     def content(self, name: str) -> bytes:
         try:
-            content = (self.root / name).read_bytes()
+            content = read_regular(self.root / name, YAML_BYTES if name.endswith(".yaml") else CSV_BYTES)
         except FileNotFoundError:
             message = "does not exist; add it ('doseledger init' makes a folder with all files)"
             raise SiteError([Problem(name, None, None, message)]) from None
         except OSError as error:
-            message = f"cannot be read ({error.strerror}); correct its rights"
+            message = f"cannot be read ({error.strerror}); correct the file or its rights"
             raise SiteError([Problem(name, None, None, message)]) from None
         self.inputs[name] = hashlib.sha256(content).hexdigest()
         return content

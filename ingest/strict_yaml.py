@@ -15,9 +15,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ingest.control_characters import control_character, printable
 from ingest.problems import Problem, SiteError, did_you_mean
 
 Location = tuple[str | int, ...]
+DEEPEST = 20  # levels; the deepest legal key has four
+LONGEST_NUMBER = 30  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +40,49 @@ class YamlDocument:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's plain values only: ``no`` is Norway and not false, 12:30 is not 750, a number is an exact Decimal."""
+    """YAML 1.2's plain values only: ``no`` is Norway and not false, 12:30 is not 750, a number is an exact Decimal.
+
+    Neither aliases nor tags (``!!int``): a value is what is written, and the type is what its key needs.
+    """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
-        if self.check_event(yaml.AliasEvent):
-            mark = self.get_mark()
-            raise yaml.MarkedYAMLError(
-                problem="an alias (*name) is not allowed; write the value out", problem_mark=mark
-            )
-        return super().compose_node(parent, index)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _illegal(event.start_mark, "an alias (*name) is not allowed; write the value out")
+        if getattr(event, "tag", None) is not None:
+            raise _illegal(event.start_mark, "a tag (!name) is not allowed; write the value alone")
+        if self.depth == DEEPEST:
+            raise _illegal(event.start_mark, f"it is nested in more than {DEEPEST} levels")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def construct_int(self, node: yaml.ScalarNode) -> int:
+        return int(_digits(node))
 
     def construct_decimal(self, node: yaml.ScalarNode) -> Decimal:
-        return Decimal(str(self.construct_scalar(node)))
+        value = Decimal(_digits(node))
+        if abs(value.adjusted()) > LONGEST_NUMBER:
+            raise _illegal(node.start_mark, "a number is larger or smaller than any that has a meaning here")
+        return value
+
+
+def _digits(node: yaml.ScalarNode) -> str:
+    if len(node.value) > LONGEST_NUMBER:
+        raise _illegal(node.start_mark, f"a number has more than {LONGEST_NUMBER} characters")
+    return str(node.value)
+
+
+def _illegal(mark: Any, problem: str) -> yaml.MarkedYAMLError:  # noqa: ANN401 - PyYAML's own
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 _PLAIN_VALUES = {
@@ -62,13 +94,14 @@ _PLAIN_VALUES = {
 for _tag, (_pattern, _first) in _PLAIN_VALUES.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_decimal)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_int)
 
 
 def read_yaml(content: bytes, file: str) -> YamlDocument:
     """Read one YAML file whose top is a mapping; ``file`` is its name in messages.
 
     Raises:
-        SiteError: not UTF-8, not YAML, a repeated key, an alias, or not a mapping.
+        SiteError: not UTF-8, not YAML, a repeated key, an alias, a tag, a control character, or not a mapping.
     """
     text = _decoded(content, file)
     loader = _Loader(text)
@@ -83,11 +116,9 @@ def read_yaml(content: bytes, file: str) -> YamlDocument:
     if not isinstance(data, dict):
         raise SiteError([Problem(file, 1, None, "must be a list of 'key: value' lines")])
     lines: dict[Location, int] = {}
-    repeated = [] if node is None else list(_walk(node, (), lines))
-    if repeated:
-        raise SiteError(
-            [Problem(file, line, key, "is given twice; keep one of the two") for line, key in repeated],
-        )
+    wrong = [] if node is None else _walk(node, (), lines)
+    if wrong:
+        raise SiteError([Problem(file, line, key, message) for line, key, message in wrong])
     return YamlDocument(file, data, lines)
 
 
@@ -104,21 +135,24 @@ def _decoded(content: bytes, file: str) -> str:
     return text
 
 
-def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> list[tuple[int, str]]:
-    """Note the line of everything below ``node``; return the keys that are given twice."""
-    repeated: list[tuple[int, str]] = []
+def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> list[tuple[int, str, str]]:
+    """Note the line of everything below ``node``; return line, key and what is wrong with either."""
+    wrong: list[tuple[int, str, str]] = []
+    if isinstance(node, yaml.ScalarNode) and (character := control_character(node.value)):
+        message = f"holds the control character {character}; remove it"
+        wrong.append((node.start_mark.line + 1, _dotted(location), message))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             lines[(*location, index)] = item.start_mark.line + 1
-            repeated += _walk(item, (*location, index), lines)
+            wrong += _walk(item, (*location, index), lines)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             line, here = key.start_mark.line + 1, (*location, str(key.value))
             if here in lines:
-                repeated.append((line, _dotted(here)))
+                wrong.append((line, _dotted(here), "is given twice; keep one of the two"))
             lines[here] = line
-            repeated += _walk(value, here, lines)
-    return repeated
+            wrong += [*_walk(key, here, {}), *_walk(value, here, lines)]
+    return wrong
 
 
 def problems_of(
@@ -163,4 +197,4 @@ def _shown(value: object) -> str:
 
 
 def _dotted(location: Location) -> str:
-    return ".".join(map(str, location))
+    return printable(".".join(map(str, location)))

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from ingest.control_characters import control_character
 from ingest.problems import Problem, SiteError, UserError
 from ingest.reference import TABLES_BY_NAME
 from ingest.reference_reader import read_table
@@ -80,6 +81,8 @@ def _one_line(text: str, option: str) -> str:
     line = " ".join(text.split())
     if not line:
         raise UserError(f"{option} is empty; say who did what, for the record.")
+    if character := control_character(line):
+        raise UserError(f"{option} holds the control character {character}; write it without.")
     return line
 
 

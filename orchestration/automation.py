@@ -11,7 +11,8 @@ import dagster as dg
 from ingest.build_db import AlreadyRunning
 from ingest.ledger import whats_new
 from ingest.problems import UserError
-from orchestration.failures import DETAILS, site_config, tell_operations, troubles_of
+from ingest.site import load_config
+from orchestration.failures import DETAILS, tell_operations, troubles_of
 from orchestration.letter_operations import Trouble
 from orchestration.resources import SiteResource
 
@@ -32,11 +33,11 @@ def site_zone(root: Path | None) -> str:
     """The site's time zone from site.yaml alone; UTC without a site.
 
     Raises:
-        OSError, pydantic.ValidationError, yaml.YAMLError: site.yaml cannot be read (`doseledger check` says where).
+        SiteError: site.yaml cannot be read.
     """
     if root is None:
         return "UTC"
-    return site_config(root).timezone
+    return load_config(root).timezone
 
 
 def nightly_schedule(zone: str, *, has_site: bool) -> dg.ScheduleDefinition:

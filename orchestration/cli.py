@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ingest.control_characters import printable
 from ingest.problems import Problem, SiteError, UserError
+from orchestration.terminal import terminal
 
 if TYPE_CHECKING:
     from orchestration.alert_actions import Action
@@ -36,8 +37,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = terminal()
+err = terminal(is_stderr=True)
 
 SiteOption = Annotated[Path, typer.Option("--site", help="The site folder (it holds site.yaml).")]
 
@@ -393,7 +394,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def report(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(step, total=total)
+                tasks[step] = bars.add_task(escape(printable(step)), total=total)
             bars.update(tasks[step], completed=done, total=total)  # type: ignore[arg-type]
 
         yield report

@@ -16,13 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import pydantic
-import yaml
-
 from ingest.build_db import AlreadyRunning, look_into_build
-from ingest.problems import UserError
+from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import load_key
-from ingest.site import SiteConfig, load_site
+from ingest.site import load_config, load_site
 from orchestration.build_record import Build, last_build
 from orchestration.data_docs import data_docs_file
 from orchestration.delivery import deliver_troubles
@@ -34,15 +31,6 @@ if TYPE_CHECKING:
 DETAILS = "details: `doseledger ui`"
 # Checks and tests name rows as examples; what names a patient, even by a key, stays in the house.
 OF_A_PATIENT = re.compile(r"\b(patient_key|study_instance_uid|study_key|accession_number)=[^,;\s]*[^,;\s.]")
-
-
-def site_config(root: Path) -> SiteConfig:
-    """site.yaml alone: who is written to must be known also where the rest of the site cannot be read.
-
-    Raises:
-        OSError, pydantic.ValidationError, yaml.YAMLError: site.yaml cannot be read (`doseledger check` says where).
-    """
-    return SiteConfig.model_validate(yaml.safe_load((root / "site.yaml").read_text("utf-8")))
 
 
 def troubles_of(failed_steps: Iterable[dg.DagsterEvent], root: Path) -> list[Trouble]:
@@ -70,8 +58,8 @@ def unexpected_errors(failed_steps: Iterable[dg.DagsterEvent]) -> list[str]:
 def tell_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
     """Writes to mail.operations, the same trouble once a day; returns what a person should know of it."""
     try:
-        config = site_config(root)
-    except (OSError, pydantic.ValidationError, yaml.YAMLError):
+        config = load_config(root)
+    except SiteError:
         return ("mail.operations cannot be read from site.yaml: nobody is written to about what went wrong.",)
     today = datetime.now(ZoneInfo(config.timezone)).date()
     told = [replace(trouble, sentences=tuple(map(_without_patients, trouble.sentences))) for trouble in troubles]
@@ -126,7 +114,7 @@ def _blocked_by(root: Path) -> list[str]:
 def _page_of(step: str, root: Path) -> Path | None:
     """The page of a build that the gate blocked, as long as it is there."""
     build = _last_build(root) if step == "gate" else None
-    page = data_docs_file(root / site_config(root).data_dir, build.build_id) if build else None
+    page = data_docs_file(root / load_config(root).data_dir, build.build_id) if build else None
     return page if page and page.exists() else None
 
 

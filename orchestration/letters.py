@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from ingest.control_characters import printable
 from orchestration.findings import Finding
 from orchestration.wording import NO_BREAK_SPACE, Wording
 
@@ -103,8 +104,8 @@ def subject_of(news: News, site_name: str, until: date, words: Wording) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, whatever a site wrote into a name."""
-    return " ".join(text.split())
+    """The text without line breaks and control characters, whatever came in a name."""
+    return printable(" ".join(text.split()))
 
 
 def amount(number: float | None, words: Wording) -> str:
@@ -126,6 +127,7 @@ _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "letter_templates"),
     autoescape=select_autoescape(enabled_extensions=("html.j2",)),
     undefined=StrictUndefined,
+    finalize=lambda value: printable(value) if isinstance(value, str) else value,
     trim_blocks=True,
     lstrip_blocks=True,
 )

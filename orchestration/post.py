@@ -18,6 +18,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from ingest.control_characters import printable
 from orchestration.sent_ledger import PreparedLetter
 
 # Each step of the talk with a mail server may take so long; a server that checks for viruses answers late.
@@ -186,7 +187,7 @@ def _send(server: smtplib.SMTP, letter: PreparedLetter) -> str | None:
 
 def _answer(code: int, text: bytes | str) -> str:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return " ".join(f"{code} {words}".split())
+    return printable(" ".join(f"{code} {words}".split()))
 
 
 def _cause(error: OSError) -> str:

@@ -20,6 +20,7 @@ from ingest.problems import Problem, SiteError, did_you_mean
 from ingest.strict_yaml import problems_of, read_yaml
 from ingest.times import format_problem
 from ingest.units import BADGE_UNITS, RATE_PERIODS_S
+from ingest.user_files import YAML_BYTES, read_regular
 
 Encoding = Literal["utf-8", "utf-8-sig", "cp1252", "iso-8859-1", "utf-16", "cp1251"]
 Misfit = tuple[str, str]  # a key (dotted) and what is wrong with it
@@ -130,7 +131,7 @@ def load_description(path: Path) -> SourceDescription:
     """
     file = f"{path.parent.name}/{path.name}"
     try:
-        document = read_yaml(path.read_bytes(), file)
+        document = read_yaml(read_regular(path, YAML_BYTES), file)
     except SiteError as error:
         raise DescriptionError(error.problems) from None
     undecided = [

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from ingest.records import Refused
+from ingest.user_files import open_regular
 
 UNREADABLE = "\ufffd"  # what stands for bytes that are no character of the encoding
 PIECE_CHARS = 1 << 20
@@ -48,7 +49,7 @@ def read_lines(path: Path, encoding: str) -> Iterator[Lines]:
     """
     _check_mark(path, encoding)
     first, rest, bytes_read = 1, "", 0
-    with path.open("rb") as content, TextIOWrapper(content, encoding=encoding, errors="replace") as file:
+    with open_regular(path) as content, TextIOWrapper(content, encoding=encoding, errors="replace") as file:
         while piece := file.read(PIECE_CHARS):
             texts = (rest + piece).split("\n")
             rest = texts.pop()[:LONGEST_LINE_CHARS]
@@ -61,7 +62,7 @@ def read_lines(path: Path, encoding: str) -> Iterator[Lines]:
 
 
 def _check_mark(path: Path, encoding: str) -> None:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(3)
     found = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     if found and found != encoding:

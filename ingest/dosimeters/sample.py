@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.problems import UserError
+from ingest.user_files import open_regular
 
 HEAD_BYTES, TAIL_BYTES = 4_000_000, 65_536
 DELIMITERS = (";", "\t", "|", ",")
@@ -61,7 +62,7 @@ def take_sample(path: Path) -> Sample:
         UserError: it cannot be read, or has no line of column names above lines of figures.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD_BYTES)
             size = path.stat().st_size
             file.seek(max(len(head), (size - TAIL_BYTES) // 2 * 2))
