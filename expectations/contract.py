@@ -190,7 +190,7 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "ledger.file": {
         "kind": ("dose_report", "dosimeter"),
-        "status": ("loaded", "duplicate", "superseded", "not_dose", "quarantined"),
+        "status": ("loaded", "duplicate", "superseded", "withdrawn", "not_dose", "ignored", "quarantined"),
     },
     "ledger.clock_offset": {"method": ("cross_correlation", "carried", "declared", "none")},
 }

@@ -28,7 +28,7 @@ class Settings:
     """What a site may set about its gate.
 
     Attributes:
-        max_quarantined_files_share: largest share (0..1) of all files seen that may be quarantined.
+        max_quarantined_files_share: largest share (0..1) of the files of the last 30 days that may be quarantined.
     """
 
     max_quarantined_files_share: Decimal = Decimal("0.05")
@@ -99,7 +99,7 @@ def checks(settings: Settings) -> list[RowCheck | OffenderCheck]:
         *_words_are_legal(),
         *_doses_are_not_negative(),
         *_rows_agree(),
-        _few_files_are_quarantined(settings),
+        *_few_files_are_quarantined(settings),
         *_nobody_fell_silent(),
         _field_area_kept_its_size(),
         *_values_are_possible(),
@@ -447,27 +447,40 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
     ]
 
 
-def _few_files_are_quarantined(settings: Settings) -> OffenderCheck:
+# Of fewer files a single refused one is more than its share, and a small site could never publish.
+FILES_TO_BLOCK = 20
+
+
+def _few_files_are_quarantined(settings: Settings) -> list[OffenderCheck]:
     share = settings.max_quarantined_files_share
-    return OffenderCheck(
-        suite="plausible",
-        severity="block",
-        table="ledger.file",
-        column="status",
-        rule=(
-            f"the share of quarantined files among all files seen is at most {share:f}"
-            " (site.yaml, gate.max_quarantined_files_share)"
-        ),
-        risk="a changed export or a broken link makes a whole badge system or room look dose-free",
-        advice=(
-            "`doseledger status` names the files and why; mend the source description or the export, then run again."
-        ),
-        source="input contract, site.yaml",
-        offenders=(
-            "select count(*) filter (status = 'quarantined') as quarantined, count(*) as files from ledger.file"
-            f" having count(*) filter (status = 'quarantined') > {share:f} * count(*)"
-        ),
-    )
+    by_severity: dict[Severity, tuple[str, str]] = {
+        "block": (f"of {FILES_TO_BLOCK} or more files", f">= {FILES_TO_BLOCK}"),
+        "warn": (f"of fewer than {FILES_TO_BLOCK} files", f"< {FILES_TO_BLOCK}"),
+    }
+    return [
+        OffenderCheck(
+            suite="plausible",
+            severity=severity,
+            table="ledger.file",
+            column="status",
+            rule=(
+                f"{of_files} first seen in the last 30 days that are still in the inbox or received, at most {share:f}"
+                " are quarantined (site.yaml, gate.max_quarantined_files_share)"
+            ),
+            risk="a changed export or a broken link makes a whole badge system or room look dose-free",
+            advice=(
+                "`doseledger status` names the files and why; correct the source description or the export, or move the"
+                " file to where it belongs, then run again."
+            ),
+            source="input contract, site.yaml",
+            offenders=(
+                "select count(*) filter (status = 'quarantined') as quarantined, count(*) as files"
+                " from ledger.file semi join raw.recent_file using (load_seq) where status <> 'ignored'"
+                f" having count(*) {bound} and count(*) filter (status = 'quarantined') > {share:f} * count(*)"
+            ),
+        )
+        for severity, (of_files, bound) in by_severity.items()
+    ]
 
 
 # How long is too long is told by a room's or source's own days: 3 times the gap that 19 of 20 of its gaps keep below.

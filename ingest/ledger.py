@@ -8,23 +8,26 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import pyarrow as pa
 
 from ingest.build_db import look_into_build
+from ingest.ignored import ignored_by
 from ingest.pseudonymise import Key
 from ingest.records import FileKind
 from ingest.site import Site
 from ingest.user_files import KINDS_OF_NO_FILE
 
 DOSIMETER_FOLDER = "inbox/dosimeters"
+RECENT = timedelta(days=30)  # the gate's share of refused files is of those first seen in this time
 NO_BYTES = ""  # stands for the SHA-256 of what cannot be read
 
 
@@ -40,6 +43,7 @@ class FoundFile:
         source_id: folder below ``inbox/dosimeters`` in which it lies, or None.
         size_bytes, mtime_ns: for telling, without reading, that nothing changed.
         obstacle: why it is no file that can be read, or None.
+        ignored_by: the pattern of names that are ignored which it fits, or None.
     """
 
     name: bytes
@@ -50,6 +54,7 @@ class FoundFile:
     size_bytes: int
     mtime_ns: int
     obstacle: str | None
+    ignored_by: str | None = None
 
 
 class Original(NamedTuple):
@@ -66,9 +71,10 @@ class News:
     dose_reports: int
     dosimeters: int
     is_reference_changed: bool
+    is_refused_file_gone: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.dose_reports or self.dosimeters or self.is_reference_changed)
+        return bool(self.dose_reports or self.dosimeters or self.is_reference_changed or self.is_refused_file_gone)
 
 
 # --- what lies there -----------------------------------------------------------------------------------------------
@@ -78,30 +84,30 @@ def find_dose_reports(site: Site) -> list[FoundFile]:
     """Everything in the dose report folder and among the received objects, in byte order of the names."""
     folder = site.config.dose_reports.folder
     places = [(site.root / folder, folder), (site.received_dir, "received")]
-    found = [file for top, name in places for file in _below(top, name, "dose_report", site.root)]
+    found = [file for top, name in places for file in _below(top, name, "dose_report", site)]
     return sorted(found, key=lambda file: file.name)
 
 
 def find_dosimeter_exports(site: Site) -> list[FoundFile]:
     """Everything below ``inbox/dosimeters``, in byte order of the names."""
-    return sorted(
-        _below(site.root / DOSIMETER_FOLDER, DOSIMETER_FOLDER, "dosimeter", site.root), key=lambda file: file.name
-    )
+    return sorted(_below(site.root / DOSIMETER_FOLDER, DOSIMETER_FOLDER, "dosimeter", site), key=lambda file: file.name)
 
 
-def _below(top: Path, name: str, kind: FileKind, root: Path) -> Iterator[FoundFile]:
+def _below(top: Path, name: str, kind: FileKind, site: Site) -> Iterator[FoundFile]:
     closed: list[OSError] = []
-    homes = (os.path.realpath(root), os.path.realpath(top))
+    homes, ignored = (os.path.realpath(site.root), os.path.realpath(top)), site.config.ignored_files
     for folder, subfolders, files in os.walk(top, onerror=closed.append):
         no_folders = [sub for sub in subfolders if sub.lower().endswith(".dcm") or Path(folder, sub).is_symlink()]
         for entry in files + no_folders:
-            yield from _look_at(Path(folder, entry), top, name, kind, homes)
+            yield from _look_at(Path(folder, entry), top, name, kind, homes, ignored)
     for error in closed:
         if not isinstance(error, FileNotFoundError):
-            yield from _look_at(Path(error.filename), top, name, kind, homes)
+            yield from _look_at(Path(error.filename), top, name, kind, homes, ignored)
 
 
-def _look_at(place: Path, top: Path, name: str, kind: FileKind, homes: tuple[str, ...]) -> Iterator[FoundFile]:
+def _look_at(
+    place: Path, top: Path, name: str, kind: FileKind, homes: tuple[str, ...], ignored: Sequence[str]
+) -> Iterator[FoundFile]:
     try:
         seen = place.lstat()
     except FileNotFoundError:  # taken away since the folder was listed
@@ -114,7 +120,8 @@ def _look_at(place: Path, top: Path, name: str, kind: FileKind, homes: tuple[str
     if obstacle is None:
         seen = place.stat()  # of the file, where this is a link to it
     own_name = os.fsencode(f"{name}/{relative}")
-    yield FoundFile(own_name, name, place, kind, source_id, seen.st_size, seen.st_mtime_ns, obstacle)
+    pattern = ignored_by(place.name, time.time() - seen.st_mtime, ignored)
+    yield FoundFile(own_name, name, place, kind, source_id, seen.st_size, seen.st_mtime_ns, obstacle, pattern)
 
 
 def _obstacle(mode: int) -> str | None:
@@ -135,15 +142,6 @@ def _obstacle_of_link(place: Path, homes: tuple[str, ...]) -> str | None:
     return "is a link to a folder; links to folders are not followed here" if stat.S_ISDIR(mode) else _obstacle(mode)
 
 
-def fits(name: str, pattern: str) -> bool:
-    """Whether a file's name fits a pattern; upper and lower case and Unicode's normal forms make no difference."""
-    return fnmatchcase(_plain(name), _plain(pattern))
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
-
-
 # --- what is known -------------------------------------------------------------------------------------------------
 
 
@@ -156,14 +154,16 @@ class Ledger:
         rows: load sequence by path key and SHA-256.
         originals: load sequence and shown path of the first loaded file with given bytes, by SHA-256 and source. A
             refused file is no original: the same bytes may be readable under another name or in another folder.
-        outdated: path key and SHA-256 of files that were refused under another source description, or by another
-            reader of dose reports, than today's.
+        outdated: path key and SHA-256 of files that were refused or ignored under another source description, by
+            another reader of dose reports, or with other ``ignored_files``, than today's.
+        ignored: path key and SHA-256 of files that were ignored; they are read when their name no longer says so.
     """
 
     stats: dict[str, tuple[int, int]] = field(default_factory=dict)
     rows: dict[tuple[str, str], int] = field(default_factory=dict)
     originals: dict[tuple[str, str | None], Original] = field(default_factory=dict)
     outdated: set[tuple[str, str]] = field(default_factory=set)
+    ignored: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
     def read(cls, con: duckdb.DuckDBPyConnection, kind: FileKind, descriptions: Mapping[str | None, str]) -> Ledger:
@@ -172,8 +172,7 @@ class Ledger:
         Args:
             con: the build database.
             kind: dose reports or dosimeter exports.
-            descriptions: SHA-256 of what says how files are read, by source_id: ``descriptions_of`` or
-                ``reader_of_reports``.
+            descriptions: SHA-256 of what says how files are read, by source_id: ``readers_of``.
         """
         ledger = cls()
         rows = con.execute(
@@ -181,7 +180,9 @@ class Ledger:
             f"from raw.file where kind = '{kind}' order by load_seq"  # a bound value would load pandas
         )
         for load_seq, path, path_key, sha256, source_id, status, description in rows.fetchall():
-            is_outdated = status == "quarantined" and description != descriptions.get(source_id)
+            is_outdated = status in ("quarantined", "ignored") and description != reader_of(source_id, descriptions)
+            if status == "ignored":
+                ledger.ignored.add((path_key, sha256))
             if is_outdated and sha256 != NO_BYTES:
                 ledger.rows[path_key, sha256] = load_seq
                 ledger.outdated.add((path_key, sha256))
@@ -199,17 +200,21 @@ class Ledger:
         if original is not None:
             self.originals.setdefault((sha256, source_id), original)
 
-    def is_known(self, path_key: str, sha256: str) -> bool:
+    def is_known(self, file: FoundFile, path_key: str, sha256: str) -> bool:
         """Whether these bytes were seen at this path, and nothing new can come of reading them again."""
-        return (path_key, sha256) in self.rows and (path_key, sha256) not in self.outdated
+        reading = (path_key, sha256)
+        is_no_longer_ignored = reading in self.ignored and file.ignored_by is None
+        return reading in self.rows and reading not in self.outdated and not is_no_longer_ignored
 
     def to_read(self, found: Iterable[FoundFile], key: Key) -> list[tuple[FoundFile, str]]:
         """The files to be read, with their path keys: new, changed, or refused under another description."""
-        refused = {path_key for path_key, _ in self.outdated}
+        refused, ignored = ({path_key for path_key, _ in readings} for readings in (self.outdated, self.ignored))
         return [
             (file, path_key)
             for file in found
-            if not self._is_settled(file, path_key := key.path_key(file.name)) or path_key in refused
+            if not self._is_settled(file, path_key := key.path_key(file.name))
+            or path_key in refused
+            or (path_key in ignored and file.ignored_by is None)
         ]
 
     def _is_settled(self, file: FoundFile, path_key: str) -> bool:
@@ -231,6 +236,48 @@ def reader_of_reports() -> dict[str | None, str]:
     return {None: hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()}
 
 
+def readers_of(kind: FileKind, site: Site) -> dict[str | None, str]:
+    """SHA-256 of everything that decides whether files of a kind are refused, by source_id; None: of no source."""
+    descriptions = reader_of_reports() if kind == "dose_report" else {None: "", **descriptions_of(site)}
+    ignored = repr(sorted(site.config.ignored_files))
+    return {source: hashlib.sha256((sha256 + ignored).encode()).hexdigest() for source, sha256 in descriptions.items()}
+
+
+def reader_of(source_id: str | None, readers: Mapping[str | None, str]) -> str | None:
+    """Of ``readers_of`` that of one file."""
+    return readers.get(source_id, readers.get(None))
+
+
+def recent_files(
+    con: duckdb.DuckDBPyConnection, kind: FileKind, found: Sequence[FoundFile], key: Key
+) -> dict[int, str]:
+    """Status by load sequence of the readings that were first seen lately and whose bytes still lie there."""
+    con.register("found_now", pa.table({"path_key": [key.path_key(file.name) for file in found]}))
+    since = (datetime.now(UTC) - RECENT).isoformat()
+    rows = con.execute(
+        f"""
+        select load_seq, status
+        from raw.file
+        left join raw.file_stat using (path_key)
+        where kind = '{kind}' and superseded_by is null and first_seen_at >= timestamptz '{since}'
+            and path_key in (select path_key from found_now)
+            and raw.file.sha256 = coalesce(raw.file_stat.sha256, '{NO_BYTES}')
+        """
+    ).fetchall()
+    con.unregister("found_now")
+    return dict(rows)
+
+
+def known_recent_files(con: duckdb.DuckDBPyConnection, kind: FileKind) -> dict[int, str]:
+    """``recent_files`` as the last scan found them."""
+    query = "select load_seq, status from raw.recent_file join raw.file using (load_seq)"
+    return dict(con.execute(f"{query} where kind = '{kind}'").fetchall())
+
+
+def _refused(files: Mapping[int, str]) -> set[int]:
+    return {load_seq for load_seq, status in files.items() if status == "quarantined"}
+
+
 def whats_new(site: Site, key: Key) -> News:
     """What a run would have to read now; opens no file of the inbox.
 
@@ -238,17 +285,22 @@ def whats_new(site: Site, key: Key) -> News:
         BuildUnavailable: the build database is in use or belongs to another site.
         WrongKey: it was made with another key.
     """
-    dose_reports, exports, inputs = Ledger(), Ledger(), {}
-    if site.build_db.exists():
-        with look_into_build(site, key) as con:
-            dose_reports = Ledger.read(con, "dose_report", reader_of_reports())
-            exports = Ledger.read(con, "dosimeter", descriptions_of(site))
-            inputs = known_inputs(con)
-    return News(
-        len(dose_reports.to_read(find_dose_reports(site), key)),
-        len(exports.to_read(find_dosimeter_exports(site), key)),
-        inputs != site.inputs,
-    )
+    found: dict[FileKind, list[FoundFile]] = {
+        "dose_report": find_dose_reports(site),
+        "dosimeter": find_dosimeter_exports(site),
+    }
+    if not site.build_db.exists():
+        return News(len(found["dose_report"]), len(found["dosimeter"]), is_reference_changed=True)
+    with look_into_build(site, key) as con:
+        to_read = {
+            kind: len(Ledger.read(con, kind, readers_of(kind, site)).to_read(files, key))
+            for kind, files in found.items()
+        }
+        is_gone = any(
+            _refused(recent_files(con, kind, files, key)) != _refused(known_recent_files(con, kind))
+            for kind, files in found.items()
+        )
+        return News(to_read["dose_report"], to_read["dosimeter"], known_inputs(con) != site.inputs, is_gone)
 
 
 def known_inputs(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -259,5 +311,6 @@ def known_inputs(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def input_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     """SHA-256 over everything that the raw tables hold: equal means that nothing new was read."""
     files = con.execute("select load_seq, sha256, status from raw.file order by load_seq").fetchall()
+    refused = sorted(_refused(known_recent_files(con, "dose_report")) | _refused(known_recent_files(con, "dosimeter")))
     inputs = sorted(known_inputs(con).items())
-    return hashlib.sha256(repr((files, inputs)).encode()).hexdigest()
+    return hashlib.sha256(repr((files, refused, inputs)).encode()).hexdigest()

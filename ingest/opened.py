@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from ingest.dose_reports import MAX_BYTES, read_dose_report
+from ingest.dose_reports import MAX_BYTES, is_dicom, read_dose_report
 from ingest.dosimeters.rows import Batch
 from ingest.ledger import NO_BYTES, FoundFile
 from ingest.records import DoseReport, Refused
@@ -74,15 +74,23 @@ def open_report(file: FoundFile) -> OpenedFile | None:
         return opened
     report: DoseReport | Refused
     try:
-        with open_regular(file.place) as content, time_limit(REPORT_S):
-            report = read_dose_report(content.read(MAX_BYTES + 1))
-    except Refused as refused:
-        report = refused
-    except TookTooLong:
-        report = Refused("quarantined", f"reading it takes more than {REPORT_S} s of processor time")
+        with open_regular(file.place) as content:
+            data = content.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
+    try:
+        with time_limit(REPORT_S):
+            report = read_dose_report(data)
+    except Refused as refused:
+        report = refused if file.ignored_by is None or is_dicom(data) else ignored(file.ignored_by)
+    except TookTooLong:
+        report = Refused("quarantined", f"reading it takes more than {REPORT_S} s of processor time")
     return replace(opened, report=report) if is_unchanged(opened.file) else None
+
+
+def ignored(pattern: str) -> Refused:
+    """What becomes of a file whose name fits a pattern of names that are ignored."""
+    return Refused("ignored", f"its name fits '{pattern}', a name of temporary or hidden files")
 
 
 def open_reports(files: Sequence[FoundFile]) -> Generator[OpenedFile | None]:

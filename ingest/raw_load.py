@@ -26,19 +26,21 @@ from ingest.dose_reports import scrub
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
 from ingest.dosimeters.rows import Batch
+from ingest.ignored import fits
 from ingest.ledger import (
     NO_BYTES,
     FoundFile,
     Ledger,
     Original,
-    descriptions_of,
     find_dose_reports,
     find_dosimeter_exports,
-    fits,
     known_inputs,
-    reader_of_reports,
+    known_recent_files,
+    reader_of,
+    readers_of,
+    recent_files,
 )
-from ingest.opened import OpenedFile, is_unchanged, open_exports, open_reports
+from ingest.opened import OpenedFile, ignored, is_unchanged, open_exports, open_reports
 from ingest.problems import Problem
 from ingest.pseudonymise import Key
 from ingest.records import FileKind, Patient, Refused, Stated
@@ -341,6 +343,8 @@ def _dose_report_store(site: Site, key: Key) -> _Store:
 def _export_reader(site: Site, ledger: Ledger) -> Callable[[OpenedFile], Iterator[Batch]]:
     def read(opened: OpenedFile) -> Iterator[Batch]:
         file = opened.file
+        if file.ignored_by is not None:
+            return
         batches = read_export(file.place, source_of(file.source_id, file.place.name, site))
         # Once there is an original, nothing new can come of reading on.
         while (opened.sha256, file.source_id) not in ledger.originals and (batch := next(batches, None)):
@@ -424,7 +428,7 @@ def load_dose_reports(con: Connection, site: Site, key: Key, progress: Progress 
     def open_all(files: list[FoundFile], _: Ledger) -> Generator[OpenedFile | None]:
         return open_reports(files)
 
-    return _load(con, "dose_report", found, reader_of_reports(), key, open_all, store, progress)
+    return _load(con, "dose_report", found, readers_of("dose_report", site), key, open_all, store, progress)
 
 
 def load_dosimeters(
@@ -441,7 +445,7 @@ def load_dosimeters(
     def open_all(files: list[FoundFile], ledger: Ledger) -> Generator[OpenedFile | None]:
         return open_exports(files, _export_reader(site, ledger))
 
-    return _load(con, "dosimeter", found, descriptions_of(site), key, open_all, store, progress)
+    return _load(con, "dosimeter", found, readers_of("dosimeter", site), key, open_all, store, progress)
 
 
 def _load(
@@ -463,7 +467,17 @@ def _load(
             if progress:
                 progress(done, len(to_read), shown)
         writer.flush()
+    _note_recent_files(con, kind, found, key)
     return loader.summary
+
+
+def _note_recent_files(con: Connection, kind: FileKind, found: list[FoundFile], key: Key) -> None:
+    """Which files of the last days still lie where they were found: the gate's share of refused files is of these."""
+    recent, known = recent_files(con, kind, found, key).keys(), known_recent_files(con, kind).keys()
+    with _transaction(con):
+        if gone := known - recent:
+            con.execute(f"delete from raw.recent_file where load_seq in ({', '.join(map(str, gone))})")
+        _insert(con, "recent_file", pa.table({"load_seq": pa.array(sorted(recent - known), pa.int64())}))
 
 
 def _last_load_seq(con: Connection) -> int:
@@ -488,7 +502,7 @@ class _Loader:
         """Load one file, or leave it for the next run if it changes meanwhile; returns its path as shown."""
         if opened is None:
             return self._wait(file)
-        if self.ledger.is_known(path_key, opened.sha256):
+        if self.ledger.is_known(opened.file, path_key, opened.sha256):
             with self.writer.file() as append:
                 self._write_stat(append, opened, path_key)
             return _shown(file.name, None)
@@ -511,7 +525,8 @@ class _Loader:
                 _check_unchanged(file)
                 shown = self._write(append, opened, path_key, load_seq, outcome)
         except Refused as refused:
-            self._wait_if_written(found)
+            if refused.status != "ignored":
+                self._wait_if_written(found)
             outcome = _Outcome(
                 refused.status,
                 refused.reason,
@@ -519,7 +534,7 @@ class _Loader:
                 statement=refused.statement,
                 is_readable=False,
             )
-            if original is not None:
+            if original is not None and refused.status != "ignored":
                 outcome = _duplicate(original, refused.patient, is_readable=False)
             with self.writer.file() as append:
                 shown = self._write(append, opened, path_key, load_seq, outcome)
@@ -530,8 +545,11 @@ class _Loader:
         return shown
 
     def _read(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
-        if opened.file.obstacle is not None:
-            raise Refused("quarantined", opened.file.obstacle)
+        file = opened.file
+        if file.ignored_by is not None and (file.kind == "dosimeter" or file.obstacle is not None):
+            raise ignored(file.ignored_by)
+        if file.obstacle is not None:
+            raise Refused("quarantined", file.obstacle)
         return self.store(opened, load_seq, original, append)
 
     def _wait_if_written(self, found: FoundFile) -> None:
@@ -569,7 +587,7 @@ class _Loader:
             kind=file.kind,
             source_id=file.source_id,
             first_seen_at=datetime.now(UTC),
-            description_sha256=self.descriptions.get(file.source_id),
+            description_sha256=reader_of(file.source_id, self.descriptions),
         )
         append("file_statement", outcome.statement, load_seq=load_seq)
         if opened.sha256 != NO_BYTES:

@@ -22,12 +22,12 @@ create table if not exists raw.file (  -- one row per reading of a (path, conten
     kind varchar not null,
     source_id varchar,
     first_seen_at timestamptz not null,
-    status varchar not null,  -- loaded | duplicate | not_dose | quarantined; later versions are judged in dbt
+    status varchar not null,  -- loaded | duplicate | not_dose | ignored | quarantined; later versions are judged in dbt
     reason varchar,
     rows_loaded bigint not null,
     rows_rejected bigint not null,
     duplicate_of bigint,  -- load_seq of the file that has the same bytes
-    description_sha256 varchar  -- of what read it: the source description, for dose reports the reader's code
+    description_sha256 varchar  -- of what decides whether it is refused: ledger.py, readers_of
 );
 
 create table if not exists raw.file_stat (  -- what the last scan saw, so that unchanged files are not read again
@@ -35,6 +35,10 @@ create table if not exists raw.file_stat (  -- what the last scan saw, so that u
     size_bytes bigint not null,
     mtime_ns bigint not null,
     sha256 varchar not null
+);
+
+create table if not exists raw.recent_file (  -- one row per reading first seen in the 30 days before the last scan that still lies there
+    load_seq bigint primary key
 );
 
 create table if not exists raw.dose_report (  -- one row per dose report object loaded

@@ -25,7 +25,8 @@ class Refused(Exception):
     """A file that is not loaded, with the status and the one sentence that the file ledger keeps.
 
     Attributes:
-        status: ``not_dose`` (a legal object of another kind) or ``quarantined`` (damaged, unknown or unmapped).
+        status: ``not_dose`` (a legal object of another kind), ``ignored`` (a temporary or hidden file by its name) or
+            ``quarantined`` (damaged, unknown or unmapped).
         reason: one sentence for a person, free of patient data.
         patient: whose object it is, where that can be read all the same: its path is freed of the name.
         statement: what an export states that could be read and is refused all the same.
@@ -33,7 +34,7 @@ class Refused(Exception):
 
     def __init__(
         self,
-        status: Literal["not_dose", "quarantined"],
+        status: Literal["not_dose", "ignored", "quarantined"],
         reason: str,
         patient: Patient | None = None,
         statement: tuple[Stated, ...] = (),

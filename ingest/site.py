@@ -174,6 +174,7 @@ class SiteConfig(_Model):
     mail: Annotated[Mail, BeforeValidator(_section)] = Mail()
     alerts: Annotated[dict[Rule, AlertSettings], BeforeValidator(_section)] = Field(default_factory=dict)
     gate: Annotated[Gate, BeforeValidator(_section)] = Gate()
+    ignored_files: list[Text] = []
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {

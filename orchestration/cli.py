@@ -188,12 +188,15 @@ def rebuild(site: SiteOption) -> None:
 
 
 @app.command(epilog=EPILOG)
-def status(site: SiteOption) -> None:
-    """Say what was published last, the verdict on the last build, and what is quarantined and why."""
+def status(
+    site: SiteOption,
+    all_refused: Annotated[bool, typer.Option("--all", help="Name every refused file, not only the first 20.")] = False,
+) -> None:
+    """Say what was published last, the verdict on the last build, files by status, and the refused ones and why."""
     from orchestration.status import print_status
 
     with _told_plainly():
-        print_status(site, out)
+        print_status(site, out, all_refused=all_refused)
 
 
 @app.command(epilog=EPILOG)

@@ -20,9 +20,16 @@ from orchestration.build_record import last_build
 from orchestration.data_docs import data_docs_file
 from orchestration.publications import current_publication, rolled_back_from
 
+REFUSED_LISTED = 20
 
-def print_status(root: Path, out: Console) -> None:
+
+def print_status(root: Path, out: Console, *, all_refused: bool = False) -> None:
     """Prints the status of a site.
+
+    Args:
+        root: the site folder.
+        out: where to print.
+        all_refused: name every refused file, not only the first.
 
     Raises:
         SiteError, KeyRefused, WrongKey, BuildUnavailable: said in one sentence by the command line.
@@ -36,7 +43,7 @@ def print_status(root: Path, out: Console) -> None:
     with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
         _print_verdict(con, site, out)
         out.print(_files(con))
-        _print_refused(con, out)
+        _print_refused(con, out, all_refused=all_refused)
 
 
 def _print_publication(site: Site, out: Console) -> None:
@@ -67,20 +74,28 @@ def _print_verdict(con: duckdb.DuckDBPyConnection, site: Site, out: Console) -> 
 
 def _files(con: duckdb.DuckDBPyConnection) -> RenderableType:
     table = Table(title="Files seen", title_justify="left")
-    for name in ("kind", "status when read", "files", "rows loaded", "rows rejected"):
+    for name in ("kind", "status", "files", "rows loaded", "rows rejected"):
         table.add_column(name, justify="right" if name in ("files", "rows loaded", "rows rejected") else "left")
-    for kind, state, files, loaded, rejected in con.execute(_FILES).fetchall():
+    for kind, state, files, loaded, rejected in con.execute(_FILES_BUILT if _is_built(con) else _FILES).fetchall():
         table.add_row(kind, state, f"{files:,}", f"{loaded:,}", f"{rejected:,}")
     return table
 
 
-def _print_refused(con: duckdb.DuckDBPyConnection, out: Console) -> None:
+def _is_built(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether versions and repeats of files were decided: by the last build, of the files that it had."""
+    return bool(con.execute(_LEDGER_FILE).fetchall())
+
+
+def _print_refused(con: duckdb.DuckDBPyConnection, out: Console, *, all_refused: bool) -> None:
     quarantined = con.execute(_QUARANTINED).fetchall()
     if quarantined:
         out.print("In quarantine:")
-    for path, shown_path, reason in quarantined:
+    for path, shown_path, reason in quarantined if all_refused else quarantined[:REFUSED_LISTED]:
         published = "" if shown_path == path else f" (published as {shown_path})"
         out.print(f"  {escape(path)}{escape(published)}: {escape(reason or '')}")
+    more = len(quarantined) - REFUSED_LISTED
+    if more > 0 and not all_refused:
+        out.print(f"  … and {more:,} more: `doseledger status --all` names them.")
     findings = con.execute(_FINDINGS).fetchall()
     if findings:
         out.print("Refused or odd in what was loaded:")
@@ -96,8 +111,20 @@ _FILES = """
     order by kind, count(*) desc, status
 """
 
+_LEDGER_FILE = "from duckdb_tables() where schema_name = 'ledger' and table_name = 'file'"
+
+_FILES_BUILT = """
+    select kind, coalesce(judged.status, seen.status) as status, count(*), sum(seen.rows_loaded)::bigint,
+        sum(seen.rows_rejected)::bigint
+    from raw.file as seen
+    left join ledger.file as judged using (load_seq, kind)
+    group by all
+    order by kind, count(*) desc, status
+"""
+
 _QUARANTINED = (
-    "select path, shown_path, reason from raw.file where status = 'quarantined' order by load_seq desc limit 50"
+    "select path, shown_path, reason from raw.file where status = 'quarantined' and superseded_by is null"
+    " order by load_seq desc"
 )
 
 _FINDINGS = "select path, line, code, message from raw.finding order by path, line limit 50"

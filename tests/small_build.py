@@ -141,6 +141,7 @@ def make_build(path: Path, as_of: str = "2024-03-31", fingerprint: str = "f1", b
             for row in rows:
                 _insert(con, name, row)
         con.execute("create table raw.file as select load_seq, path as shown_path from ledger.file")
+        con.execute("create table raw.recent_file as select load_seq from ledger.file")
         for rule in RULES:
             con.execute(f"create view alerts.{rule} as select * from alerts.alert where rule = '{rule}'")
         con.execute(

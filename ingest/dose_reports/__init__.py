@@ -3,8 +3,8 @@
 Folders, networks and tables are not known here: see ingest.sources and ingest.raw_load.
 """
 
-from ingest.dose_reports.dicom_file import MAX_BYTES
+from ingest.dose_reports.dicom_file import MAX_BYTES, is_dicom
 from ingest.dose_reports.reader import read_dose_report
 from ingest.dose_reports.scrub import scrub
 
-__all__ = ["MAX_BYTES", "read_dose_report", "scrub"]
+__all__ = ["MAX_BYTES", "is_dicom", "read_dose_report", "scrub"]

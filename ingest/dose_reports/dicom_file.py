@@ -130,6 +130,11 @@ def identity_of(data: bytes) -> Identity | None:
     return Identity(*(uid for uid in uids if uid)) if all(uids) else None
 
 
+def is_dicom(data: bytes) -> bool:
+    """Whether the bytes begin as a DICOM file or a bare data set, readable or not."""
+    return _begin(data) is not None
+
+
 def _split(data: bytes) -> tuple[DataSet, bytes]:
     """The file header (group 0002, always explicit little endian; empty for a bare data set) and the bytes behind it.
 

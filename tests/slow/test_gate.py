@@ -245,6 +245,22 @@ def test_the_sites_own_share_of_quarantined_files(build: Path) -> None:
     assert quarantined(build, "0.074") == [(3, 40)]
 
 
+@pytest.mark.parametrize(("still_there", "effect"), [(20, "block"), (19, "warn")])
+def test_of_few_files_refused_ones_warn_and_of_20_they_block(build: Path, still_there: int, effect: str) -> None:
+    change(build, "update ledger.file set status = 'quarantined' where load_seq <= 2")
+    change(build, "update ledger.file set status = 'ignored' where load_seq > 30")
+    change(build, f"delete from raw.recent_file where load_seq between {still_there + 1} and 30")
+    (failure,) = (f for suite in judge(build, Settings()).suites for f in suite.failures if f.table == "ledger.file")
+    assert failure.severity == effect
+    assert f"quarantined=2, files={still_there}" in failure.sentence
+
+
+def test_refused_files_that_are_gone_do_not_count(build: Path) -> None:
+    change(build, "update ledger.file set status = 'quarantined' where load_seq <= 3")
+    change(build, "delete from raw.recent_file where load_seq <= 3")
+    assert quarantined(build, "0.01") == []
+
+
 AS_OF = date(2024, 3, 31)
 
 
@@ -309,7 +325,8 @@ def quarantined(build: Path, share: str) -> list[tuple[object, ...]]:
     (check,) = [
         check
         for check in checks(Settings(Decimal(share)))
-        if isinstance(check, OffenderCheck) and (check.table, check.column) == ("ledger.file", "status")
+        if isinstance(check, OffenderCheck)
+        and (check.table, check.column, check.severity) == ("ledger.file", "status", "block")
     ]
     with duckdb.connect(build) as con:
         return con.execute(check.offenders).fetchall()

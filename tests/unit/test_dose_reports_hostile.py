@@ -113,8 +113,7 @@ def test_a_newer_reader_tries_again_what_an_older_one_refused(tmp_path: Path, mo
     write(root, "inbox/dose_reports/b.dcm", GOOD_ONES["big endian"])
     with monkeypatch.context() as older:
         older.delitem(SYNTAXES, sr.EXPLICIT)
-        for module in ("ledger", "raw_load"):
-            older.setattr(f"ingest.{module}.reader_of_reports", lambda: {None: "older"})
+        older.setattr("ingest.ledger.reader_of_reports", lambda: {None: "older"})
         run(root)
         assert not whats_new(load_site(root), the_key())
     assert [status for status, _ in files(root).values()] == ["quarantined", "loaded"]

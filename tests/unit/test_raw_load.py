@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sr_builder as sr
 from small_site import (
     DOSIMETERS,
     OPERATORS,
@@ -180,13 +181,13 @@ def test_a_refused_file_is_tried_again_in_its_place_when_its_description_changes
 def test_a_file_in_no_source_or_of_another_name_is_quarantined_with_what_to_do(root: Path) -> None:
     write(root, "inbox/dosimeters/lost.csv", export(1))
     write(root, "inbox/dosimeters/nobody/a.csv", export(2))
-    write(root, f"{RATES}/.DS_Store", b"\0\1")
+    write(root, f"{RATES}/notes.txt", "no export")
     run(root)
     found = files(root)
     assert {status for status, _ in found.values()} == {"quarantined"}
     assert "move it to inbox/dosimeters/<source_id>/" in str(found["inbox/dosimeters/lost.csv"][1])
     assert "no file in sources/ describes the folder" in str(found["inbox/dosimeters/nobody/a.csv"][1])
-    assert "file_pattern '*.csv'" in str(found[f"{RATES}/.DS_Store"][1])
+    assert "file_pattern '*.csv'" in str(found[f"{RATES}/notes.txt"][1])
     write(root, "sources/nobody.yaml", SOURCE.replace("rates\n", "nobody\n", 1))
     run(root)
     assert files(root)["inbox/dosimeters/nobody/a.csv"] == ["loaded", None]
@@ -199,6 +200,104 @@ def test_a_refused_file_that_is_moved_to_its_source_is_no_duplicate(root: Path) 
     (root / "inbox/dosimeters/nobody/a.csv").rename(root / RATES / "a.csv")
     run(root)
     assert files(root)[f"{RATES}/a.csv"] == ["loaded", None]
+
+
+# --- ignored files, and files that are gone ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", ".DS_Store", "DESKTOP.INI", "._a.csv", "~$a.csv", ".~lock.a.csv#"])
+def test_files_of_file_managers_and_editors_are_ignored_by_name(root: Path, name: str) -> None:
+    for folder in (RATES, "inbox/dosimeters", "inbox/dose_reports"):
+        write(root, f"{folder}/{name}", b"\0\1\2 no data")
+    run(root)
+    assert {status for status, _ in files(root).values()} == {"ignored"}
+    before = content(root)
+    assert not whats_new(load_site(root), the_key())
+    run(root)
+    assert content(root) == before
+
+
+def test_a_file_that_is_being_copied_is_ignored_for_a_day(root: Path) -> None:
+    paths = [write(root, name, b"\0\1\2") for name in (f"{RATES}/a.csv.part", f"{RATES}/b.TMP")]
+    run(root)
+    assert {status for status, _ in files(root).values()} == {"ignored"}
+    for path in paths:
+        os.utime(path, (path.stat().st_mtime - 25 * 3600,) * 2)
+    assert whats_new(load_site(root), the_key()).dosimeters == 2
+    run(root)
+    assert {status for status, _ in files(root).values()} == {"quarantined"}
+    assert not whats_new(load_site(root), the_key())
+
+
+@pytest.mark.parametrize("name", ["._a.dcm", "a.tmp"])
+@pytest.mark.parametrize(("cut", "status"), [(None, "loaded"), (-40, "quarantined")])
+def test_in_dose_reports_only_what_is_no_dicom_data_set_is_ignored(
+    root: Path, name: str, cut: int | None, status: str
+) -> None:
+    report = write(root, f"inbox/dose_reports/{name}", sr.as_file(sr.ordinary_report())[:cut])
+    os.utime(report, (report.stat().st_mtime - 3600,) * 2)  # no longer being written
+    run(root)
+    assert [found for found, _ in files(root).values()] == [status]
+
+
+def test_the_site_adds_names_and_what_was_refused_is_ignored(root: Path) -> None:
+    write(root, f"{RATES}/a.bak", b"\0\1")
+    run(root)
+    assert [status for status, _ in files(root).values()] == ["quarantined"]
+    write(root, "site.yaml", 'site_id: small\nname: Small\nignored_files: ["*.BAK"]\n')
+    assert whats_new(load_site(root), the_key()).dosimeters == 1
+    run(root)
+    assert [status for status, _ in files(root).values()] == ["ignored"]
+    write(root, "site.yaml", "site_id: small\nname: Small\n")
+    run(root)
+    assert [status for status, _ in files(root).values()] == ["quarantined"]
+
+
+def recent(root: Path) -> list[str]:
+    return [
+        path for (path,) in rows(root, "select path from raw.recent_file join raw.file using (load_seq) order by 1")
+    ]
+
+
+def test_a_refused_file_that_is_moved_counts_no_longer(root: Path) -> None:
+    write(root, f"{RATES}/a.csv", export(1))
+    lost = write(root, "inbox/dosimeters/lost.csv", export(2))
+    pipe = root / RATES / "pipe.csv"
+    os.mkfifo(pipe)
+    run(root)
+    assert recent(root) == ["inbox/dosimeters/lost.csv", f"{RATES}/a.csv", f"{RATES}/pipe.csv"]
+    before = fingerprint(root)
+    lost.rename(root / RATES / "b.csv")
+    pipe.unlink()
+    assert whats_new(load_site(root), the_key()).is_refused_file_gone
+    run(root)
+    assert recent(root) == [f"{RATES}/a.csv", f"{RATES}/b.csv"]
+    assert files(root)["inbox/dosimeters/lost.csv"][0] == "quarantined", "it stays on record"
+    assert not whats_new(load_site(root), the_key())
+    assert fingerprint(root) != before
+
+
+def test_a_file_that_is_corrected_in_place_counts_once(root: Path) -> None:
+    write(root, f"{RATES}/a.csv", "Badge;Colour\n")
+    run(root)
+    write(root, f"{RATES}/a.csv", export(1))
+    run(root)
+    assert rows(root, "select status from raw.recent_file join raw.file using (load_seq)") == [("loaded",)]
+
+
+def test_a_file_that_was_first_seen_long_ago_counts_no_longer(root: Path) -> None:
+    write(root, f"{RATES}/a.csv", "Badge;Colour\n")
+    run(root)
+    with looking(root) as con:
+        con.execute("update raw.file set first_seen_at = first_seen_at - interval 31 day")
+    assert whats_new(load_site(root), the_key())
+    run(root)
+    assert recent(root) == []
+
+
+def fingerprint(root: Path) -> str:
+    with looking(root) as con:
+        return input_fingerprint(con)
 
 
 # --- what is no file -----------------------------------------------------------------------------------------------
