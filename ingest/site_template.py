@@ -75,7 +75,7 @@ columns:                           # canonical name: column of the file; a list 
   started_at: [Date, Time]
   hp10: Dose rate
   hub: Base
-units: {hp10: uSv/h}               # nSv uSv mSv Sv mrem rem; for rates with /h /min /s
+units: {hp10: uSv/h}               # nSv uSv mSv Sv mrem rem; for rates with /h /min /s; or unit_column: {hp10: Unit}
 hubs: {BASE-01: CATH1}             # hub name of the file: room_id of rooms.csv
 ignored_columns: [Battery]
 null_tokens: ["", "-"]

@@ -1,6 +1,7 @@
 """Every export of the test hospitals read a second time, by a small reader that shares no line with the product's.
 
-It knows only what a source's YAML says and Python's own csv, decimal and zoneinfo. Rows and sums must be the same.
+It knows only what a source's YAML says and Python's own csv, decimal and zoneinfo. Rows and sums must be the same, and
+what a file states is what ``byte_reader`` counts in its bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from byte_reader import statements
 from small_site import SHARED, the_key
 
 from ingest.build_db import open_build
@@ -127,3 +129,41 @@ def test_a_second_reader_finds_the_same_rows_and_sums_in_every_file(root: Path) 
             )
             assert dict(summed.fetchall()) == sums, path
             assert second, path
+
+
+def test_every_file_states_what_its_bytes_do(root: Path) -> None:
+    site = load_site(root)
+    with open_build(site, the_key()) as con:
+        load_reference(con, site)
+        load_dosimeters(con, site, the_key())
+        files = con.execute(
+            "select load_seq, path, source_id, status from raw.file where kind = 'dosimeter' and duplicate_of is null"
+        ).fetchall()
+        for load_seq, path, source_id, status in files:
+            described = yaml.safe_load((root / "sources" / f"{source_id}.yaml").read_text("utf-8"))
+            counted = statements((root / path).read_bytes(), described)
+            assert (counted is None) == (status == "quarantined"), path
+            stated = con.execute(
+                "select quantity, rows_stated, stated_usv from raw.file_statement "
+                f"where load_seq = {load_seq} and rows_stated > 0"
+            ).fetchall()
+            assert {name: (rows, usv) for name, rows, usv in stated} in (counted or [{}]), path
+        lost = con.execute(
+            """
+            with kept as (
+                select load_seq, quantity, value_usv from raw.dose_record
+                union all
+                select load_seq, quantity, value_usv from raw.rejected_dose
+            ),
+
+            summed as (
+                select load_seq, quantity, count(*) as rows_stated, coalesce(sum(value_usv), 0) as stated_usv
+                from kept group by all
+            )
+
+            (from raw.file_statement where rows_stated > 0 except from summed)
+            union all
+            (from summed except from raw.file_statement)
+            """
+        ).fetchall()
+        assert lost == []
