@@ -188,6 +188,45 @@ create table if not exists raw.finding (  -- one row per oddity in an input that
     message varchar not null
 );
 
+create table if not exists raw.pull (  -- one row per server and pull; append-only
+    seq bigint primary key,
+    run_id varchar not null,  -- of the pull: the instant at which it began
+    server varchar not null,
+    period_begin date not null,
+    period_end date not null,
+    studies bigint not null,
+    series bigint not null,
+    found bigint not null,  -- = stored + known + failed
+    stored bigint not null,
+    known bigint not null,
+    failed bigint not null,
+    unanswered bigint not null  -- days, studies and series without a usable answer
+);
+
+create table if not exists raw.pacs_study (  -- one row per study of an expected modality that a server named, and wording
+    seq bigint primary key,
+    server varchar not null,
+    study_instance_uid varchar not null,
+    accession_number varchar,
+    study_date date not null,  -- as stated, else the day that was asked for
+    modalities varchar[] not null,
+    named_on date not null  -- the date of the run
+);
+
+create table if not exists raw.unanswered_object (  -- one row per study, series or object not had so far; replaced
+    server varchar not null,
+    study_date date not null,
+    study_instance_uid varchar,  -- NULL: the server states none
+    series_instance_uid varchar,  -- NULL: it does not name the series of the study
+    sop_instance_uid varchar,  -- NULL: it does not name the objects of the series
+    accession_number varchar,
+    nights bigint not null,  -- dates of runs on which it failed
+    is_given_up boolean not null,  -- 7 nights: no longer asked for, and no longer holds the look-back
+    first_failed_on date not null,
+    last_failed_on date not null,
+    reason varchar not null
+);
+
 create table if not exists raw.input_file (  -- one row per site.yaml, reference CSV and source description in use
     path varchar primary key,  -- relative to the site
     sha256 varchar not null

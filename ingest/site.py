@@ -77,6 +77,7 @@ EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 AeTitle = Annotated[str, StringConstraints(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 Days = Annotated[int, Field(ge=0, le=3660)]
+Modality = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_]{1,16}$")]
 Rule = Literal[
     "dose_limit",
     "procedure_dose",
@@ -171,6 +172,7 @@ class SiteConfig(_Model):
     data_dir: Text = "data"
     patient_id_placeholders: list[str] = ["ANONYMOUS", "UNKNOWN", "TEST", "0"]
     dose_reports: Annotated[DoseReports, BeforeValidator(_section)] = DoseReports()
+    expected_modalities: list[Modality] = ["XA", "RF"]
     mail: Annotated[Mail, BeforeValidator(_section)] = Mail()
     alerts: Annotated[dict[Rule, AlertSettings], BeforeValidator(_section)] = Field(default_factory=dict)
     gate: Annotated[Gate, BeforeValidator(_section)] = Gate()

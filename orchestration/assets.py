@@ -22,6 +22,7 @@ from expectations.suites import QUESTIONS, SUITES, Settings
 from ingest.ledger import input_fingerprint
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
 from ingest.site import Site
+from ingest.sources.pull_record import copy_into
 from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
 from orchestration.contents import row_count
 from orchestration.dagster_dbt_alone import (
@@ -93,6 +94,9 @@ def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterat
     with told_plainly():
         folder = site.load()
         pulled = pull(folder)
+        if pulled:
+            with site.build(folder) as con:
+                copy_into(con, folder)
     failures = [failure for server in pulled for failure in server.failures]
     if failures:
         tell_operations(folder.root, [Trouble("pull", tuple(failures))])
@@ -102,6 +106,8 @@ def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterat
             "found": sum(server.found for server in pulled),
             "stored": sum(server.stored for server in pulled),
             "already_there": sum(server.known for server in pulled),
+            "not_had": sum(server.failed for server in pulled),
+            "not_answered": sum(server.unanswered for server in pulled),
         },
         check_results=[
             dg.AssetCheckResult(

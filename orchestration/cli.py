@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.markup import escape
@@ -337,6 +338,34 @@ def demo(
         f"what really happened is in {hospital.truth}"
     )
     out.print(f"  {_program()} run --site {folder} --as-of {hospital.last_day}")
+
+
+@app.command(epilog=EPILOG)
+def pull(
+    site: SiteOption,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Ask again also for what failed on seven nights and was given up.")
+    ] = False,
+) -> None:
+    """Fetch dose reports from the servers that site.yaml names, as each run does; the next run reads them."""
+    from ingest.build_db import run_lock
+    from ingest.site import load_site
+    from ingest.sources.pull import pull_all
+
+    with _told_plainly():
+        folder = load_site(site)
+        today = datetime.now(ZoneInfo(folder.config.timezone)).date()
+        with run_lock(folder):
+            pulled = pull_all(folder, today, today, is_retry=retry)
+    if not pulled:
+        out.print("site.yaml names no server of dose reports.")
+    for server in pulled:
+        out.print(f"• {escape(str(server))}")
+    failures = [failure for server in pulled for failure in server.failures]
+    for sentence in failures:
+        err.print(f"[red]✗[/] {escape(sentence)}")
+    if failures:
+        raise typer.Exit(1)
 
 
 @app.command(epilog=EPILOG)

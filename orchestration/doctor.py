@@ -23,7 +23,8 @@ from ingest.build_db import look_into_build
 from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import key_file, load_key
 from ingest.site import Site, load_site
-from ingest.sources.pull import Period, Source, SourceFailed, sources
+from ingest.sources.pull import sources
+from ingest.sources.source import Days, ObjectFailed, Source, SourceFailed
 from orchestration.build_record import last_build
 from orchestration.post import MailServerError, greet, relay_of
 from orchestration.product import product_version
@@ -221,10 +222,10 @@ def _mail(site: Site, environ: Mapping[str, str], _now: datetime) -> Iterator[Fi
 
 
 def _servers(site: Site, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:
-    """Each server of dose reports is asked for today's, as the night asks it; nothing is fetched."""
+    """Each server of dose reports is asked for today's studies, as the night asks it; nothing is fetched."""
     today = now.astimezone(ZoneInfo(site.config.timezone)).date()
     for server in sources(site, environ):
-        yield _asked(server, Period(today, today, is_open=False))
+        yield _asked(server, Days(today, today))
     receive = site.config.dose_reports.receive
     if receive is None:
         return
@@ -237,14 +238,14 @@ def _servers(site: Site, environ: Mapping[str, str], now: datetime) -> Iterator[
         yield Finding("receiver", "fail", f"Nobody listens on port {receive.port}: start `doseledger receive`.")
 
 
-def _asked(server: Source, period: Period) -> Finding:
+def _asked(server: Source, days: Days) -> Finding:
     try:
-        found = sum(1 for _ in server.find(period))
-    except SourceFailed as failed:
+        named = len(server.studies(days))
+    except (SourceFailed, ObjectFailed) as failed:
         return Finding("pacs", "fail", str(failed))
     finally:
         server.close()
-    return Finding("pacs", "ok", f"{server.address} answers; structured reports of today: {found}")
+    return Finding("pacs", "ok", f"{server.address} answers; studies of today: {named}")
 
 
 def _daemon(site: Site, _environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:

@@ -1,32 +1,29 @@
-"""A DICOMweb server: series of structured reports by QIDO-RS, their objects one by one by WADO-RS.
+"""A DICOMweb server: studies, series and objects by QIDO-RS, their bytes one by one by WADO-RS.
 
-Only talking HTTP lives here. ``requests`` is used as it is: the bytes kept are those that the server sent, and every
-answer has a limit in time and size.
+Only DICOMweb's paths, JSON and multipart messages are here. The bytes kept are those that the server sent.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import requests
-import urllib3
-
 from ingest.dose_reports.dicom_file import Identity, identity_of
 from ingest.site import DicomWeb
-from ingest.sources.pull import ObjectFailed, Period, Reference, SourceFailed
+from ingest.sources.budget import MOST_ANSWERS, Budget
+from ingest.sources.http import HttpServer
+from ingest.sources.source import Days, Instance, ObjectFailed, Series, SourceFailed, Study
 from ingest.sources.store import MAX_OBJECT_BYTES
 
-CONNECT_S = 10.0
-SILENCE_S = 30.0  # without a byte
-ANSWER_S = 300.0  # a whole answer
-CHUNK_BYTES = 1 << 16
-PAGE = 200  # series per answer
-_STUDY, _SERIES, _INSTANCE, _CLASS, _MODALITY = "0020000D", "0020000E", "00080018", "00080016", "00080060"
+PAGE = 200  # answers per page
+MAX_JSON_BYTES = 16 << 20
+_STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
+_CLASS, _MODALITY, _MODALITIES, _ACCESSION, _STUDY_DATE = "00080016", "00080060", "00080061", "00080050", "00080020"
+_JSON = "application/dicom+json"
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_Item = dict[str, Any]
 
 
 class DicomWebSource:
@@ -35,7 +32,11 @@ class DicomWebSource:
     def __init__(self, settings: DicomWeb, environ: Mapping[str, str]) -> None:
         self.settings = settings
         self._environ = environ
-        self._session = requests.Session()
+        self._server = HttpServer(self.address, Budget())
+        names = self.settings.username_env, self.settings.password_env
+        self._server.login_hint = (
+            f"look at {names[0]} and {names[1]}" if any(names) else "set username_env and password_env"
+        )
 
     @property
     def lookback_days(self) -> int:
@@ -50,129 +51,107 @@ class DicomWebSource:
 
     def close(self) -> None:
         """Give back the connections."""
-        self._session.close()
+        self._server.close()
 
-    def find(self, period: Period) -> Iterator[Reference]:
-        """Instances of every series of modality SR in the period."""
-        self._session.auth = self._login()
-        for series in self._series(period):
-            study_uid, series_uid = _value(series, _STUDY), _value(series, _SERIES)
-            if study_uid and series_uid and _value(series, _MODALITY) in (None, "SR"):
-                for instance in self._search(_path(study_uid, series_uid) + "/instances", {}):
-                    if uid := _value(instance, _INSTANCE):
-                        yield Reference(Identity(study_uid, series_uid, uid), _value(instance, _CLASS))
+    def studies(self, days: Days) -> list[Study]:
+        """All studies of these days."""
+        until = f"{days.until:%Y%m%d}" if days.until else ""
+        since = f"{days.since:%Y%m%d}"
+        dates = since if since == until else f"{since}-{until}"
+        return [
+            Study(
+                _text(item, _STUDY), _text(item, _ACCESSION), _text(item, _STUDY_DATE), tuple(_texts(item, _MODALITIES))
+            )
+            for item in self._search("/studies", _STUDY, {"StudyDate": dates, "includefield": _MODALITIES})
+        ]
+
+    def series(self, study_uid: str) -> list[Series]:
+        """All series of a study."""
+        found = self._search(f"{_path(study_uid)}/series", _SERIES)
+        return [Series(_text(item, _SERIES), _text(item, _MODALITY)) for item in found]
+
+    def instances(self, study_uid: str, series_uid: str) -> list[Instance]:
+        """All objects of a series."""
+        found = self._search(f"{_path(study_uid, series_uid)}/instances", _INSTANCE)
+        return [Instance(_text(item, _INSTANCE), _text(item, _CLASS)) for item in found]
 
     def fetch(self, identity: Identity) -> list[bytes]:
         """The object as the server has it, in its own transfer syntax."""
         try:
-            files = self._files(_path(*identity))
+            return self._files(_path(*identity))
         except ObjectFailed:
-            # Orthanc does not give an object whose UID stands in two studies, except with its whole study.
+            # Orthanc does not give an object whose UID is in two studies, except with its whole study.
             files = [file for file in self._files(_path(identity.study_uid)) if identity_of(file) == identity]
         if not files:
             raise ObjectFailed(f"{self.address} does not give the object {identity.instance_uid}.")
         return files
 
     def _files(self, path: str) -> list[bytes]:
-        content_type, content = self._get(path, {}, _AS_STORED)
-        files = _parts(content, content_type) if content_type.lower().startswith("multipart/") else [content]
-        if not all(file[128:132] == b"DICM" for file in files):
+        self._log_in()
+        answer = self._server.get(self._url(path), {}, _AS_STORED, MAX_OBJECT_BYTES)
+        content_type = answer.headers.get("Content-Type", "")
+        is_multipart = content_type.lower().startswith("multipart/")
+        files = _parts(answer.content, content_type) if is_multipart else [answer.content]
+        if not files or not all(file[128:132] == b"DICM" for file in files):
             raise ObjectFailed(f"{self.address} sent something that is no whole DICOM file.")
         return files
 
-    def _login(self) -> tuple[str, str] | None:
+    def _log_in(self) -> None:
         names = (self.settings.username_env, self.settings.password_env)
         if names == (None, None):
-            return None
+            return
         for key, name in zip(("username_env", "password_env"), names, strict=True):
             if name is None or name not in self._environ:
                 what = f"the environment variable {name} is not set" if name else "it is missing"
                 raise SourceFailed(f"site.yaml, dose_reports.dicomweb.{key}: {what}; nothing was pulled.")
         user, password = (self._environ[name] for name in names if name)
-        return user, password
+        self._server.login = user, password
 
-    def _series(self, period: Period) -> Iterator[dict[str, Any]]:
-        """All series, page by page: until a page brings nothing new, for some servers know no pages."""
-        until = "" if period.is_open else f"{period.until:%Y%m%d}"
-        wanted = {"Modality": "SR", "StudyDate": f"{period.since:%Y%m%d}-{until}", "limit": str(PAGE)}
-        seen: set[str | None] = set()
+    def _search(self, path: str, uid: str, parameters: Mapping[str, str] | None = None) -> list[_Item]:
+        """All answers, page by page: until a page brings nothing new, for some servers know no pages."""
+        self._log_in()
+        found: dict[str, _Item] = {}
         offset = 0
-        while page := self._search("/series", wanted | {"offset": str(offset)}):
-            new = [series for series in page if _value(series, _SERIES) not in seen]
-            if not new:
-                return
-            seen.update(_value(series, _SERIES) for series in new)
+        while page := self._page(path, {**(parameters or {}), "limit": str(PAGE), "offset": str(offset)}):
+            new = {_text(item, uid): item for item in page}
+            if new.keys() <= found.keys():
+                break
+            found |= new
             offset += len(page)
-            yield from new
+            if len(found) > MOST_ANSWERS:
+                raise SourceFailed(f"{self.address} gives more than {MOST_ANSWERS} answers to one question ({path}).")
+        return list(found.values())
 
-    def _search(self, path: str, parameters: dict[str, str]) -> list[dict[str, Any]]:
+    def _page(self, path: str, parameters: dict[str, str]) -> list[_Item]:
+        answer = self._server.get(self._url(path), parameters, _JSON, MAX_JSON_BYTES)
         try:
-            _, content = self._get(path, parameters, "application/dicom+json")
-            answer = json.loads(content or b"[]")
-        except (ValueError, ObjectFailed) as error:
-            detail = str(error) if isinstance(error, ObjectFailed) else f"{self.address} answers with no DICOM JSON."
-            raise SourceFailed(detail) from error
-        if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
+            items = json.loads(answer.content or b"[]")
+        except (ValueError, RecursionError) as error:
+            raise SourceFailed(f"{self.address} answers with no DICOM JSON ({type(error).__name__}).") from error
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise SourceFailed(f"{self.address} answers with no list of DICOM JSON objects.")
-        return answer
+        return items
 
-    def _get(self, path: str, parameters: dict[str, str], accept: str) -> tuple[str, bytes]:
-        """Content type and content of one answer.
-
-        Raises:
-            SourceFailed: no connection, no access, or silence.
-            ObjectFailed: an answer, but not with what was asked for.
-        """
-        deadline = time.monotonic() + ANSWER_S
-        url = self.settings.url.rstrip("/") + path
-        self._session.close()  # no connection is used twice: a server may close an idle one at any moment
-        try:
-            with self._session.get(
-                url, params=parameters, headers={"Accept": accept}, timeout=(CONNECT_S, SILENCE_S), stream=True
-            ) as answer:
-                self._check_status(answer)
-                return answer.headers.get("Content-Type", ""), self._read(answer, deadline)
-        except requests.exceptions.SSLError as error:
-            raise SourceFailed(
-                f"{self.address}: its certificate is not trusted; REQUESTS_CA_BUNDLE must name the file of the "
-                "authority that signed it."
-            ) from error
-        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise SourceFailed(f"{self.address} does not answer in time; look whether it is running.") from error
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            # Only its class is told: its text may hold more of the URL than a log may.
-            raise SourceFailed(f"{self.address}: no connection, or it broke ({type(error).__name__}).") from error
-
-    def _check_status(self, answer: requests.Response) -> None:
-        if answer.status_code in (401, 403):
-            names = self.settings.username_env, self.settings.password_env
-            where = f"look at {names[0]} and {names[1]}" if any(names) else "set username_env and password_env"
-            raise SourceFailed(f"{self.address} refuses the user or password ({answer.status_code}); {where}.")
-        if answer.status_code >= 400:
-            raise ObjectFailed(f"{self.address} does not give what was asked for (HTTP status {answer.status_code}).")
-
-    def _read(self, answer: requests.Response, deadline: float) -> bytes:
-        content = bytearray()
-        while chunk := answer.raw.read1(CHUNK_BYTES, decode_content=True):  # as it comes: a trickle is noticed
-            content += chunk
-            if len(content) > MAX_OBJECT_BYTES:
-                raise ObjectFailed(f"{self.address}: an answer is larger than {MAX_OBJECT_BYTES >> 20} MB.")
-            if time.monotonic() > deadline:
-                raise SourceFailed(f"{self.address} does not finish an answer within {ANSWER_S:.0f} s.")
-        return bytes(content)
+    def _url(self, path: str) -> str:
+        return self.settings.url.rstrip("/") + path
 
 
 def _path(*uids: str) -> str:
-    """Path of a study, series or instance; what a server calls a UID may hold anything."""
+    """Path of a study, series or object."""
     levels = ("studies", "series", "instances")
     return "".join(f"/{level}/{quote(uid, safe='')}" for level, uid in zip(levels, uids, strict=False))
 
 
-def _value(item: dict[str, Any], tag: str) -> str | None:
-    """First value of an attribute in DICOM JSON (PS3.18 annex F)."""
+def _texts(item: _Item, tag: str) -> list[str]:
+    """The values of an attribute in DICOM JSON (PS3.18 annex F); empty ones are no values."""
     element = item.get(tag)
     values = element.get("Value") if isinstance(element, dict) else None
-    return values[0] if isinstance(values, list) and values and isinstance(values[0], str) else None
+    texts = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, str)]
+    return [part for text in texts for value in text.split("\\") if (part := value.strip(" \0"))]
+
+
+def _text(item: _Item, tag: str) -> str:
+    return next(iter(_texts(item, tag)), "")
 
 
 def _parts(content: bytes, content_type: str) -> list[bytes]:

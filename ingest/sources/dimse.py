@@ -1,15 +1,17 @@
 """A PACS that is asked by C-FIND (study root) and gives by C-GET, one object at a time, over one association.
 
-Only talking DIMSE as the asking side lives here.
+Only talking DIMSE as the asking side is here.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import UID
 from pynetdicom import build_role, evt
 from pynetdicom.events import Event
 from pynetdicom.pdu import A_ASSOCIATE_RJ
@@ -17,7 +19,6 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from ingest.dose_reports.dicom_file import Identity
 from ingest.site import Dimse
 from ingest.sources.association import (
-    GUARDS,
     PENDING,
     REPORT_CLASSES,
     REPORT_SYNTAXES,
@@ -26,11 +27,17 @@ from ingest.sources.association import (
     SUCCESS,
     application_entity,
     as_file,
+    guard,
 )
-from ingest.sources.pull import ObjectFailed, Period, Reference, SourceFailed
+from ingest.sources.budget import MOST_ANSWERS, Budget, BudgetSpent
+from ingest.sources.source import Days, Instance, ObjectFailed, Series, SourceFailed, Study
+from ingest.sources.store import MAX_OBJECT_BYTES
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
+
+ANSWER_S = 120.0  # all answers to one question
+OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
 
 
 class DimseSource:
@@ -38,6 +45,8 @@ class DimseSource:
 
     def __init__(self, settings: Dimse) -> None:
         self.settings = settings
+        self._budget = Budget()
+        self._spent: BudgetSpent | None = None
         self._association: Association | None = None
         self._is_refused = False
         self._arrived: list[bytes] = []
@@ -57,26 +66,36 @@ class DimseSource:
         if self._association is not None and self._association.is_established:
             self._association.release()
 
-    def find(self, period: Period) -> Iterator[Reference]:
-        """Instances of every series of modality SR in the period, week by week: a PACS may cut long answers off."""
-        for dates in _weeks(period):
-            for study in self._query("STUDY", StudyDate=dates, ModalitiesInStudy="", StudyInstanceUID=""):
-                if "SR" in (_texts(study, "ModalitiesInStudy") or ["SR"]):
-                    yield from self._reports_of(_uid(study, "StudyInstanceUID"))
+    def studies(self, days: Days) -> list[Study]:
+        """All studies of these days."""
+        until = f"{days.until:%Y%m%d}" if days.until else ""
+        since = f"{days.since:%Y%m%d}"
+        wanted = {"StudyInstanceUID": "", "AccessionNumber": "", "ModalitiesInStudy": ""}
+        answers = self._query("STUDY", StudyDate=since if since == until else f"{since}-{until}", **wanted)
+        return [
+            Study(
+                _text(answer, "StudyInstanceUID"),
+                _text(answer, "AccessionNumber"),
+                _text(answer, "StudyDate"),
+                tuple(_texts(answer, "ModalitiesInStudy")),
+            )
+            for answer in answers
+        ]
 
-    def _reports_of(self, study_uid: str) -> Iterator[Reference]:
-        for series in self._query("SERIES", StudyInstanceUID=study_uid, Modality="SR", SeriesInstanceUID=""):
-            if _texts(series, "Modality") in ([], ["SR"]):
-                series_uid = _uid(series, "SeriesInstanceUID")
-                keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
-                for image in self._query("IMAGE", **keys, SOPInstanceUID="", SOPClassUID=""):
-                    sop_class = next(iter(_texts(image, "SOPClassUID")), None)
-                    yield Reference(Identity(study_uid, series_uid, _uid(image, "SOPInstanceUID")), sop_class)
+    def series(self, study_uid: str) -> list[Series]:
+        """All series of a study."""
+        answers = self._query("SERIES", StudyInstanceUID=study_uid, Modality="", SeriesInstanceUID="")
+        return [Series(_text(answer, "SeriesInstanceUID"), _text(answer, "Modality")) for answer in answers]
+
+    def instances(self, study_uid: str, series_uid: str) -> list[Instance]:
+        """All objects of a series."""
+        keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
+        answers = self._query("IMAGE", **keys, SOPInstanceUID="", SOPClassUID="")
+        return [Instance(_text(answer, "SOPInstanceUID"), _text(answer, "SOPClassUID")) for answer in answers]
 
     def fetch(self, identity: Identity) -> list[bytes]:
         """What the PACS sends for the object, in a transfer syntax that both sides know."""
         self._arrived.clear()
-        association = self._opened()
         identifier = _identifier(
             "IMAGE",
             StudyInstanceUID=identity.study_uid,
@@ -84,7 +103,7 @@ class DimseSource:
             SOPInstanceUID=identity.instance_uid,
         )
         status = Dataset()
-        for status, _ in association.send_c_get(identifier, STUDY_ROOT_GET):  # noqa: B007
+        for status, _ in self._responses(identifier, STUDY_ROOT_GET):  # noqa: B007
             pass
         self._check_answered(status)
         if not self._arrived:
@@ -97,16 +116,40 @@ class DimseSource:
         """All answers to one C-FIND: taken before the next is asked, for one association answers one at a time."""
         answers: list[Dataset] = []
         status = Dataset()
-        identifier = _identifier(level, **keys)
-        for status, answer in self._opened().send_c_find(identifier, STUDY_ROOT_FIND):
-            if answer is not None and status.get("Status") in PENDING:
-                answers.append(answer)
+        for status, answer in self._responses(_identifier(level, **keys), STUDY_ROOT_FIND):
+            if status.get("Status") not in PENDING:
+                continue
+            if answer is None:
+                self._give_up(f"{self.address} gives an answer to a C-FIND that cannot be read.")
+            if len(answers) == MOST_ANSWERS:
+                self._give_up(f"{self.address} gives more than {MOST_ANSWERS} answers to one question ({level}).")
+            answers.append(answer)
         self._check_answered(status)
         if status.Status != SUCCESS:
-            raise SourceFailed(f"{self.address} does not answer a C-FIND (status 0x{status.Status:04X}).")
+            raise ObjectFailed(f"{self.address} does not answer a C-FIND of {level} (status 0x{status.Status:04X}).")
         return answers
 
+    def _responses(self, identifier: Dataset, model: UID) -> Iterator[tuple[Dataset, Dataset | None]]:
+        """The responses to one request, if they end within the time for all of them."""
+        association = self._opened()
+        send = association.send_c_get if model == STUDY_ROOT_GET else association.send_c_find
+        ends_at = time.monotonic() + ANSWER_S
+        try:
+            for response in send(identifier, model):
+                yield response
+                if time.monotonic() > ends_at:
+                    self._give_up(f"{self.address} does not finish an answer within {ANSWER_S:.0f} s.")
+        except RuntimeError as error:  # the peer closed while it was asked
+            raise SourceFailed(f"{self.address}: the connection broke; the rest is missing.") from error
+
+    def _give_up(self, sentence: str) -> NoReturn:
+        if self._association is not None:
+            self._association.abort()
+        raise SourceFailed(sentence)
+
     def _check_answered(self, status: Dataset) -> None:
+        if self._spent is not None:
+            raise SourceFailed(f"{self.address} takes {self._spent}; the rest is requested in the next run.")
         if "Status" not in status:
             raise SourceFailed(f"{self.address}: the connection broke, or no answer came in time; the rest is missing.")
 
@@ -117,13 +160,16 @@ class DimseSource:
             entity.add_requested_context(STUDY_ROOT_GET)
             for sop_class in REPORT_CLASSES:
                 entity.add_requested_context(sop_class, REPORT_SYNTAXES)
-            self._association = entity.associate(
-                self.settings.host,
-                self.settings.port,
-                ae_title=self.settings.called_ae,
-                ext_neg=[build_role(sop_class, scp_role=True) for sop_class in REPORT_CLASSES],
-                evt_handlers=[*GUARDS, (evt.EVT_C_STORE, self._take), (evt.EVT_PDU_RECV, self._hear)],
-            )
+            try:
+                self._association = entity.associate(
+                    self.settings.host,
+                    self.settings.port,
+                    ae_title=self.settings.called_ae,
+                    ext_neg=[build_role(sop_class, scp_role=True) for sop_class in REPORT_CLASSES],
+                    evt_handlers=self._handlers(),
+                )
+            except OSError as error:
+                raise SourceFailed(f"{self.address}: the host has no address ({error.strerror}).") from error
             self._check_accepted(self._association)
         if not self._association.is_established:
             raise SourceFailed(f"{self.address}: the connection broke; the rest is missing.")
@@ -146,17 +192,25 @@ class DimseSource:
         self._is_refused |= isinstance(event.pdu, A_ASSOCIATE_RJ)
 
     def _take(self, event: Event) -> int:
-        self._arrived.append(as_file(event))
+        content = as_file(event)
+        if sum(map(len, self._arrived)) + len(content) > MAX_OBJECT_BYTES:
+            return OUT_OF_RESOURCES
+        self._arrived.append(content)
         return SUCCESS
 
+    def _handlers(self) -> list[evt.EventHandlerType]:
+        return [
+            (evt.EVT_CONN_OPEN, guard, [self._spend]),
+            (evt.EVT_C_STORE, self._take),
+            (evt.EVT_PDU_RECV, self._hear),
+        ]
 
-def _weeks(period: Period) -> Iterator[str]:
-    """Ranges of study dates; with the last one everything after it if the period is open."""
-    day = period.since
-    while day <= period.until:
-        last = min(day + timedelta(days=6), period.until)
-        yield f"{day:%Y%m%d}-" + ("" if period.is_open and last == period.until else f"{last:%Y%m%d}")
-        day = last + timedelta(days=1)
+    def _spend(self, size_bytes: int) -> None:
+        try:
+            self._budget.spend(size_bytes)
+        except BudgetSpent as spent:
+            self._spent = spent
+            raise
 
 
 def _identifier(level: str, **keys: str) -> Dataset:
@@ -167,11 +221,15 @@ def _identifier(level: str, **keys: str) -> Dataset:
     return identifier
 
 
-def _uid(answer: Dataset, name: str) -> str:
-    return str(answer.get(name, ""))
-
-
 def _texts(answer: Dataset, name: str) -> list[str]:
-    """The values of an attribute; none if the peer does not tell it."""
-    value = answer.get(name)
-    return [str(part) for part in ([value] if isinstance(value, str) else value or [])]
+    """The values of an attribute; none if the peer does not state it."""
+    try:
+        value = answer.get(name)
+    except Exception as error:  # pydicom decodes late, and an odd answer may raise anything
+        raise SourceFailed(f"An answer to a C-FIND cannot be read: {name} ({type(error).__name__}).") from error
+    values = value if isinstance(value, MultiValue) else [value]
+    return [text for part in values if isinstance(part, str) and (text := part.strip(" \0"))]
+
+
+def _text(answer: Dataset, name: str) -> str:
+    return next(iter(_texts(answer, name)), "")

@@ -1,15 +1,19 @@
 """The C-STORE receiver: answers success for an object only when it is kept, whatever happens afterwards.
 
-Only answering DIMSE lives here. It runs as a process of its own; the nightly run reads what it kept.
+Only answering DIMSE is here. It runs as a process of its own; the nightly run reads what it kept.
 """
 
 from __future__ import annotations
 
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from pynetdicom import ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.events import Event, EventHandlerType
@@ -17,19 +21,27 @@ from pynetdicom.events import Event, EventHandlerType
 from ingest.problems import UserError
 from ingest.site import Receive, Site
 from ingest.sources.association import (
-    CONNECT_S,
-    GUARDS,
     REPORT_CLASSES,
     REPORT_SYNTAXES,
+    REQUEST_S,
     SUCCESS,
     VERIFICATION,
     application_entity,
     as_file,
+    guard,
 )
 from ingest.sources.store import ReceivedStore
 
-MAX_ASSOCIATIONS = 100  # at a time, those of strangers included until they are refused
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+MAX_ASSOCIATIONS = 100  # at a time, of titles that may send
+MAX_UNKNOWN = 32  # connections at a time whose title is not known yet; a new one ends the oldest of them
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1; the sender tries again later
+ASSOCIATE_RQ = 0x01
+TITLES = {"called": slice(4, 20), "calling": slice(20, 36)}  # in an association request, behind its first 6 bytes
+# A-ASSOCIATE-RJ (PS3.8 table 9-21): for good, by the service user, calling AE title not recognised
+REJECTION = bytes.fromhex("03 00 00000004 00 01 01 03")
 Say = Callable[[str], None]
 
 
@@ -37,27 +49,31 @@ def serve(site: Site, say: Say) -> None:
     """Receive until SIGTERM or SIGINT.
 
     Args:
-        site: the site; ``dose_reports.receive`` says port, title and who may send.
-        say: is told what a person should see.
+        site: the site; ``dose_reports.receive`` names port, title and who may send.
+        say: is given what a person should see.
 
     Raises:
         UserError: there is nothing to listen on, or nobody may send.
     """
-    settings = _settings(site)
+    settings, store = _settings(site), ReceivedStore.of(site)
+    store.clear_unfinished()
     entity = application_entity(settings.ae_title)
-    entity.acse_timeout = CONNECT_S  # a connection that asks for nothing, such as a port scanner's, soon ends
-    entity.maximum_associations = MAX_ASSOCIATIONS
+    entity.acse_timeout = REQUEST_S  # a connection that asks for nothing, such as a port scanner's, soon ends
+    entity.maximum_associations = MAX_ASSOCIATIONS + MAX_UNKNOWN
     entity.require_called_aet = True
     entity.require_calling_aet = settings.allowed_ae
     entity.add_supported_context(VERIFICATION, ALL_TRANSFER_SYNTAXES)
     for sop_class in REPORT_CLASSES:
         entity.add_supported_context(sop_class, REPORT_SYNTAXES)
-    # A peer's mistake is told in a line of ours; the library would add tracebacks that may hold a patient's data.
+    # A peer's mistake is logged in a line of ours; the library would add tracebacks that may hold a patient's data.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-    stop = _stop_signals()
+    stop, door = _stop_signals(), _Door(say)
     handlers: list[EventHandlerType] = [
-        *GUARDS,
-        (evt.EVT_C_STORE, _keep, [ReceivedStore.of(site), say]),
+        (evt.EVT_CONN_OPEN, guard),
+        (evt.EVT_CONN_OPEN, door.opened),
+        (evt.EVT_REQUESTED, door.asked),
+        (evt.EVT_CONN_CLOSE, door.closed),
+        (evt.EVT_C_STORE, _keep, [store, say]),
         (evt.EVT_REJECTED, _refused, [say]),
     ]
     try:
@@ -93,6 +109,85 @@ def _stop_signals() -> threading.Event:
     return stop
 
 
+@dataclass(slots=True)
+class _Door:
+    """The connections whose title is not known yet, oldest first: strangers cannot keep out who may send."""
+
+    say: Say
+    unknown: dict[Association, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def opened(self, event: Event) -> None:
+        """Admit a connection; the oldest unknown one goes if there are too many."""
+        with self.lock:
+            self.unknown[event.assoc] = event.assoc.requestor.address
+            oldest = next(iter(self.unknown)) if len(self.unknown) > MAX_UNKNOWN else None
+        if oldest is not None:
+            _end(oldest)
+        self._read_titles(event.assoc)
+
+    def asked(self, event: Event) -> None:
+        """Its request is here: whether it may send is decided by its title."""
+        with self.lock:
+            self.unknown.pop(event.assoc, None)
+
+    def closed(self, event: Event) -> None:
+        """It ended; log it if it never asked for anything that can be read."""
+        with self.lock:
+            address = self.unknown.pop(event.assoc, None)
+        if address is not None:
+            self.say(f"A connection of {address} ended without an association request that can be read.")
+
+    def _read_titles(self, assoc: Association) -> None:
+        """Refuse a request whose titles cannot be read: the library would end it without an answer."""
+        connection, header = assoc.dul.socket, bytearray()
+        if connection is None:
+            return
+        receive = connection.recv
+
+        def titled(nr_bytes: int) -> bytearray:
+            arrived = receive(nr_bytes)
+            is_request = header[:1] == bytes([ASSOCIATE_RQ]) and len(arrived) == nr_bytes
+            header[:] = arrived
+            if is_request and (unreadable := _unreadable_title(arrived)):
+                self._refuse(assoc, unreadable)
+                arrived.clear()  # as if the peer had gone
+            return arrived
+
+        connection.recv = titled  # type: ignore[method-assign]
+
+    def _refuse(self, assoc: Association, why: str) -> None:
+        with self.lock:
+            address = self.unknown.pop(assoc, None)
+        if address is None:
+            return
+        self.say(f"Refused an association of {address}: {why}.")
+        connection = assoc.dul.socket
+        if connection is not None and connection.socket is not None:
+            with suppress(OSError):
+                connection.socket.sendall(REJECTION)
+        _end(assoc)
+
+
+def _unreadable_title(request: bytearray) -> str | None:
+    for name, place in TITLES.items():
+        title = request[place].strip(b" ")
+        if not title:
+            return f"its {name} AE title is empty"
+        if not title.isascii() or not title.decode("ascii").isprintable() or b"\\" in title:
+            return f"its {name} AE title is no text"
+    return None
+
+
+def _end(assoc: Association) -> None:
+    """End a connection now, and its threads, which wait for a request."""
+    connection = assoc.dul.socket
+    if connection is not None and connection.socket is not None:
+        with suppress(OSError):  # it ended by itself
+            connection.socket.shutdown(socket.SHUT_RDWR)
+    assoc.dul.to_user_queue.put(None)  # as when no request comes in time
+
+
 def _keep(event: Event, store: ReceivedStore, say: Say) -> int:
     sender = event.assoc.requestor.ae_title
     try:
@@ -105,4 +200,4 @@ def _keep(event: Event, store: ReceivedStore, say: Say) -> int:
 
 
 def _refused(event: Event, say: Say) -> None:
-    say(f"Refused an association of '{event.assoc.requestor.ae_title}' at {event.assoc.requestor.address}.")
+    say(f"Refused an association of '{event.assoc.requestor.ae_title.strip()}' at {event.assoc.requestor.address}.")

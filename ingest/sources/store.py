@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from ingest.dose_reports.dicom_file import Identity, identity_of
 from ingest.site import Site
 
 MAX_OBJECT_BYTES = 64 * 1024 * 1024  # real reports are below 2 MB; one object is held in memory
+UNFINISHED_S = 3600.0  # an object is written within seconds
 _META_START = 132  # 128 free bytes and "DICM"
 
 
@@ -58,7 +61,9 @@ class ReceivedStore:
         """
         name = f"{_identity_hash(identity_of(content))}-{_content_hash(content)}.dcm"
         place = self.folder / name[:2] / name
+        folders = (place.parent, self.folder, self.folder.parent)
         if place.exists():
+            _sync(*folders)  # the run that wrote it may have failed before
             return False
         for folder in (self.workshop, place.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,18 +77,25 @@ class ReceivedStore:
             except BaseException:
                 unfinished.unlink(missing_ok=True)
                 raise
-        for folder in (place.parent, self.folder, self.folder.parent):
-            _sync(folder)
+        _sync(*folders)
         return True
 
+    def clear_unfinished(self) -> None:
+        """Remove what a killed process left unfinished; what is younger may be another process's work."""
+        for path in self.workshop.glob("tmp*"):
+            with suppress(FileNotFoundError):  # finished meanwhile
+                if time.time() - path.stat().st_mtime > UNFINISHED_S:
+                    path.unlink()
 
-def _sync(folder: Path) -> None:
+
+def _sync(*folders: Path) -> None:
     """A new name in a folder survives a power cut only once the folder itself is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _identity_hash(identity: Identity | None) -> str:

@@ -14,7 +14,7 @@ from orchestration.cli import app
 
 COMMANDS = (
     *("init", "check", "describe", "trace", "run", "rebuild", "status", "score", "publications", "rollback", "doctor"),
-    *("demo", "receive", "chart", "ui"),
+    *("demo", "pull", "receive", "chart", "ui"),
 )
 
 
