@@ -108,6 +108,9 @@ TABLES: dict[str, Table] = {
     "ledger.file": _table(
         "path sha256 source_id kind load_seq first_seen_at status reason rows_loaded rows_rejected", "load_seq"
     ),
+    "ledger.pull": _table(
+        "run_id server period_begin period_end studies series found stored known failed unanswered", "run_id server"
+    ),
     "ledger.rejected_row": _table("path line reason raw"),
     "ledger.oddity": _table("code load_seq path line field message"),
     "ledger.clock_offset": _table(

@@ -421,6 +421,14 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
             "select load_seq, shown_path as path from raw.file anti join ledger.file using (load_seq)",
         ),
         (
+            "ledger.pull",
+            "found",
+            "every object that a server named is stored, known or failed",
+            "dose reports of a server are missing without a word",
+            CONTRACT,
+            "select * from ledger.pull where found <> stored + known + failed or unanswered < 0",
+        ),
+        (
             "ledger.rejected_row",
             "path, line",
             "every rejected row is listed",

@@ -28,7 +28,7 @@ from sr_builder import report as dose_report
 
 from ingest.dose_reports.dicom_file import Identity, identity_of
 from ingest.site import Site, load_site
-from ingest.sources import association, dicomweb, dimse
+from ingest.sources import association, dimse, http
 from ingest.sources.pull import Pulled, pull_all
 from ingest.sources.store import ReceivedStore
 
@@ -136,7 +136,7 @@ def test_a_pacs_that_dies_in_the_middle_loses_and_doubles_nothing(
 
 
 def test_a_pacs_that_falls_silent_is_given_up(protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (dicomweb, association):
+    for module in (http, association):
         monkeypatch.setattr(module, "SILENCE_S", 1.0)
     with orthanc(tmp_path / "pacs") as server:
         server.store(report(1))
@@ -164,7 +164,8 @@ def test_a_wrong_password_is_said_without_it(pacs: Orthanc, tmp_path: Path) -> N
 @pytest.mark.parametrize("busy_s", [0.0, 0.5], ids=["we look at once", "it closes before we look"])
 def test_a_wrong_title_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy_s: float) -> None:
     busy = (evt.EVT_REQUESTED, lambda _: time.sleep(busy_s))  # between asking and looking at the connection
-    monkeypatch.setattr(dimse, "GUARDS", [*association.GUARDS, busy])
+    handlers = dimse.DimseSource._handlers
+    monkeypatch.setattr(dimse.DimseSource, "_handlers", lambda source: [*handlers(source), busy])
     with orthanc(tmp_path / "pacs", DicomCheckCalledAet=True) as server:
         site = site_with(tmp_path / "site", dimse=server.cget() | {"called_ae": "NOBODY"})
         (result,) = pulled(site)

@@ -34,6 +34,7 @@ def test_keys_that_are_left_out_have_the_values_of_the_contract(tmp_path: Path) 
         "lens_regime": "annual_20",
         "data_dir": "data",
         "patient_id_placeholders": ["ANONYMOUS", "UNKNOWN", "TEST", "0"],
+        "expected_modalities": ["XA", "RF"],
         "dose_reports": {"folder": "inbox/dose_reports", "dicomweb": None, "dimse": None, "receive": None},
         "mail": {
             "from": "doseledger@hospital.example",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socketserver
+import sqlite3
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -29,9 +30,9 @@ from ingest.dose_reports.dicom_file import Identity, identity_of
 from ingest.ledger import FoundFile, find_dose_reports
 from ingest.pseudonymise import load_key
 from ingest.site import Site, load_site
-from ingest.sources import association, dicomweb
-from ingest.sources.dimse import _weeks
-from ingest.sources.pull import Period, pull_all
+from ingest.sources import association, dicomweb, http
+from ingest.sources.pull import pull_all
+from ingest.sources.source import Days, Period
 from ingest.sources.store import ReceivedStore
 
 TODAY = date(2024, 3, 6)
@@ -117,10 +118,11 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_half(tmp_path: Path) -> 
 # --- asking --------------------------------------------------------------------------------------------------------
 
 
-def test_the_weeks_of_a_period_hold_every_day_once() -> None:
-    period = Period(date(2024, 2, 20), date(2024, 3, 6), is_open=False)
-    assert list(_weeks(period)) == ["20240220-20240226", "20240227-20240304", "20240305-20240306"]
-    assert list(_weeks(Period(TODAY, TODAY, is_open=True))) == ["20240306-"]
+def test_a_period_is_gone_through_day_by_day_and_an_open_one_has_no_end() -> None:
+    day, last = date(2024, 2, 28), date(2024, 3, 1)
+    days = [Days(day, day), Days(date(2024, 2, 29), date(2024, 2, 29))]
+    assert list(Period(day, last, is_open=False).days()) == [*days, Days(last, last)]
+    assert list(Period(day, last, is_open=True).days()) == [*days, Days(last, None)]
 
 
 Answer = Callable[[str], bytes]
@@ -160,6 +162,7 @@ def element(value: str) -> dict[str, object]:
     return {"vr": "UI", "Value": [value]}
 
 
+STUDIES = [{"0020000D": element("1.2.3.4"), "00080061": {"vr": "CS", "Value": ["XA", "SR"]}}]
 SERIES = [{"0020000D": element("1.2.3.4"), "0020000E": element("1.2.3.4.5"), "00080060": element("SR")}]
 INSTANCES = [{"00080018": element("1.2.3"), "00080016": element("1.2.840.10008.5.1.4.1.1.88.67")}]
 REPORT = as_file(ordinary_report())
@@ -176,9 +179,17 @@ def pacs(wado: bytes) -> Answer:
     def answer(request: str) -> bytes:
         if "/instances/" in request:
             return wado
-        return ok(json.dumps(INSTANCES if "/instances" in request else SERIES).encode())
+        level = INSTANCES if "/instances" in request else SERIES if "/series" in request else STUDIES
+        return ok(json.dumps(level).encode())
 
     return answer
+
+
+def marks(site: Site) -> list[date | None]:
+    """The last day that each server answered completely."""
+    with closing(sqlite3.connect(site.data_dir / "pulled.sqlite")) as record:
+        rows = record.execute("select complete_until from server").fetchall()
+    return [day and date.fromisoformat(day) for (day,) in rows]
 
 
 def failures(site: Site) -> str:
@@ -214,16 +225,16 @@ def test_an_object_that_does_not_come_whole_is_not_kept_and_said(tmp_path: Path,
         site = pulling_site(tmp_path, dicomweb={"url": url})
         assert url in failures(site)
     assert not files(ReceivedStore.of(site))
-    assert not (site.data_dir / "pulled.json").exists()
+    assert marks(site) == [None]
 
 
 @pytest.mark.parametrize("search", [ok(b"{}"), ok(b"[1]"), ok(b"<html>"), ok(b"\xff"), ok(b'[{"0020000D": 7}]')])
-def test_an_answer_that_is_no_dicom_json_is_a_sentence_or_nothing(tmp_path: Path, search: bytes) -> None:
+def test_an_answer_that_is_no_dicom_json_is_a_failure(tmp_path: Path, search: bytes) -> None:
     with http_server(lambda _: search) as url:
         site = pulling_site(tmp_path, dicomweb={"url": url})
         (result,) = pull_all(site, TODAY, TODAY, {})
     assert result.found == 0
-    assert result.failures or search == ok(b'[{"0020000D": 7}]')
+    assert result.failures
 
 
 def silent(_: str) -> bytes:
@@ -234,7 +245,7 @@ def silent(_: str) -> bytes:
 def test_servers_that_hang_end_in_time_and_do_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (dicomweb, association):
+    for module in (http, association):
         monkeypatch.setattr(module, "CONNECT_S", 0.3)
         monkeypatch.setattr(module, "SILENCE_S", 0.3)
     with http_server(silent) as url:
@@ -246,14 +257,8 @@ def test_servers_that_hang_end_in_time_and_do_not_stop_the_others(
     assert ["does not answer" in " ".join(result.failures) for result in results] == [True, True]
 
 
-def test_a_trickle_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicomweb, "ANSWER_S", 0.0)
-    with http_server(lambda _: ok(json.dumps(SERIES).encode())) as url:
-        assert "does not finish an answer" in failures(pulling_site(tmp_path, dicomweb={"url": url}))
-
-
 def test_an_endless_answer_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicomweb, "MAX_OBJECT_BYTES", 1 << 20)
+    monkeypatch.setattr(dicomweb, "MAX_JSON_BYTES", 1 << 20)
     with http_server(lambda _: ok(bytes(3 << 20))) as url:
         assert "larger than 1 MB" in failures(pulling_site(tmp_path, dicomweb={"url": url}))
 
@@ -308,9 +313,14 @@ def test_the_search_goes_back_to_the_last_day_that_was_complete(tmp_path: Path) 
     with http_server(empty) as url:
         site = pulling_site(tmp_path, dicomweb={"url": url, "lookback_days": 3})
         pull_all(site, TODAY, TODAY, {})
-        pull_all(site, date(2024, 3, 20), date(2024, 3, 20), {})
-        pull_all(site, date(2024, 3, 20), date(2024, 3, 25), {})
-    assert asked == ["20240303-", "20240303-", "20240317-20240320"]
+        first, later = asked[:], date(2024, 3, 20)
+        pull_all(site, later, later, {})
+        second = asked[len(first) :]
+        pull_all(site, later, date(2024, 3, 25), {})
+        third = asked[len(first + second) :]
+    assert first == ["20240303", "20240304", "20240305", "20240306-"]
+    assert second == [f"202403{day:02}" for day in range(3, 20)] + ["20240320-"]
+    assert third == ["20240317", "20240318", "20240319", "20240320"]
 
 
 def test_a_site_without_servers_does_not_load_the_dicom_network(tmp_path: Path) -> None:
