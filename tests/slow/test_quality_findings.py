@@ -48,6 +48,16 @@ B2;2024-03-05T08:09:10;3600;ELSEWHERE
 REF1;2024-03-04T08:09:11;36000;BASE
 """
 
+# Rows of an export, and how many of them are rejected: half of these state 1 µSv, the others nothing that can be read.
+REJECTED = {"ten": (12, 10), "eleven": (12, 11), "twelve_in_240": (240, 12), "thirteen_in_240": (240, 13)}
+
+
+def partly_rejected(n_rows: int, n_rejected: int) -> str:
+    lines = [f"B1;2024-02-{n // 60 + 1:02}T08:00:{n % 60:02};0;BASE" for n in range(n_rows)]
+    for n in range(n_rejected):
+        lines[n] = "B1;no time;3600;BASE" if n % 2 else lines[n].replace(";0;", ";high;")
+    return "\n".join(["Badge;Time;Rate;Hub", *lines, f"B9;no time;;{n_rows}", ""])
+
 
 @pytest.fixture(scope="module")
 def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -59,6 +69,8 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
         source=SOURCE,
     )
     write(root, f"{RATES}/all.csv", EXPORT)
+    for name, rejected in REJECTED.items():
+        write(root, f"{RATES}/{name}.csv", partly_rejected(*rejected))
     write(root, "inbox/dose_reports/known.dcm", sr.as_file(sr.ordinary_report()))
     for number in (1, 2):
         uids = {"SOPInstanceUID": f"1.2.{number}", "StudyInstanceUID": f"1.2.{number}.9"}
@@ -91,6 +103,23 @@ def test_refused_rows_are_one_finding_a_file_and_kind(con: duckdb.DuckDBPyConnec
         "select value from alerts.alert where quantity = 'refused_input' and subject_type = 'site'"
     ).fetchall()
     assert sorted(int(value) for (value,) in counts) == sorted(expected.values())
+
+
+def test_exports_with_many_rejected_rows_and_their_dose(con: duckdb.DuckDBPyConnection) -> None:
+    assert found(con, "rejected_rows", "step, value, threshold, message") == {
+        (
+            f"rejected_rows/{RATES}/eleven.csv",
+            *(11.0, 10.0),
+            f"11 of 12 rows of {RATES}/eleven.csv were rejected, with 5 µSv that can be read; "
+            "most often 6 lines: hp10 is not a number (first: line 2).",
+        ),
+        (
+            f"rejected_rows/{RATES}/thirteen_in_240.csv",
+            *(13.0, 10.0),
+            f"13 of 240 rows of {RATES}/thirteen_in_240.csv were rejected, with 6 µSv that can be read; "
+            "most often 7 lines: hp10 is not a number (first: line 2).",
+        ),
+    }
 
 
 def test_rooms_that_share_an_identifier(con: duckdb.DuckDBPyConnection) -> None:

@@ -376,7 +376,7 @@ def test_every_kind_of_finding_is_told_in_the_language_of_the_letter(
     (group,) = finding_groups([finding], words, lambda _: "", names_operator=True)
     assert group.explanation == words.say(f"rules.{rule}.quantities.{quantity}")
     (text,) = group.findings
-    assert text.quoted == ("The published English." if quantity == "refused_input" else None)
+    assert text.quoted == ("The published English." if quantity in ("refused_input", "rejected_rows") else None)
     if rule in ("patient_dose", "reference_level", "monthly_dose"):
         assert text.sentence
 

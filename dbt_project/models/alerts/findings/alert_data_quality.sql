@@ -34,6 +34,10 @@ counters as (
     select * from {{ ref('int_quality_counter') }}
 ),
 
+files as (
+    select * from {{ ref('int_quality_file') }}
+),
+
 thresholds as (
     select * from {{ ref('int_alert_threshold') }}
     where rule = 'data_quality' and step is not null
@@ -53,6 +57,8 @@ candidates as (
     select * from records
     union all by name
     select * from counters
+    union all by name
+    select * from files
 ),
 
 fired as (
