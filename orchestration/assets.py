@@ -418,7 +418,7 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
         with site.build(folder) as con:
             build = last_build(con, folder.build_db.stem)
         if build and build.as_of < current.as_of:
-            return dg.MaterializeResult(metadata={"letters": [], "notes": [], "findings_told": 0})
+            return dg.MaterializeResult(metadata={"letters": [], "waiting": 0, "notes": [], "findings_told": 0})
         delivery = deliver(current.folder, folder.config, folder.data_dir, os.environ, as_of_date("", folder))
     return dg.MaterializeResult(
         metadata={

@@ -464,7 +464,7 @@ def _say_outcome(site: Path, result: NightlyResult) -> None:
     headline = "Published" if result.outcome == "published" else "Nothing new since"
     out.print(f"[green]✓[/] {headline} {publication.run_id}, as of {publication.as_of}\n")
     out.print(figures(publication))
-    out.print(places(result.folder, result.letters))
+    out.print(places(result.folder, result.letters, result.letters_waiting))
     out.print(next_steps(_program(), site, result.folder))
 
 

@@ -30,6 +30,7 @@ from orchestration.post import MailServerError, refused_recipients, relay_of, se
 from orchestration.sent_ledger import PreparedLetter, Reader, SentLedger, open_sent_ledger
 
 OPERATORS_NAMED = 10
+SENT = Path("delivery/sent.sqlite")  # below data_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def deliver(published_run: Path, site: SiteConfig, data_dir: Path, environ: Mapp
         *_own_letters(publication, addressees, published_run / "warehouse.duckdb", office),
         *_confidential_letters(published_run / "restricted" / "restricted.duckdb", publication, office),
     ]
-    with open_sent_ledger(data_dir / "delivery" / "sent.sqlite") as ledger:
+    with open_sent_ledger(data_dir / SENT) as ledger:
         told = [(draft.reader.role, news) for draft in drafts if (news := _prepare(ledger, draft, publication, office))]
         # A letter about an earlier failure may still wait for the mail server.
         operations = _readers("operations", site.mail.operations)
@@ -157,7 +158,7 @@ def deliver_troubles(
     # Its page is another at each try, and no other trouble.
     text = "\n".join(sentence for trouble in troubles for sentence in (trouble.step, *trouble.sentences))
     item = f"trouble {today.isoformat()} {hashlib.sha256(text.encode()).hexdigest()}"
-    with open_sent_ledger(data_dir / "delivery" / "sent.sqlite") as ledger:
+    with open_sent_ledger(data_dir / SENT) as ledger:
         for reader in readers:
             if item not in ledger.told(reader):
                 envelope = _envelope(office, reader, [item])

@@ -26,9 +26,11 @@ from ingest.site import Site, load_site
 from ingest.sources.pull import sources
 from ingest.sources.source import Days, ObjectFailed, Source, SourceFailed
 from orchestration.build_record import last_build
-from orchestration.post import MailServerError, greet, relay_of
+from orchestration.delivery import SENT
+from orchestration.post import MailServerError, refused_recipients, relay_of
 from orchestration.product import product_version
 from orchestration.publications import current_publication, keep_wanted, publications, rolled_back_from
+from orchestration.sent_ledger import waiting_letters
 
 State = Literal["ok", "warn", "fail"]
 # A site that publishes nightly and is late by more than this has missed a night.
@@ -206,7 +208,11 @@ def _disk(site: Site, _environ: Mapping[str, str], _now: datetime) -> Iterator[F
 
 
 def _mail(site: Site, environ: Mapping[str, str], _now: datetime) -> Iterator[Finding]:
+    """What a night does with the mail server, to the last step before a letter's text: nothing is sent."""
     variable = site.config.mail.smtp_url_env
+    if waiting := waiting_letters(site.data_dir / SENT):
+        sentence = f"{waiting.letters} letters have not left, the oldest of {waiting.since}; each run sends them again."
+        yield Finding("mail", "warn", sentence)
     if not site.config.mail.medical_physics:
         yield Finding("mail", "warn", "mail.medical_physics is empty in site.yaml: nobody gets the digest.")
     if not environ.get(variable):
@@ -214,11 +220,21 @@ def _mail(site: Site, environ: Mapping[str, str], _now: datetime) -> Iterator[Fi
         return
     try:
         relay = relay_of(environ[variable], variable)
-        greet(relay)
+        refused = refused_recipients(relay, site.config.mail.from_, _addresses(site))
     except MailServerError as error:
         yield Finding("mail", "fail", f"{error} Letters wait until it does.")
-    else:
-        yield Finding("mail", "ok", f"{relay} answers")
+        return
+    for address, answer in refused:
+        yield Finding("mail", "fail", f"{relay} takes no letters to {address}: {answer}. Correct the address.")
+    if not refused:
+        yield Finding("mail", "ok", f"{relay} takes letters from {site.config.mail.from_} to all addresses of the site")
+
+
+def _addresses(site: Site) -> list[str]:
+    """All that a night may write to."""
+    mail = site.config.mail
+    operators = [str(row["email"]) for row in site.reference["operators"].rows if row["email"]]
+    return list(dict.fromkeys([*mail.medical_physics, *mail.operations, *mail.restricted, *operators]))
 
 
 def _servers(site: Site, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:

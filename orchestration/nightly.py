@@ -43,6 +43,7 @@ class NightlyResult:
         is_current: False for a run with an as-of date before the current publication's.
         reasons: why it failed, one sentence each; empty otherwise.
         letters: where letters went or lie.
+        letters_waiting: letters that did not leave; ``notes`` say why.
         notes: what a person should know although it went well.
         not_pulled: what servers of dose reports failed to give, one sentence each; the rest was done all the same.
     """
@@ -52,6 +53,7 @@ class NightlyResult:
     is_current: bool = True
     reasons: list[str] = field(default_factory=list)
     letters: list[str] = field(default_factory=list)
+    letters_waiting: int = 0
     notes: list[str] = field(default_factory=list)
     not_pulled: list[str] = field(default_factory=list)
 
@@ -87,7 +89,9 @@ def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: Star
             # Letters that a dead mail server kept back go out all the same.
             delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
             notes += delivery.notes
-            result = NightlyResult("nothing_new", folder, letters=_letters(delivery), notes=notes)
+            result = NightlyResult(
+                "nothing_new", folder, letters=_letters(delivery), letters_waiting=delivery.waiting, notes=notes
+            )
         else:
             result = _execute("nightly", site, as_of or today, report, start_dbt, notes, pulled)
     return replace(result, not_pulled=not_pulled)
@@ -180,6 +184,7 @@ def _execute(
         folder=Path(published["folder"]),
         is_current=published["is_current"],
         letters=told["letters"],
+        letters_waiting=told["waiting"],
         notes=[*notes, *told["notes"]],
     )
 

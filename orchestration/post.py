@@ -16,6 +16,7 @@ from email import message_from_bytes
 from email.policy import SMTP
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Literal, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ingest.control_characters import printable
@@ -24,6 +25,8 @@ from orchestration.sent_ledger import PreparedLetter
 # Each step of the talk with a mail server may take so long; a server that checks for viruses answers late.
 TIMEOUT_S = 60.0
 _OK, _WILL_FORWARD = 250, 251
+Scheme = Literal["smtp", "smtps", "smtp+starttls"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 
 class MailServerError(Exception):
@@ -32,11 +35,16 @@ class MailServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A mail server, as ``smtp://host:port`` or ``smtps://user:password@host:port`` names it."""
+    """A mail server, as ``smtp+starttls://user:password@host:port`` names it.
+
+    Attributes:
+        scheme: how the connection is encrypted. ``smtps``: from its first byte. ``smtp+starttls``: by STARTTLS, or no
+            letter leaves. ``smtp``: by STARTTLS where the server offers it, else not at all.
+    """
 
     host: str
     port: int
-    is_tls: bool
+    scheme: Scheme
     user: str | None = None
     password: str | None = field(default=None, repr=False)
 
@@ -48,28 +56,30 @@ def relay_of(url: str, variable: str) -> Relay:
     """Read the address of the mail server.
 
     Args:
-        url: ``smtp://host:port`` or ``smtps://user:password@host:port``; user and password may be percent-encoded.
+        url: ``smtp://host:port``, ``smtps://user:password@host:port`` or ``smtp+starttls://user:password@host:port``;
+            user and password may be left out or percent-encoded.
         variable: name of the environment variable that holds it, for the error.
 
     Raises:
         MailServerError: not such an address; the message never repeats it, for it may hold a password.
     """
-    form = f"{variable} must be smtp://host:port or smtps://user:password@host:port"
+    form = f"{variable} must be smtp://host:port, or smtps:// or smtp+starttls:// with user:password@host:port"
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
         raise MailServerError(f"{form}; host or port cannot be read.") from None
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not port or parts.path.strip("/"):
+    scheme = next((known for known in SCHEMES if known == parts.scheme), None)
+    if scheme is None or not parts.hostname or not port or parts.path.strip("/"):
         raise MailServerError(f"{form}; something else stands there.")
     user, password = _credentials(parts)
-    if parts.scheme == "smtp" and (user or password):
-        raise MailServerError(f"{form}; a password goes over smtps only.")
+    if scheme == "smtp" and (user or password):
+        raise MailServerError(f"{form}; a password goes over an encrypted connection only.")
     if (user is None) != (password is None):
         raise MailServerError(f"{form}; user and password belong together.")
     if not (user or "").isascii() or not (password or "").isascii():
         raise MailServerError(f"{form}; user and password may have ASCII characters only.")
-    return Relay(parts.hostname, port, parts.scheme == "smtps", user, password)
+    return Relay(parts.hostname, port, scheme, user, password)
 
 
 def send_by_smtp(relay: Relay, letters: Sequence[PreparedLetter]) -> Iterator[tuple[PreparedLetter, str | None]]:
@@ -94,7 +104,6 @@ def refused_recipients(relay: Relay, sender: str, addresses: Sequence[str]) -> l
     """
     refused = []
     with _talking_to(relay) as server:
-        server.ehlo_or_helo_if_needed()
         code, text = server.mail(parseaddr(sender)[1])
         if code != _OK:
             raise smtplib.SMTPSenderRefused(code, text, sender)
@@ -104,19 +113,6 @@ def refused_recipients(relay: Relay, sender: str, addresses: Sequence[str]) -> l
                 refused.append((address, _answer(code, text)))
         server.rset()
     return refused
-
-
-def greet(relay: Relay) -> None:
-    """Connect to the mail server, log in where it wants that, and leave again without a letter.
-
-    Raises:
-        MailServerError: the server cannot be reached or does not let us in.
-    """
-    try:
-        with _connect(relay) as server:
-            server.ehlo_or_helo_if_needed()
-    except OSError as error:
-        raise MailServerError(f"The mail server {relay} does not take letters now: {_cause(error)}.") from None
 
 
 def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
@@ -159,14 +155,25 @@ def _talking_to(relay: Relay) -> Iterator[smtplib.SMTP]:
 
 
 def _connect(relay: Relay) -> smtplib.SMTP:
+    """A connection on which letters can be sent: greeted, encrypted and logged in as the scheme wants it."""
     # Without a name of its own smtplib asks the DNS for one, and a closed network may never answer.
     name = socket.gethostname()
-    if not relay.is_tls:
-        return smtplib.SMTP(relay.host, relay.port, name, TIMEOUT_S)
-    context = ssl.create_default_context()
-    server = smtplib.SMTP_SSL(relay.host, relay.port, name, timeout=TIMEOUT_S, context=context)
-    if relay.user is not None and relay.password is not None:
-        server.login(relay.user, relay.password)
+    context = ssl.create_default_context()  # checks certificate and host name
+    if relay.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(relay.host, relay.port, name, timeout=TIMEOUT_S, context=context)
+    else:
+        server = smtplib.SMTP(relay.host, relay.port, name, TIMEOUT_S)
+    try:
+        server.ehlo_or_helo_if_needed()
+        # A certificate that is not valid stops a letter also where encryption is only used if it is offered.
+        if relay.scheme == "smtp+starttls" or (relay.scheme == "smtp" and server.has_extn("starttls")):
+            server.starttls(context=context)
+            server.ehlo()
+        if relay.user is not None and relay.password is not None:
+            server.login(relay.user, relay.password)
+    except BaseException:
+        server.close()
+        raise
     return server
 
 
@@ -193,4 +200,7 @@ def _answer(code: int, text: bytes | str) -> str:
 def _cause(error: OSError) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return f"it answers {error.smtp_code}"  # its text is left out: after a login it may repeat what was sent
+    if isinstance(error, ssl.SSLCertVerificationError):
+        authority = "SSL_CERT_FILE names the file with the certificate of the hospital's own authority"
+        return f"certificate verify failed ({error.verify_message}); {authority}"
     return error.strerror or str(error) or type(error).__name__

@@ -140,6 +140,29 @@ def open_sent_ledger(path: Path) -> Iterator[SentLedger]:
             yield SentLedger(connection)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Letters that have not left: how many, and the local date of the oldest."""
+
+    letters: int
+    since: date
+
+
+def waiting_letters(path: Path) -> Waiting | None:
+    """What waits in a ledger, which is not changed; None if nothing does. Restricted letters are not counted.
+
+    Raises:
+        sqlite3.DatabaseError: the file is not a ledger of letters.
+    """
+    if not path.exists():
+        return None
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        letters, since = connection.execute(
+            "select count(*), min(prepared_on) from letter where state = 'prepared' and role <> 'restricted'"
+        ).fetchone()
+    return Waiting(letters, date.fromisoformat(since)) if letters else None
+
+
 def _key(reader: Reader) -> tuple[str, str, str]:
     return reader.role, reader.subject, reader.address
 

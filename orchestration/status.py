@@ -18,7 +18,9 @@ from ingest.pseudonymise import load_key
 from ingest.site import Site, load_site
 from orchestration.build_record import last_build
 from orchestration.data_docs import data_docs_file
+from orchestration.delivery import SENT
 from orchestration.publications import current_publication, rolled_back_from
+from orchestration.sent_ledger import waiting_letters
 
 REFUSED_LISTED = 20
 
@@ -37,6 +39,11 @@ def print_status(root: Path, out: Console, *, all_refused: bool = False) -> None
     site = load_site(root)
     out.print(f"[bold]{escape(site.config.name)}[/] ({site.config.site_id}), {site.root}")
     _print_publication(site, out)
+    if waiting := waiting_letters(site.data_dir / SENT):
+        out.print(
+            f"[red]Letters that have not left:[/] {waiting.letters}, the oldest of {waiting.since}; each run sends them"
+            " again, and `doseledger doctor` asks the mail server why."
+        )
     if not site.build_db.exists():
         out.print("Nothing was built yet: run `doseledger run` first.")
         return

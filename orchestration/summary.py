@@ -34,13 +34,16 @@ def figures(publication: Publication) -> RenderableType:
     return table
 
 
-def places(run: Path, letters: list[str]) -> RenderableType:
-    """Where the results are."""
+def places(run: Path, letters: list[str], waiting: int) -> RenderableType:
+    """Where the results are; ``waiting`` letters did not leave."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("Warehouse", str(_near(run) / "warehouse.duckdb"))
-    table.add_row("Letters", "\n".join(_letter_places(letters)) or "none: nothing new to tell")
+    left = _letter_places(letters)
+    if waiting:
+        left.append(f"[red]{waiting} did not leave[/]; the next run sends them again (the reason is above)")
+    table.add_row("Letters", "\n".join(left) or "none: nothing new to tell")
     return table
 
 

@@ -12,7 +12,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -24,14 +24,19 @@ import duckdb
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from rich.console import Console
+from small_site import KEY, make_site
 
 from ingest.site import SiteConfig
-from orchestration.delivery import Delivery, deliver, deliver_troubles
+from orchestration.delivery import SENT, Delivery, deliver, deliver_troubles
 from orchestration.digest import read_publication
+from orchestration.doctor import Finding, examine
 from orchestration.letter_operations import Trouble
 from orchestration.personal import LEAST_PROCEDURES_OF_A_CLASS, read_personal
 from orchestration.post import MailServerError, relay_of
-from orchestration.sent_ledger import PreparedLetter, Reader, open_sent_ledger
+from orchestration.sent_ledger import PreparedLetter, Reader, open_sent_ledger, waiting_letters
+from orchestration.status import print_status
+from orchestration.summary import places
 
 pytestmark = pytest.mark.slow
 
@@ -353,6 +358,8 @@ def test_each_reader_has_a_letter_and_a_new_reader_gets_what_is_open(run1: Path,
         "smtp://mail.hospital.example",
         "smtp://mail.hospital.example:many",
         "smtp://user:secret@mail.hospital.example:25",
+        "smtp+starttls://user@mail.hospital.example:587",
+        "starttls://user:secret@mail.hospital.example:587",
         "smtps://user@mail.hospital.example:465",
         "smtps://user:s\u00e9cret@mail.hospital.example:465",
         "smtps://user:secret@mail.hospital.example:465/path",
@@ -372,7 +379,7 @@ def test_a_wrong_server_address_is_one_sentence_without_the_password(url: str, r
 
 def test_a_server_address_is_read_whole() -> None:
     relay = relay_of("smtps://dose%40hospital:p%3Aw@mail.hospital.example:465", SMTP_URL)
-    assert (relay.host, relay.port, relay.is_tls) == ("mail.hospital.example", 465, True)
+    assert (relay.host, relay.port, relay.scheme) == ("mail.hospital.example", 465, "smtps")
     assert (relay.user, relay.password) == ("dose@hospital", "p:w")
     assert "p:w" not in f"{relay} {relay!r}"
 
@@ -602,6 +609,117 @@ def test_smtps_needs_a_trusted_certificate_and_the_right_password(
     assert server.taken == []
     assert len(run(run1, data_dir, right).sent) == 1
     assert len(server.taken) == 1
+
+
+@pytest.fixture
+def tls(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's certificate that is trusted."""
+    key, public = certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public, key)
+    return context
+
+
+def password_is_s3cret(_: SMTP, __: Session, ___: Envelope, ____: str, data: Any) -> AuthResult:
+    return AuthResult(success=(data.login, data.password) == (b"dose", b"s3cret"), handled=False)
+
+
+def doctor_on_mail(root: Path, url: str) -> list[Finding]:
+    """What the doctor finds of mail at a site that writes to MPE only."""
+    make_site(root, site=f"site_id: small\nname: Small\nmail: {{medical_physics: [{MPE}]}}\n")
+    looks = examine(root, KEY | {SMTP_URL: url}, datetime.now(UTC))
+    return [finding for finding in looks if finding.topic == "mail"]
+
+
+@pytest.mark.parametrize("wants_login", [True, False])
+def test_a_server_that_wants_starttls(
+    tls: ssl.SSLContext, start: Start, run1: Path, data_dir: Path, tmp_path: Path, *, wants_login: bool
+) -> None:
+    login = {"authenticator": password_is_s3cret, "auth_required": True} if wants_login else {}
+    server = start(Server(), "smtp", tls_context=tls, require_starttls=True, **login)
+    address = server.url.removeprefix("smtp://")
+    url = f"smtp+starttls://dose:s3cret@{address}" if wants_login else f"smtp+starttls://{address}"
+    (finding,) = doctor_on_mail(tmp_path / "site", url)
+    assert finding.state == "ok"
+    assert server.taken == []
+    assert len(run(run1, data_dir, url).sent) == 1
+    assert [recipient for recipient, _ in server.taken] == [MPE]
+
+
+def test_starttls_is_used_where_it_is_offered(tls: ssl.SSLContext, start: Start, run1: Path, data_dir: Path) -> None:
+    encrypted: list[bool] = []
+
+    def note(server: SMTP) -> None:
+        encrypted.append(server._tls_protocol is not None)
+
+    server = start(Server(answer=note), tls_context=tls)
+    assert len(run(run1, data_dir, server.url).sent) == 1
+    assert encrypted == [True]
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtp+starttls"])
+def test_a_certificate_that_is_not_valid_gets_no_letter(
+    tls: ssl.SSLContext, start: Start, run1: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    server = start(Server(), scheme, tls_context=tls)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    delivery = run(run1, data_dir, server.url)
+    assert any("SSL_CERT_FILE names the file" in note for note in delivery.notes)
+    assert (delivery.waiting, server.taken) == (1, [])
+
+
+def test_without_the_offer_no_letter_leaves_where_starttls_is_required(
+    start: Start, run1: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    """As if somebody in between had removed the offer."""
+    server = start(Server(), "smtp+starttls")
+    url = server.url.replace("//", "//dose:s3cret@")
+    delivery = run(run1, data_dir, url)
+    assert (delivery.waiting, server.taken) == (1, [])
+    assert any("STARTTLS" in note for note in delivery.notes)
+    (finding,) = doctor_on_mail(tmp_path / "site", url)
+    assert finding.state == "fail"
+    assert "STARTTLS" in finding.sentence
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_the_doctor_sees_what_the_night_will_meet(start: Start, run1: Path, data_dir: Path, tmp_path: Path) -> None:
+    """A server that answers a greeting, and 530 to a letter; and one that refuses one address only."""
+    server = start(Server(), authenticator=password_is_s3cret, auth_required=True, auth_require_tls=False)
+    delivery = run(run1, data_dir, server.url)
+    assert any("530" in note for note in delivery.notes)
+    assert delivery.waiting == 1
+    (finding,) = doctor_on_mail(tmp_path / "site", server.url)
+    assert finding.state == "fail"
+    assert "530" in finding.sentence
+
+    server = start(Server(refused_recipients=frozenset({MPE})))
+    (finding,) = doctor_on_mail(tmp_path / "site", server.url)
+    assert finding.state == "fail"
+    assert f"no letters to {MPE}: 550" in finding.sentence
+
+
+def test_letters_that_did_not_leave_are_said_everywhere(run1: Path, tmp_path: Path) -> None:
+    root = make_site(tmp_path / "site", site="site_id: small\nname: Small\ndata_dir: data\n")
+    dead = "smtp://127.0.0.1:9"
+    delivery = run(run1, root / "data", dead)
+    shown = Console(width=200, record=True)
+    shown.print(places(run1, [letter.sent_to for letter in delivery.sent], delivery.waiting))
+    print_status(root, shown)
+    text = shown.export_text()
+    assert "1 did not leave" in text
+    assert "nothing new to tell" not in text
+    assert f"Letters that have not left: 1, the oldest of {TODAY}" in text
+    looks = examine(root, KEY | {SMTP_URL: ""}, datetime.now(UTC))
+    assert any(f"1 letters have not left, the oldest of {TODAY}" in finding.sentence for finding in looks)
+
+
+def test_a_restricted_letter_that_waits_is_not_counted(tmp_path: Path, data_dir: Path) -> None:
+    published = publish(tmp_path / "run", secret={"audience": "restricted", "rule": "pregnancy"})
+    run(published, data_dir, "smtp://127.0.0.1:9", site_with(restricted=["om@hospital.example"]))
+    assert [state for recipient, state, _ in states(data_dir) if recipient == "om@hospital.example"] == ["prepared"]
+    assert waiting_letters(data_dir / SENT) is None
 
 
 # ------------------------------------------------------------------------------------------------ each operator's own

@@ -31,6 +31,9 @@ def with_mail(root: Path) -> Path:
     return make_site(root, site="site_id: small\nname: Small\nmail: {smtp_url_env: MAIL}\n")
 
 
+TAKES = "takes letters from doseledger@hospital.example to all addresses of the site"
+
+
 class Mailbox:
     """Counts letters: the doctor sends none."""
 
@@ -147,7 +150,7 @@ def test_a_mail_server_that_answers_gets_no_letter(tmp_path: Path) -> None:
         finding = found(with_mail(tmp_path), KEY | {"MAIL": f"smtp://127.0.0.1:{controller.port}"})["mail"]
     finally:
         controller.stop()
-    assert finding == Finding("mail", "ok", f"127.0.0.1:{controller.port} answers")
+    assert finding == Finding("mail", "ok", f"127.0.0.1:{controller.port} {TAKES}")
     assert mailbox.letters == 0
 
 
