@@ -38,7 +38,7 @@ from orchestration.dbt_build import DbtBuild
 from orchestration.delivery import deliver
 from orchestration.drawing import Begun, Drawing
 from orchestration.failures import tell_operations
-from orchestration.letter_operations import Trouble
+from orchestration.letter_operations import PULL, Trouble
 from orchestration.meanwhile import get_ready_meanwhile
 from orchestration.night_chart import pictures_of
 from orchestration.publications import current_publication, keep_wanted
@@ -46,6 +46,7 @@ from orchestration.publish import NothingNew, publish
 from orchestration.resources import Pull, Report, SiteResource, StartDbt, told_plainly
 from orchestration.shown import shown
 from orchestration.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
+from orchestration.steps import CHARTS, DBT_MODELS, GATE, LETTERS, PUBLICATION
 
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
@@ -99,7 +100,7 @@ def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterat
                 copy_into(con, folder)
     failures = [failure for server in pulled for failure in server.failures]
     if failures:
-        tell_operations(folder.root, [Trouble("pull", tuple(failures))])
+        tell_operations(folder.root, [Trouble(PULL, tuple(failures))])
     yield dg.MaterializeResult(
         metadata={
             "servers": "\n".join(server.source for server in pulled) or "none",
@@ -208,7 +209,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
     """The dbt project as assets; its tests of severity error are blocking checks."""
     translator = Translator()
 
-    @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models", pool=POOL)
+    @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name=DBT_MODELS, pool=POOL)
     def dbt_models(
         context: dg.AssetExecutionContext,
         config: BuildConfig,
@@ -290,6 +291,7 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The gate, downstream of every table that may be published: they come last of what dbt builds."""
 
     @dg.asset(
+        name=GATE,
         # Not of views: a night in which they stand does not make them, and Dagster would skip the gate.
         deps=[
             spec.key
@@ -302,7 +304,7 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
         owners=MEDICAL_PHYSICS,
         pool=POOL,
         check_specs=[
-            dg.AssetCheckSpec(suite, asset="gate", blocking=True, description=QUESTIONS[suite]) for suite in SUITES
+            dg.AssetCheckSpec(suite, asset=GATE, blocking=True, description=QUESTIONS[suite]) for suite in SUITES
         ],
     )
     def gate(site: SiteResource, report: dg.ResourceParam[Report]) -> Iterator[dg.MaterializeResult[None]]:
@@ -373,17 +375,24 @@ class PublicationConfig(dg.Config):
     even_if_same: bool = False
 
 
-@dg.asset(deps=["gate"], group_name="publication", kinds={"duckdb", "parquet"}, owners=MEDICAL_PHYSICS, pool=POOL)
+@dg.asset(
+    name=PUBLICATION,
+    deps=[GATE],
+    group_name="publication",
+    kinds={"duckdb", "parquet"},
+    owners=MEDICAL_PHYSICS,
+    pool=POOL,
+)
 def publication(
     config: PublicationConfig, site: SiteResource, report: dg.ResourceParam[Report]
 ) -> dg.MaterializeResult[None]:
     """A new folder published/runs/<run_id> and the link `current`; refuses without a passing verdict of this build."""
-    report("publication", 0, 1)
+    report(PUBLICATION, 0, 1)
     with told_plainly():
         folder = site.load()
         keep = keep_wanted(os.environ)
         outcome = publish(folder.build_db, folder.published_dir, even_if_same=config.even_if_same, keep=keep)
-    report("publication", 1, 1)
+    report(PUBLICATION, 1, 1)
     if isinstance(outcome, NothingNew):
         return dg.MaterializeResult(
             metadata={
@@ -407,7 +416,9 @@ def publication(
     )
 
 
-@dg.asset(deps=["publication"], group_name="publication", kinds={"email"}, owners=MEDICAL_PHYSICS, pool=POOL)
+@dg.asset(
+    name=LETTERS, deps=[PUBLICATION], group_name="publication", kinds={"email"}, owners=MEDICAL_PHYSICS, pool=POOL
+)
 def letters(site: SiteResource) -> dg.MaterializeResult[None]:
     """Tells what is new in the current publication to those who may see it, once; nothing of a past as-of date."""
     with told_plainly():
@@ -430,7 +441,9 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(deps=["publication"], group_name="publication", kinds={"vegalite"}, owners=DATA_ENGINEERING, pool=POOL)
+@dg.asset(
+    name=CHARTS, deps=[PUBLICATION], group_name="publication", kinds={"vegalite"}, owners=DATA_ENGINEERING, pool=POOL
+)
 def charts(site: SiteResource, begun: dg.ResourceParam[Begun]) -> dg.MaterializeResult[None]:
     """The night in pictures: linkage by day, clock offsets, findings, and the latest room days with beam and badges."""
     with told_plainly():

@@ -13,7 +13,7 @@ from ingest.ledger import whats_new
 from ingest.problems import UserError
 from ingest.site import load_config
 from orchestration.failures import DETAILS, tell_operations, troubles_of
-from orchestration.letter_operations import Trouble
+from orchestration.letter_operations import RUN, Trouble
 from orchestration.resources import SiteResource
 
 NIGHTLY = dg.define_asset_job(
@@ -82,7 +82,7 @@ def operations_letter_sensor(context: dg.RunFailureSensorContext, site: SiteReso
         return  # the other run does the work
     root = Path(site.root)
     troubles = troubles_of(context.get_step_failure_events(), root)
-    for note in tell_operations(root, troubles or [Trouble("run", (f"The run ended without an answer ({DETAILS})",))]):
+    for note in tell_operations(root, troubles or [Trouble(RUN, (f"The run ended without an answer ({DETAILS})",))]):
         context.log.warning(note)
 
 

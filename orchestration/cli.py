@@ -452,7 +452,8 @@ def _say_outcome(site: Path, result: NightlyResult) -> None:
         for reason in result.reasons:
             err.print(f"[red]✗[/] {escape(reason)}")
         err.print(
-            f"It was published nevertheless ({result.folder.name}); letters that are missing go out with the next run."
+            f"It was published nevertheless ({result.folder.name}): only what is named above failed. Letters that have"
+            " not left go out with the next run."
             if result.folder
             else "Nothing was published; the last publication stays as it was. 'doseledger status' says more."
         )

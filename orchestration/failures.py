@@ -23,7 +23,8 @@ from ingest.site import load_config, load_site
 from orchestration.build_record import Build, last_build
 from orchestration.data_docs import data_docs_file
 from orchestration.delivery import deliver_troubles
-from orchestration.letter_operations import Trouble
+from orchestration.letter_operations import RUN, SITE, Trouble
+from orchestration.steps import GATE, RAW
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -51,7 +52,7 @@ def unexpected_errors(failed_steps: Iterable[dg.DagsterEvent]) -> list[str]:
     return [
         f"{step}: {(data.error.cause or data.error).message.strip()}"
         for step, data in errors
-        if step != "gate" and data.error and not _own_words(data)
+        if step != GATE and data.error and not _own_words(data)
     ]
 
 
@@ -77,10 +78,10 @@ def told_to_operations(root: Path) -> Iterator[None]:
     except AlreadyRunning:
         raise  # the other run does the work
     except UserError as error:
-        tell_operations(root, [Trouble("site", tuple(str(error).splitlines()))])
+        tell_operations(root, [Trouble(SITE, tuple(str(error).splitlines()))])
         raise
     except Exception as error:
-        tell_operations(root, [Trouble("run", (f"The run broke off unexpectedly: {type(error).__name__}.",))])
+        tell_operations(root, [Trouble(RUN, (f"The run broke off unexpectedly: {type(error).__name__}.",))])
         raise
 
 
@@ -89,11 +90,11 @@ def _without_patients(sentence: str) -> str:
 
 
 def _room_of(step: str) -> str:
-    return "raw" if step.startswith("raw__") else step
+    return RAW if step.startswith(f"{RAW}__") else step
 
 
 def _sentences(data: dg.StepFailureData, step: str, root: Path) -> list[str]:
-    if step == "gate" and (blocked := _blocked_by(root)):
+    if step == GATE and (blocked := _blocked_by(root)):
         return blocked
     if words := _own_words(data):
         return words.splitlines()
@@ -113,7 +114,7 @@ def _blocked_by(root: Path) -> list[str]:
 
 def _page_of(step: str, root: Path) -> Path | None:
     """The page of a build that the gate blocked, as long as it is there."""
-    build = _last_build(root) if step == "gate" else None
+    build = _last_build(root) if step == GATE else None
     page = data_docs_file(root / load_config(root).data_dir, build.build_id) if build else None
     return page if page and page.exists() else None
 

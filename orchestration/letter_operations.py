@@ -11,13 +11,21 @@ from datetime import date
 from email.message import EmailMessage
 from pathlib import Path
 
+from orchestration import steps
 from orchestration.letters import Envelope, one_line, write_letter
 from orchestration.wording import wording
 
+# Troubles outside a step: before the first one, in fetching, and of a run that ended without an answer.
+SITE, PULL, RUN = "site", "pull", "run"
 # Steps with words of their own.
-STEPS = ("site", "pull", "raw", "dbt_models", "gate", "publication", "letters")
-# What is wrong if nothing but these steps failed: each of them leaves the publication as it should be.
-KINDS = {"incomplete": {"pull"}, "unsent": {"letters", "room_day_charts"}}
+STEPS = (SITE, PULL, steps.RAW, steps.DBT_MODELS, steps.GATE, steps.PUBLICATION, steps.LETTERS, steps.CHARTS)
+# What may be said of the publication if nothing but these steps failed; else nothing was published.
+KINDS = {
+    "incomplete": {PULL},
+    "undrawn": {steps.CHARTS},
+    "unsent": steps.AFTER_PUBLICATION,
+    "interrupted": {RUN},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,7 @@ class Trouble:
     """What went wrong in one step.
 
     Attributes:
-        step: ``site``, ``pull``, ``raw``, ``dbt_models``, ``gate``, ``publication``, ``letters`` or another step.
+        step: one of STEPS, ``run`` or another step.
         sentences: what the step says of it, in English, one line each.
         page: the data docs of the build, where the gate blocked it.
     """
@@ -40,8 +48,8 @@ def operations_letter(
 ) -> EmailMessage:
     """Write the letter in the site's language; the sentences stay as the program said them."""
     words = wording(language)
-    steps = {trouble.step for trouble in troubles}
-    kind = next((kind for kind, harmless in KINDS.items() if steps <= harmless), "failed")
+    failed = {trouble.step for trouble in troubles}
+    kind = next((kind for kind, of_kind in KINDS.items() if failed <= of_kind), "failed")
     context = {
         "site_name": one_line(site_name),
         "happened_on": words.day(happened_on),

@@ -25,8 +25,9 @@ from orchestration.dbt_process import DbtProcess
 from orchestration.delivery import Delivery, deliver
 from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
 from orchestration.instance import dagster_home
-from orchestration.letter_operations import Trouble
+from orchestration.letter_operations import PULL, Trouble
 from orchestration.publications import current_publication, holds
+from orchestration.steps import DBT_MODELS, LETTERS, PUBLICATION
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -84,7 +85,7 @@ def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: Star
         not_pulled = [failure for server in pulled for failure in server.failures]
         notes = [*([key.origin] if key.origin else []), *map(str, pulled)]
         if not_pulled:
-            notes += tell_operations(site.root, [Trouble("pull", tuple(not_pulled))])
+            notes += tell_operations(site.root, [Trouble(PULL, tuple(not_pulled))])
         if (folder := _already_published(site, key, as_of or today)) is not None:
             # Letters that a dead mail server kept back go out all the same.
             delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
@@ -161,8 +162,8 @@ def _execute(
                 raise_on_error=False,
                 run_config={
                     "ops": {
-                        "dbt_models": {"config": {"as_of": as_of.isoformat()}},
-                        "publication": {"config": {"even_if_same": name == "rebuild"}},
+                        DBT_MODELS: {"config": {"as_of": as_of.isoformat()}},
+                        PUBLICATION: {"config": {"even_if_same": name == "rebuild"}},
                     },
                     # A person reads the result; the log with tracebacks is in Dagster's own records.
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
@@ -174,11 +175,11 @@ def _execute(
         reasons = [sentence for trouble in troubles for sentence in trouble.sentences]
         notes = [*notes, *tell_operations(site.root, troubles)]
         reasons += unexpected_errors(failed_steps)
-        was_published = result.asset_materializations_for_node("publication")
-        folder = Path(_metadata(result, "publication")["folder"]) if was_published else None
+        was_published = result.asset_materializations_for_node(PUBLICATION)
+        folder = Path(_metadata(result, PUBLICATION)["folder"]) if was_published else None
         return NightlyResult("failed", folder, reasons=reasons, notes=notes)
-    published = _metadata(result, "publication")
-    told = _metadata(result, "letters")
+    published = _metadata(result, PUBLICATION)
+    told = _metadata(result, LETTERS)
     return NightlyResult(
         outcome="published" if published["is_new"] else "nothing_new",
         folder=Path(published["folder"]),

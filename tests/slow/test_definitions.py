@@ -18,10 +18,12 @@ from ingest.pseudonymise import load_key
 from ingest.raw_load import load_dosimeters, load_reference
 from ingest.site import load_site
 from orchestration import dbt_build
-from orchestration.automation import inbox_sensor
+from orchestration.automation import NIGHTLY, inbox_sensor
 from orchestration.definitions import build_definitions, defs
+from orchestration.letter_operations import PULL, SITE, STEPS
 from orchestration.resources import SiteResource
 from orchestration.snapshot import SCHEMAS
+from orchestration.steps import AFTER_PUBLICATION, PUBLICATION, RAW
 
 pytestmark = pytest.mark.slow
 
@@ -180,3 +182,16 @@ def test_the_manifest_is_parsed_only_when_a_file_is_newer(monkeypatch: pytest.Mo
     manifest = dbt_build.ensure_manifest()
     monkeypatch.setattr(dbt_build, "_invoke", lambda *_: pytest.fail("parsed again"))
     assert dbt_build.ensure_manifest() == manifest
+
+
+def test_the_steps_that_letters_speak_of_are_those_of_the_job(without_site: dg.Definitions) -> None:
+    """A name that no step has would never be met; a step after the publication without a name would be misreported."""
+    steps = {node.name for node in without_site.resolve_job_def(NIGHTLY.name).nodes}
+    assert {RAW if step.startswith(f"{RAW}__") else step for step in steps} == set(STEPS) - {SITE, PULL}
+    follow = {
+        name: {".".join(dep.asset_key.path) for dep in spec.deps} for name, spec in specs_of(without_site).items()
+    }
+    after = {PUBLICATION}
+    while more := {name for name, needed in follow.items() if needed & after} - after:
+        after |= more
+    assert after - {PUBLICATION} == AFTER_PUBLICATION

@@ -173,3 +173,20 @@ def test_what_was_published_before_a_step_failed_is_said(site: Path) -> None:
     outbox.unlink()
     assert CliRunner().invoke(app, ["run", "--site", str(site), "--as-of", "2024-03-31"]).exit_code == 0
     assert list(outbox.glob("*_medical_physics_*.eml"))
+
+
+def test_a_night_of_which_only_the_pictures_fail_is_told_as_published(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_pictures(*_: object) -> None:
+        raise ZeroDivisionError("no pictures")
+
+    monkeypatch.setattr("orchestration.assets.pictures_of", no_pictures)
+    said = CliRunner().invoke(app, ["run", "--site", str(site), "--as-of", "2024-03-31"])
+    (published,) = (site / "data/published/runs").iterdir()
+    (letter,) = letters_to_operations(site)
+    assert said.exit_code == 1
+    assert f"It was published nevertheless ({published.name})" in " ".join(said.output.split())
+    assert "Rien n’a été publié" not in letter
+    assert "les graphiques" in letter
+    assert (site / "data/published/current").resolve() == published

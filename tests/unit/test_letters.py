@@ -546,7 +546,11 @@ def test_the_letter_to_operations_says_step_sentence_and_what_to_do(step: str, l
     ("steps", "subject"),
     [
         (["pull"], "dose reports are missing on 2 March 2026"),
-        (["letters", "room_day_charts"], "the letters of 2 March 2026 failed"),
+        (["letters"], "the letters of 2 March 2026 failed"),
+        (["letters", "charts"], "the letters of 2 March 2026 failed"),
+        (["charts"], "the pictures of 2 March 2026 failed"),
+        (["run"], "the run of 2 March 2026 was interrupted"),
+        (["charts", "publication"], "the run of 2 March 2026 failed"),
         (["gate"], "the run of 2 March 2026 failed"),
         (["pull", "gate"], "the run of 2 March 2026 failed"),
     ],

@@ -1,0 +1,11 @@
+"""Names of the nightly line's steps: assets.py defines steps of these names, messages and letters speak of them."""
+
+RAW = "raw"  # prefix of the steps that read the site's files
+DBT_MODELS = "dbt_models"
+GATE = "gate"
+PUBLICATION = "publication"
+LETTERS = "letters"
+CHARTS = "charts"
+
+# The steps that follow the publication: where only these failed, the publication is there.
+AFTER_PUBLICATION = frozenset({LETTERS, CHARTS})
