@@ -112,6 +112,16 @@ TABLES: dict[str, Table] = {
         "run_id server period_begin period_end studies series found stored known failed unanswered", "run_id server"
     ),
     "ledger.rejected_row": _table("path line reason raw"),
+    "ledger.expected_study": _table(
+        "study_instance_uid accession_number known_from expected_date has_report reason",
+        "has_report",
+        "study_instance_uid accession_number",
+    ),
+    "ledger.unmatched_device": _table(
+        "device_serial station_name ae_title physical_location reports procedures first_date last_date",
+        "reports",
+        "device_serial station_name ae_title physical_location",
+    ),
     "ledger.oddity": _table("code load_seq path line field message"),
     "ledger.clock_offset": _table(
         "room_id offset_date offset_s uncertainty_s method n_events correlation peak_ratio is_accepted",
@@ -195,5 +205,6 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "kind": ("dose_report", "dosimeter"),
         "status": ("loaded", "duplicate", "superseded", "withdrawn", "not_dose", "ignored", "quarantined"),
     },
+    "ledger.expected_study": {"reason": ("awaited", "missing", "report_not_counted")},
     "ledger.clock_offset": {"method": ("cross_correlation", "carried", "declared", "none")},
 }

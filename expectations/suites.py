@@ -18,8 +18,7 @@ SUITES: tuple[Suite, ...] = get_args(Suite)
 QUESTIONS: dict[Suite, str] = {
     "structural": "Is everything there that the output contract promises: tables, columns, types, keys, words?",
     "logical": "Do rows and tables agree with each other; does every microsievert have one disposition?",
-    "plausible": "Can it be true: quantities that a patient, a badge or a tube can have; few files in quarantine; did a"
-    " room or a badge system fall silent?",
+    "plausible": "Can it be true: quantities that a patient, a badge or a tube can have; few files in quarantine?",
 }
 
 
@@ -100,7 +99,6 @@ def checks(settings: Settings) -> list[RowCheck | OffenderCheck]:
         *_doses_are_not_negative(),
         *_rows_agree(),
         *_few_files_are_quarantined(settings),
-        *_nobody_fell_silent(),
         _field_area_kept_its_size(),
         *_values_are_possible(),
     ]
@@ -488,78 +486,6 @@ def _few_files_are_quarantined(settings: Settings) -> list[OffenderCheck]:
             ),
         )
         for severity, (of_files, bound) in by_severity.items()
-    ]
-
-
-# How long is too long is told by a room's or source's own days: 3 times the gap that 19 of 20 of its gaps keep below.
-# 20 gaps are the fewest of which a twentieth is one; a week is a holiday; who is silent for a year is no longer in use.
-GAPS_TO_JUDGE, USUAL_GAP, TIMES_THE_USUAL, HOLIDAY_DAYS, FORGOTTEN_DAYS = 20, 0.95, 3, 7, 365
-SILENT = """
-with days as (
-    select distinct {who}, {day} as last_day
-    from {table}
-    where {day} is not null and {who} <> 'unknown'
-),
-
-gaps as (
-    select *, last_day - lag(last_day) over (partition by {who} order by last_day) as gap_days
-    from days
-)
-
-select
-    {who},
-    max(last_day) as last_day,
-    {as_of} - max(last_day) as days_silent,
-    round(quantile_cont(gap_days, {usual}), 1) as usual_gap_days
-from gaps
-group by {who}
-having
-    count(gap_days) >= {gaps}
-    and days_silent > greatest({holiday}, {times} * quantile_cont(gap_days, {usual}))
-    and days_silent <= {forgotten}
-"""
-LAST_DAY_OF = (
-    (
-        "marts.fct_procedure",
-        "room_id",
-        "procedure_date",
-        "Ask whether the room is closed; else look for dose reports"
-        " that no longer arrive: modality, PACS, `doseledger status`.",
-    ),
-    (
-        "ledger.dose_balance",
-        "source_id",
-        "measured_date",
-        "Ask whether the export still runs and still lands in the"
-        " inbox; `doseledger status` names files that were refused.",
-    ),
-)
-
-
-def _nobody_fell_silent() -> list[RowCheck | OffenderCheck]:
-    return [
-        OffenderCheck(
-            suite="plausible",
-            severity="warn",
-            table=table,
-            column=who,
-            rule="has a record no longer ago than its own history makes believable, up to the as-of date",
-            risk="a room or badge system that stopped sending looks dose-free",
-            advice=advice,
-            source="own bound, from each one's own gaps between days with records",
-            offenders=SILENT.format(
-                table=table,
-                who=who,
-                day=day,
-                as_of=AS_OF,
-                usual=USUAL_GAP,
-                gaps=GAPS_TO_JUDGE,
-                holiday=HOLIDAY_DAYS,
-                times=TIMES_THE_USUAL,
-                forgotten=FORGOTTEN_DAYS,
-            ),
-        )
-        for table, who, day, advice in LAST_DAY_OF
     ]
 
 

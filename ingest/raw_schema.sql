@@ -255,7 +255,8 @@ create table if not exists raw.source (  -- one row per dosimeter source descrip
     sample_seconds decimal(18, 6) not null,
     counter varchar not null,
     records_when_idle boolean not null,
-    has_hubs boolean not null  -- a hub column is mapped
+    has_hubs boolean not null,  -- a hub column is mapped
+    quiet_until date  -- last local date on which no record is expected
 );
 
 create table if not exists raw.source_hub (  -- one row per hub name of a source

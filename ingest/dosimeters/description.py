@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -76,6 +77,7 @@ class SourceDescription(BaseModel):
         unit_column: in place of it, the file's column that holds the unit of each row.
         hubs: room_id by the hub name of the file.
         records_when_idle: whether rows of 0 are written also when nobody wears the badge.
+        quiet_until: last local date on which no record is expected of this source.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,6 +105,7 @@ class SourceDescription(BaseModel):
     null_tokens: tuple[str, ...] = ("",)
     below_lod_tokens: tuple[str, ...] = ()
     unused_tokens: tuple[str, ...] = ()
+    quiet_until: date | None = None
 
     @property
     def mapped_columns(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import math
 import re
 import subprocess
 import sys
-from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -259,40 +258,6 @@ def test_refused_files_that_are_gone_do_not_count(build: Path) -> None:
     change(build, "update ledger.file set status = 'quarantined' where load_seq <= 3")
     change(build, "delete from raw.recent_file where load_seq <= 3")
     assert quarantined(build, "0.01") == []
-
-
-AS_OF = date(2024, 3, 31)
-
-
-def every(days: int, n: int, silent: int) -> list[date]:
-    """Days with procedures: n gaps of so many days, the last so long before the as-of date."""
-    return [AS_OF - timedelta(days=silent + days * number) for number in range(n + 1)]
-
-
-@pytest.mark.parametrize(
-    ("dates", "is_silent"),
-    [
-        (every(1, 20, 7), False),  # a holiday
-        (every(1, 20, 8), True),
-        (every(1, 19, 8), False),  # too little history to know the usual
-        (every(7, 20, 21), False),  # a room used once a week
-        (every(7, 20, 22), True),
-        (every(30, 20, 89), False),
-        (every(1, 20, 365), True),
-        (every(1, 20, 366), False),  # out of use
-        ([day for day in every(1, 40, 10) if day.weekday() < 5], True),  # closed at weekends: usual gaps up to 3 days
-        ([day for day in every(1, 40, 9) if day.weekday() < 5], False),
-    ],
-)
-def test_who_is_silent_is_told_by_its_own_history(build: Path, dates: list[date], *, is_silent: bool) -> None:
-    with duckdb.connect(build) as con:
-        con.execute("delete from marts.fct_procedure")
-        con.executemany(
-            "insert into marts.fct_procedure (procedure_id, room_id, procedure_date) values (?, ?, ?)",
-            [(f"{room}{day}", room, day) for day in dates for room in ("CATH1", "CATH1", "unknown")],
-        )
-    found = offenders(build, "marts.fct_procedure", "room_id", "has a record no longer ago")
-    assert [row[0] for row in found] == (["CATH1"] if is_silent else [])
 
 
 @pytest.mark.parametrize(("factor", "is_odd"), [(3, False), (4, True), (0.3, True), (0.35, False)])

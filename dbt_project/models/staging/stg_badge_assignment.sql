@@ -9,7 +9,8 @@ renamed as (
         operator_id,
         room_id,
         valid_from as valid_from_date,
-        valid_to as valid_to_date
+        valid_to as valid_to_date,
+        quiet_until as quiet_until_date
     from source
 )
 

@@ -8,7 +8,10 @@ renamed as (
         study_instance_uid,
         accession_number,
         operator_id,
-        role
+        role,
+        procedure_date,
+        room_id,
+        procedure_name
     from source
 )
 

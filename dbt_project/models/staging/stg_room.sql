@@ -14,7 +14,8 @@ renamed as (
         manufacturer,
         model,
         device_timezone,
-        c_arm_dosimeter
+        c_arm_dosimeter,
+        quiet_until as quiet_until_date
     from source
 )
 

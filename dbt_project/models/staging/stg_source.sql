@@ -11,7 +11,8 @@ renamed as (
         sample_seconds,
         counter,
         records_when_idle,
-        has_hubs
+        has_hubs,
+        quiet_until as quiet_until_date
     from source
 )
 

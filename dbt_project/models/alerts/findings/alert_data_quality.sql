@@ -38,6 +38,10 @@ files as (
     select * from {{ ref('int_quality_file') }}
 ),
 
+feeds as (
+    select * from {{ ref('int_quality_feed') }}
+),
+
 thresholds as (
     select * from {{ ref('int_alert_threshold') }}
     where rule = 'data_quality' and step is not null
@@ -59,6 +63,8 @@ candidates as (
     select * from counters
     union all by name
     select * from files
+    union all by name
+    select * from feeds
 ),
 
 fired as (
