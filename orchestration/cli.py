@@ -86,6 +86,7 @@ def check(
     """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field."""
     from ingest.site import check_site, load_site
     from orchestration.export_check import ignored_units_of_sources
+    from orchestration.unmatched_devices import unmatched_devices
 
     if file is not None:
         _check_export(site, file)
@@ -96,7 +97,11 @@ def check(
         _list_problems(problems)
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
-    for warning in ignored_units_of_sources(load_site(site)):
+    with _told_plainly():
+        folder = load_site(site)
+        devices = (escape(str(device)) for device in unmatched_devices(folder))
+        warnings = [*ignored_units_of_sources(folder), *devices]
+    for warning in warnings:
         out.print(f"[yellow]![/] {warning}")
     out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
 

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from orchestration.findings import AUDIENCES, Finding, read_findings
+from orchestration.input_counts import InputCount, read_input_counts
 from orchestration.personal import OperatorMonth, read_months
 
 
@@ -124,6 +125,7 @@ class Publication:
     advice: Mapping[tuple[str, str], Advice] = field(default_factory=dict)
     changed_thresholds: tuple[ChangedThreshold, ...] = ()
     last_month: MonthSummary | None = None
+    input_counts: tuple[InputCount, ...] = ()
 
     @property
     def staff(self) -> Balance:
@@ -162,6 +164,7 @@ def read_publication(warehouse: Path) -> Publication:
             advice=read_advice(connection),
             changed_thresholds=tuple(ChangedThreshold(*row) for row in _rows(connection, _CHANGED_THRESHOLDS)),
             last_month=_read_month(connection, month_before(as_of)),
+            input_counts=read_input_counts(connection),
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestration.digest import Balance, ChangedThreshold, DayBalance, MonthSummary, Publication, month_end
 from orchestration.findings import Finding
+from orchestration.input_counts import input_sentences
 from orchestration.letter_chart import dose_by_day_png
 from orchestration.letter_findings import finding_groups, rule_name, severity_counts, unit_sign
 from orchestration.letters import (
@@ -96,6 +97,7 @@ def _context(news: News, publication: Publication, words: Wording, days: Sequenc
         "changed_thresholds": list(
             dict.fromkeys(_changed(changed, words) for changed in publication.changed_thresholds)
         ),
+        "input_lines": input_sentences(publication.input_counts, words),
         "chart_alt": _chart_alt(days, words) if days else "",
     }
 

@@ -19,8 +19,10 @@ from ingest.site import Site, load_site
 from orchestration.build_record import last_build
 from orchestration.data_docs import data_docs_file
 from orchestration.delivery import SENT
+from orchestration.input_counts import input_sentences, read_input_counts
 from orchestration.publications import current_publication, rolled_back_from
 from orchestration.sent_ledger import waiting_letters
+from orchestration.wording import wording
 
 REFUSED_LISTED = 20
 
@@ -59,6 +61,9 @@ def _print_publication(site: Site, out: Console) -> None:
         out.print("Published: nothing yet")
         return
     out.print(f"Published: {current.run_id}, as of {current.as_of}, in {current.folder}")
+    with duckdb.connect(str(current.folder / "warehouse.duckdb"), read_only=True) as con:
+        for sentence in input_sentences(read_input_counts(con), wording("en")):
+            out.print(f"  {escape(sentence)}")
     if newest := rolled_back_from(site.published_dir, current):
         out.print(f"[red]Rolled back[/] from {newest}; the next run that passes its checks publishes anew.")
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from orchestration.digest import Balance, Publication
+from orchestration.input_counts import input_sentences
 from orchestration.publications import Kept
+from orchestration.wording import wording
 
 
 def figures(publication: Publication) -> RenderableType:
@@ -28,6 +31,9 @@ def figures(publication: Publication) -> RenderableType:
     table.add_row("C-arm dose linked", _linked(publication.c_arm))
     table.add_row("Open alerts", _alerts(publication))
     table.add_row("Checks passed", f"{publication.checks_passed}, none failed that blocks")
+    words = wording("en")
+    for sentence in input_sentences(publication.input_counts, words):
+        table.add_row("Not counted", escape(sentence))
     if publication.quarantined:
         refused = f"{len(publication.quarantined)} in quarantine; 'doseledger status' says which and why"
         table.add_row("Files refused", refused)

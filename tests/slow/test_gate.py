@@ -96,12 +96,6 @@ ODD = {
         " e.g. mean_field_area_cm2=1.5, procedure_id=P1"
     ),
     "update marts.fct_operator_procedure set hp10_usv = 20001": "is at most 20000 µSv; 1 row does not agree",
-    "insert into ledger.dose_balance"
-    " select 'old_cabin', 'B1', date '2024-02-01' + range::integer, 'hp3', 0, 0, 0, 0, 0, 0, 0, 0, 0 from range(30)": (
-        "ledger.dose_balance.source_id: has a record no longer ago than its own history makes believable, up to the"
-        " as-of date; 1 row does not agree, e.g. source_id=old_cabin, last_day=2024-03-01, days_silent=30,"
-        " usual_gap_days=1.0"
-    ),
 }
 
 # What would name a person of the restricted audience if its rows were named; OP7 is in no other row.

@@ -127,7 +127,7 @@ def test_devices_that_no_room_fits_are_listed_with_their_identifiers(build: Buil
     assert ask("from ledger.unmatched_device") == [("S11", "LAB", None, None, 1, 1, date(2024, 3, 4), date(2024, 3, 4))]
     ((value, message),) = ask("select value, message from alerts.alert where quantity = 'unknown_room'")
     assert value == 1
-    assert "device_serial S11, station_name LAB" in message
+    assert "reports of 1 procedures fit no room of rooms.csv: device_serial S11, station_name LAB" in message
 
 
 def test_a_feed_is_silent_after_its_own_patience(build: Build) -> None:

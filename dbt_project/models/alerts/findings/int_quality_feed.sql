@@ -233,11 +233,11 @@ unknown_rooms as (
         'site' as subject_type,
         concat_ws('/', device_serial, station_name, ae_title, physical_location) as detail,
         first_date as occurred_on,
-        cast(reports as double) as finding_value,
+        cast(procedures as double) as finding_value,
         format(
-            '{} dose reports fit no room of rooms.csv: device_serial {}, station_name {}, ae_title {},'
-            || ' physical_location {}.',
-            reports,
+            'The dose reports of {} procedures fit no room of rooms.csv: device_serial {}, station_name {},'
+            || ' ae_title {}, physical_location {}.',
+            procedures,
             coalesce(device_serial, '-'),
             coalesce(station_name, '-'),
             coalesce(ae_title, '-'),
