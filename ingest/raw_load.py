@@ -365,6 +365,7 @@ def _export_store(site: Site, within: Within | None) -> _Store:
             append("dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
             append("rejected_row", batch.rejected, load_seq=load_seq)
             append("rejected_dose", batch.rejected_doses, load_seq=load_seq)
+            append("finding", batch.findings, load_seq=load_seq, path=_shown(file.name, None))
             statement = batch.statement
             rows += len(batch.rows)
             rejected += len(batch.rejected)

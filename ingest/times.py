@@ -85,6 +85,13 @@ class Clock:
             raise UnreadableTime(f"does not exist in {self.zone.key}: clocks go forward over it")
         return Instant(first, second if first < second else None)
 
+    def date_of(self, at: datetime) -> date:
+        """The local date that the clock shows at an instant."""
+        local = at.astimezone(self.zone)
+        if not self.dst:
+            local = at.astimezone(UTC) + _standard_offset(self.zone, local.date())
+        return local.date()
+
     def day_start(self, day: date) -> datetime:
         """The instant at which a local date begins, also where summer time begins or ends at midnight."""
         midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - local by definition

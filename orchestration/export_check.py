@@ -6,7 +6,7 @@ Only choosing its source and saying what was found live here; what is found is `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -34,22 +34,27 @@ def check_export(root: Path, export: Path, out: Console, progress: Progress) -> 
         UserError: the site or the file cannot be read, or it fits several sources.
     """
     site = load_site(root)
+    zone = ZoneInfo(site.config.timezone)
     try:
         source = _source(site, export)
         out.print(f"[bold]{escape(export.name)}[/] is read as sources/{source.source_id}.yaml says ({source.layout})")
-        preview = preview_export(export, source, _told_of(export, progress))
+        preview = preview_export(export, source, _told_of(export, progress), _latest(zone))
     except Refused as refused:
         out.print(f"[red]✗[/] {escape(export.name)} would be quarantined: {escape(refused.reason)}")
         return False
     except OSError as error:
         raise UserError(f"{export} cannot be read ({error.strerror}).") from None
-    zone = ZoneInfo(site.config.timezone)
     for line in _first_rows(preview, source, zone):
         out.print(escape(line))
     for line in [*_counts(preview, source, zone), *_warnings(preview, source, site), *_problems(preview)]:
         out.print(line)
     out.print("Nothing was loaded.")
     return True
+
+
+def _latest(zone: ZoneInfo) -> datetime:
+    """The end of tomorrow: clocks differ by less than a day."""
+    return datetime.combine(datetime.now(zone).date() + timedelta(days=2), time(), zone)
 
 
 def _told_of(export: Path, progress: Progress) -> Callable[[int], None] | None:
@@ -145,6 +150,10 @@ def _warnings(preview: Preview, source: SourceDescription, site: Site) -> Iterat
         yield f"[yellow]![/] Not under hubs of sources/{source.source_id}.yaml, so in no room: {_names(unplaced)}."
     for column, units in preview.ignored_units.items():
         yield f"[yellow]![/] {_ignored_unit(source, column, units)}"
+    if preview.n_future:
+        yield f"[yellow]![/] Later than tomorrow, so in no figure yet: {preview.n_future:,} rows. Is the clock right?"
+    for finding in preview.findings:
+        yield f"[yellow]![/] {escape(finding.message)}."
     if preview.n_ambiguous:
         yield f"[yellow]![/] At a local time that happens twice, so not to be linked: {preview.n_ambiguous:,} rows."
 

@@ -71,7 +71,7 @@
     'int_class_quartile': 'site_id, procedure_type, procedure_date, rule',
     'int_quality_c_arm_drift': 'room_id, occurred_on',
     'int_quality_counter': 'threshold_name, detail, period',
-    'int_quality_file': 'detail, period',
+    'int_quality_file': 'threshold_name, detail, period',
     'int_quality_clock': 'threshold_name, room_id, occurred_on',
     'int_quality_feed': 'threshold_name, period, detail',
     'int_quality_record': 'threshold_name, procedure_id, room_id, operator_id, period, detail',

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import ignored_units, read_export, written_cells
-from ingest.records import DoseRow, RejectedRow
+from ingest.records import DoseRow, Finding, RejectedRow
 
 FIRST_LINES = 8
 MOST_PROBLEMS = 50
+LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 Progress = Callable[[int], None]
 
 
@@ -37,6 +38,8 @@ class Preview:
         badges, hubs: records by name.
         tokens: records below detection.
         n_ambiguous: records at a local time that happens twice.
+        n_future: records that begin later than can be.
+        findings: oddities of the file as a whole.
         begin, end: first and last instant, UTC.
         sums_usv: exact sum of the values by quantity; of counters these are readings, and a sum means nothing.
         ignored_units: ignored columns that hold units, with these.
@@ -51,6 +54,8 @@ class Preview:
     hubs: Counter[str] = field(default_factory=Counter)
     tokens: int = 0
     n_ambiguous: int = 0
+    n_future: int = 0
+    findings: list[Finding] = field(default_factory=list)
     begin: datetime | None = None
     end: datetime | None = None
     sums_usv: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
@@ -59,13 +64,16 @@ class Preview:
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-def preview_export(path: Path, source: SourceDescription, progress: Progress | None = None) -> Preview:
+def preview_export(
+    path: Path, source: SourceDescription, progress: Progress | None = None, latest: datetime = LAST_INSTANT
+) -> Preview:
     """Read an export and keep what a person wants to see of it; memory stays bounded.
 
     Args:
         path: the file.
         source: how it is read.
         progress: told of the bytes read so far.
+        latest: records that begin later are counted as future ones.
 
     Raises:
         Refused: it would be quarantined.
@@ -74,6 +82,8 @@ def preview_export(path: Path, source: SourceDescription, progress: Progress | N
     preview = Preview()
     for batch in read_export(path, source):
         _add_rows(preview, batch.rows)
+        preview.n_future += pc.sum(pc.greater(batch.rows["started_at"], latest), min_count=0).as_py()
+        preview.findings += batch.findings
         preview.reasons.update(row.reason for row in batch.rejected)
         preview.problems += batch.rejected[: MOST_PROBLEMS - len(preview.problems)]
         if progress:

@@ -20,8 +20,9 @@ from ingest.dosimeters.layouts import LAYOUTS
 from ingest.dosimeters.lines import UNREADABLE, Lines, is_blank, read_lines, split_off, without_footer
 from ingest.dosimeters.lost_seconds import SeenTimes, lost_seconds
 from ingest.dosimeters.rows import Batch, LineNumbers, Places, RowReader, mapped_texts
+from ingest.dosimeters.swapped_dates import SeenDates
 from ingest.dosimeters.unit_words import units_of
-from ingest.records import Refused, RejectedRow, Stated
+from ingest.records import DOSE_ROWS, Refused, RejectedRow, Stated
 
 NO_CELLS = "{}"  # raw of a line whose cells cannot be told apart: showing any could show a person's name
 _LONGEST_COLUMN_SHOWN, _MOST_COLUMNS_SHOWN = 60, 20
@@ -41,21 +42,27 @@ def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
     above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
     header, places = _fitting_header(above, source)
     reader = _PieceReader(source, header, places)
-    batches = map(reader.read, without_footer(pieces, source.footer_pattern))
-    yield from _with_seconds(batches, path, source) if LAYOUTS[source.layout].span == "sample" else batches
+    yield from _judged(map(reader.read, without_footer(pieces, source.footer_pattern)), path, source)
 
 
-def _with_seconds(batches: Iterable[Batch], path: Path, source: SourceDescription) -> Iterator[Batch]:
-    """Batches of rate samples; the refusal of a file that has lost its seconds comes last."""
-    seen = SeenTimes()
+def _judged(batches: Iterable[Batch], path: Path, source: SourceDescription) -> Iterator[Batch]:
+    """Batches; what is wrong or odd with the file as a whole comes last."""
+    span = LAYOUTS[source.layout].span
+    times, dates = SeenTimes(), SeenDates(source)
     statement: tuple[Stated, ...] = ()
     for batch in batches:
-        seen.add(batch.rows)
+        if span == "sample":
+            times.add(batch.rows)
+        if span in ("sample", "hour", "session"):  # readings and periods may be of one day of each month
+            dates.add(batch.rows)
         statement = batch.statement
         yield batch
-    reason = lost_seconds(path, source, seen)
+    reason = lost_seconds(path, source, times)
     if reason is not None:
         raise Refused("quarantined", reason, statement=statement)
+    finding = dates.finding()
+    if finding is not None:
+        yield Batch(DOSE_ROWS.empty_table(), statement=statement, findings=(finding,))
 
 
 def written_cells(path: Path, source: SourceDescription, lines: Collection[int]) -> dict[int, dict[str, str]]:

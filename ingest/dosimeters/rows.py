@@ -28,7 +28,7 @@ from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.doses import UnreadableDose, reading_reader
 from ingest.dosimeters.layouts import LAYOUTS, PEAK_RATE, QUANTITIES, SpanKind
 from ingest.dosimeters.statement import Statement, stated_in
-from ingest.records import DOSE_ROWS, RejectedDose, RejectedRow, Stated
+from ingest.records import DOSE_ROWS, Finding, RejectedDose, RejectedRow, Stated
 from ingest.times import Clock, UnreadableTime, date_reader, instant_reader, seconds_apart
 
 LineNumbers = npt.NDArray[np.int64]
@@ -71,6 +71,7 @@ class Batch:
         rejected: lines that cannot be read.
         rejected_doses: what these lines state.
         statement: of the file up to them, whether or not it can be read.
+        findings: oddities of the file as a whole, with its end.
         bytes_read: of the file up to them, for telling progress.
     """
 
@@ -78,6 +79,7 @@ class Batch:
     rejected: list[RejectedRow] = field(default_factory=list)
     rejected_doses: list[RejectedDose] = field(default_factory=list)
     statement: tuple[Stated, ...] = ()
+    findings: tuple[Finding, ...] = ()
     bytes_read: int = 0
 
 

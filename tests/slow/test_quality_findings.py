@@ -50,6 +50,8 @@ REF1;2024-03-04T08:09:11;36000;BASE
 
 # Rows of an export, and how many of them are rejected: half of these state 1 µSv, the others nothing that can be read.
 REJECTED = {"ten": (12, 10), "eleven": (12, 11), "twelve_in_240": (240, 12), "thirteen_in_240": (240, 13)}
+# 4 to 7 January, as a spreadsheet of another country reads these dates.
+SWAPPED = "".join(f"B1;2024-{month:02}-01T08:00:00;0;BASE\n" for month in range(4, 8))
 
 
 def partly_rejected(n_rows: int, n_rejected: int) -> str:
@@ -71,6 +73,7 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
     write(root, f"{RATES}/all.csv", EXPORT)
     for name, rejected in REJECTED.items():
         write(root, f"{RATES}/{name}.csv", partly_rejected(*rejected))
+    write(root, f"{RATES}/swapped.csv", "Badge;Time;Rate;Hub\n" + SWAPPED)
     write(root, "inbox/dose_reports/known.dcm", sr.as_file(sr.ordinary_report()))
     for number in (1, 2):
         uids = {"SOPInstanceUID": f"1.2.{number}", "StudyInstanceUID": f"1.2.{number}.9"}
@@ -120,6 +123,15 @@ def test_exports_with_many_rejected_rows_and_their_dose(con: duckdb.DuckDBPyConn
             "most often 7 lines: hp10 is not a number (first: line 2).",
         ),
     }
+
+
+def test_exports_with_swapped_dates(con: duckdb.DuckDBPyConnection) -> None:
+    ((step, value, message),) = found(con, "swapped_dates", "step, value, message")
+    assert (step, value) == (f"swapped_dates/{RATES}/swapped.csv", 4.0)
+    assert "from 2024-01-04 to 2024-01-07 with day and month swapped" in str(message)
+    assert con.execute("select path, field from ledger.oddity where code = 'swapped_dates'").fetchall() == [
+        (f"{RATES}/swapped.csv", "started_at")
+    ]
 
 
 def test_rooms_that_share_an_identifier(con: duckdb.DuckDBPyConnection) -> None:

@@ -31,7 +31,7 @@ from orchestration.digest import (
 )
 from orchestration.findings import Finding, LimitShare
 from orchestration.letter_digest import chart_days, digest_letter
-from orchestration.letter_findings import SEVERITIES, finding_groups, finding_text
+from orchestration.letter_findings import QUOTED, SEVERITIES, finding_groups, finding_text
 from orchestration.letter_operations import STEPS, Trouble, operations_letter
 from orchestration.letter_operator import operator_letter
 from orchestration.letter_restricted import restricted_letter
@@ -376,7 +376,7 @@ def test_every_kind_of_finding_is_told_in_the_language_of_the_letter(
     (group,) = finding_groups([finding], words, lambda _: "", names_operator=True)
     assert group.explanation == words.say(f"rules.{rule}.quantities.{quantity}")
     (text,) = group.findings
-    assert text.quoted == ("The published English." if quantity in ("refused_input", "rejected_rows") else None)
+    assert text.quoted == ("The published English." if ("data_quality", quantity) in QUOTED else None)
     if rule in ("patient_dose", "reference_level", "monthly_dose"):
         assert text.sentence
 

@@ -1,5 +1,5 @@
--- Exports of which many rows were rejected: one finding a path and month of its last record, of the reading with most of
--- them, so that an export that grows is one finding a month.
+-- Exports of which many rows were rejected, or whose dates look swapped: one finding a kind, path and month of the last
+-- record, of the reading with most such rows, so that an export that grows is one finding a month.
 with files as (
     select * from {{ ref('stg_file') }}
     where status = 'loaded' and superseded_by is null
@@ -15,6 +15,11 @@ rejected_doses as (
 
 rejected_rows as (
     select * from {{ ref('stg_rejected_row') }}
+),
+
+oddities as (
+    select * from {{ ref('stg_finding') }}
+    where code = 'swapped_dates'
 ),
 
 file_days as (
@@ -92,21 +97,55 @@ last_days as (
     group by load_seq
 ),
 
-dated as (
+rejections as (
     select
-        files.path,
-        many.*,
-        reasons.main_reason,
-        sources.layout = 'counter_log' or sources.counter = 'cumulative' as is_counter,
-        coalesce(
-            last_days.last_record_date,
-            least(cast(timezone(site.site_timezone, files.first_seen_at) as date), {{ as_of() }})
-        ) as occurred_on
+        files.load_seq,
+        'rejected_rows' as threshold_name,
+        many.rows_rejected as n_rows,
+        format(
+            '{} of {} rows of {} were rejected{}; most often {}.',
+            many.rows_rejected,
+            many.rows_stated,
+            files.path,
+            case
+                when sources.layout = 'counter_log' or sources.counter = 'cumulative' then ''
+                else format(', with {} µSv that can be read', {{ decimal_text('many.rejected_usv') }})
+            end,
+            reasons.main_reason
+        ) as message
     from many
     inner join files on many.load_seq = files.load_seq
     inner join reasons on many.load_seq = reasons.load_seq
     left join sources on files.source_id = sources.source_id
-    left join last_days on many.load_seq = last_days.load_seq
+),
+
+swaps as (
+    select
+        files.load_seq,
+        'swapped_dates' as threshold_name,
+        files.rows_loaded as n_rows,
+        format('{} records of {}: {}.', files.rows_loaded, files.path, oddities.message) as message
+    from oddities
+    inner join files on oddities.load_seq = files.load_seq
+),
+
+together as (
+    select * from rejections
+    union all
+    select * from swaps
+),
+
+dated as (
+    select
+        together.*,
+        files.path,
+        coalesce(
+            last_days.last_record_date,
+            least(cast(timezone(site.site_timezone, files.first_seen_at) as date), {{ as_of() }})
+        ) as occurred_on
+    from together
+    inner join files on together.load_seq = files.load_seq
+    left join last_days on together.load_seq = last_days.load_seq
     cross join site
 ),
 
@@ -115,29 +154,19 @@ worst as (
     from dated
     qualify
         row_number() over (
-            partition by path, date_trunc('month', occurred_on) order by rows_rejected desc, load_seq desc
+            partition by threshold_name, path, date_trunc('month', occurred_on) order by n_rows desc, load_seq desc
         ) = 1
 ),
 
 final as (
     select
-        'rejected_rows' as threshold_name,
+        threshold_name,
         'site' as subject_type,
         path as detail,
         strftime(occurred_on, '%Y-%m') as period,
         occurred_on,
-        cast(rows_rejected as double) as finding_value,
-        format(
-            '{} of {} rows of {} were rejected{}; most often {}.',
-            rows_rejected,
-            rows_stated,
-            path,
-            case
-                when is_counter then ''
-                else format(', with {} µSv that can be read', {{ decimal_text('rejected_usv') }})
-            end,
-            main_reason
-        ) as message
+        cast(n_rows as double) as finding_value,
+        message
     from worst
 )
 
