@@ -205,6 +205,6 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "kind": ("dose_report", "dosimeter"),
         "status": ("loaded", "duplicate", "superseded", "withdrawn", "not_dose", "ignored", "quarantined"),
     },
-    "ledger.expected_study": {"reason": ("awaited", "missing", "report_not_counted")},
+    "ledger.expected_study": {"reason": ("awaited", "missing", "not_retrieved", "report_not_counted")},
     "ledger.clock_offset": {"method": ("cross_correlation", "carried", "declared", "none")},
 }

@@ -15,7 +15,7 @@ from orchestration.wording import Wording
 # Each gives one row: how many, and a text that belongs into the sentence. What is zero is not shown.
 QUERIES: Mapping[str, str] = {
     "missing_reports": """
-        select count(*), null from ledger.expected_study where reason in ('missing', 'report_not_counted')
+        select count(*), null from ledger.expected_study where reason not in ('awaited')
     """,
     "unclassified": "select count(*), null from marts.fct_procedure where procedure_type = 'unclassified'",
     "unknown_room": """

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 import sr_builder as sr
-from small_site import DOSIMETERS, RATES, SOURCE, export, make_site, run, write
+from small_site import DOSIMETERS, RATES, SOURCE, export, looking, make_site, run, write
 
 from ingest.site import load_site
 from orchestration.dbt_build import DbtBuild
@@ -74,6 +74,18 @@ def site_of(root: Path, **files: str) -> Path:
     event = sr.event(sr.num("122130", "1e-05", "Gy.m2"), event_uid="1.2.14.2")
     write(root, "inbox/dose_reports/stranger.dcm", sr.as_file(sr.report(event, StationName="LAB", **stranger)))
     run(root)
+    with looking(root) as con:  # as a pull leaves it
+        con.execute(
+            "insert into raw.pacs_study values"
+            " (1, 'pacs', '1.2.9', 'A8', '2024-03-05', ['XA', 'SR'], '2024-03-06'),"
+            " (2, 'pacs', '1.2.20', 'A20', '2024-03-08', ['XA'], '2024-03-09'),"
+            " (3, 'pacs', '1.2.21', null, '2024-05-02', ['RF'], '2024-05-03')"
+        )
+        con.execute(
+            "insert into raw.unanswered_object values"
+            " ('pacs', '2024-03-08', '1.2.20', '1.2.20.1', null, 'A20', 7, true, '2024-03-09', '2024-03-15', 'no'),"
+            " ('pacs', '2024-03-09', '1.2.22', '1.2.22.1', null, null, 6, false, '2024-03-09', '2024-03-15', 'no')"
+        )
     return root
 
 
@@ -110,14 +122,15 @@ def test_a_study_that_is_named_has_a_report_or_a_reason(build: Build) -> None:
     assert found == [
         ("1.2.13", "A13", "logbook", date(2024, 3, 4), False, "report_not_counted"),
         ("1.2.3.4", None, "logbook", date(2024, 3, 4), True, None),
-        ("1.2.9", "A8", "logbook", date(2024, 3, 5), False, "missing"),
+        ("1.2.9", "A8", "logbook pacs", date(2024, 3, 5), False, "missing"),
         (None, "A9", "logbook vendor_total", date(2024, 3, 6), False, "missing"),
         (None, "A7", "vendor_total", date(2024, 3, 7), False, "missing"),
+        ("1.2.20", "A20", "pacs", date(2024, 3, 8), False, "not_retrieved"),
         ("1.2.10", None, "logbook", date(2024, 3, 19), False, "awaited"),
     ]
     ((value, message),) = ask("select value, message from alerts.alert where quantity = 'missing_report'")
-    assert value == 4
-    assert message == "Of 4 studies of 2024-03 no dose report counts: A13, A8, A9, A7."
+    assert value == 5
+    assert message == "Of 5 studies of 2024-03 no dose report counts: A13, A8, A9, A7, A20."
     # Fourteen days after the 5th nothing is silent yet; the room's last procedure is of the 4th.
     assert ask(SILENT) == [("feed_silent/room/CATH1", date(2024, 3, 19), 15.0)]
 

@@ -223,7 +223,7 @@ missing_reports as (
             )
         ) as message
     from expected_studies
-    where reason in ('missing', 'report_not_counted')
+    where reason in ('missing', 'report_not_counted', 'not_retrieved')
     group by period
 ),
 

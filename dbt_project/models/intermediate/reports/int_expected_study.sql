@@ -9,6 +9,15 @@ doses as (
     where layout = 'procedure_totals'
 ),
 
+pacs_studies as (
+    select * from {{ ref('stg_pacs_study') }}
+),
+
+given_up as (
+    select * from {{ ref('stg_unanswered_object') }}
+    where is_given_up and study_instance_uid is not null
+),
+
 reports as (
     select * from {{ ref('stg_dose_report') }}
 ),
@@ -32,6 +41,22 @@ named as (
         'vendor_total' as known_from,
         measured_date as expected_date
     from doses
+    union all
+    select
+        study_instance_uid,
+        accession_number,
+        'pacs' as known_from,
+        study_date as expected_date
+    from pacs_studies
+    where study_date <= {{ as_of() }}
+    union all
+    select
+        study_instance_uid,
+        accession_number,
+        'pacs' as known_from,
+        study_date as expected_date
+    from given_up
+    where study_date <= {{ as_of() }}
 ),
 
 pairs as (
@@ -123,6 +148,11 @@ judged as (
         on coalesce(expected.study_instance_uid, 'accession ' || expected.only_accession_number) = found.report_name
 ),
 
+given_up_studies as (
+    select distinct study_instance_uid
+    from given_up
+),
+
 final as (
     select
         judged.study_instance_uid,
@@ -133,10 +163,12 @@ final as (
         case
             when judged.has_report then null
             when judged.is_report_loaded then 'report_not_counted'
+            when given_up_studies.study_instance_uid is not null then 'not_retrieved'
             when judged.expected_date >= {{ as_of() }} - {{ var('missing_report_days') }} then 'awaited'
             else 'missing'
         end as reason
     from judged
+    left join given_up_studies on judged.study_instance_uid = given_up_studies.study_instance_uid
 )
 
 select * from final
