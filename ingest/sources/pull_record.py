@@ -167,7 +167,7 @@ class ServerRecord:
             on conflict do update set nights = nights + (last_failed_on != excluded.last_failed_on),
                 last_failed_on = excluded.last_failed_on, reason = excluded.reason
             """,
-            [self._address, *map(_plain, astuple(item)), accession_number, night, night, _plain(reason)],
+            [self._address, *map(_plain, (*astuple(item), accession_number, night, night, reason))],
         )
         self._nights[item] = self._nights_of(item)
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import socketserver
 import sqlite3
-import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -20,6 +17,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_servers import Answer, certified, element, http_server, ok
 from orthanc import free_port
 from small_site import KEY, make_site, write
 from sr_builder import DEFLATED, IMPLICIT, as_file, ordinary_report
@@ -125,43 +123,6 @@ def test_a_period_is_gone_through_day_by_day_and_an_open_one_has_no_end() -> Non
     assert list(Period(day, last, is_open=True).days()) == [*days, Days(last, None)]
 
 
-Answer = Callable[[str], bytes]
-
-
-@contextmanager
-def http_server(answer: Answer, certificate: Path | None = None) -> Iterator[str]:
-    """A server on loopback that writes what ``answer`` gives for a request line, and closes; with TLS if certified."""
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            request = self.rfile.readline().decode()
-            while self.rfile.readline().strip():
-                pass
-            self.wfile.write(answer(request))
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}/dicom-web"
-        server.shutdown()
-
-
-def ok(content: bytes, kind: str = "application/dicom+json", length: int | None = None) -> bytes:
-    size = len(content) if length is None else length
-    return f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n".encode() + content
-
-
-def element(value: str) -> dict[str, object]:
-    return {"vr": "UI", "Value": [value]}
-
-
 STUDIES = [{"0020000D": element("1.2.3.4"), "00080061": {"vr": "CS", "Value": ["XA", "SR"]}}]
 SERIES = [{"0020000D": element("1.2.3.4"), "0020000E": element("1.2.3.4.5"), "00080060": element("SR")}]
 INSTANCES = [{"00080018": element("1.2.3"), "00080016": element("1.2.840.10008.5.1.4.1.1.88.67")}]
@@ -263,19 +224,8 @@ def test_an_endless_answer_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert "larger than 1 MB" in failures(pulling_site(tmp_path, dicomweb={"url": url}))
 
 
-def self_signed(folder: Path) -> Path:
-    """A key and a certificate for 127.0.0.1, in one file."""
-    key, certificate, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    files = ["-keyout", key, "-out", certificate]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *names]
-    subprocess.run(command, check=True, capture_output=True)
-    both.write_bytes(certificate.read_bytes() + key.read_bytes())
-    return both
-
-
 def test_tls_by_the_authority_that_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate = self_signed(tmp_path)
+    certificate = certified(tmp_path)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with http_server(pacs(ok(whole(REPORT), PART)), certificate) as url:
         site = pulling_site(tmp_path / "site", dicomweb={"url": url})
