@@ -32,7 +32,7 @@ VERIFICATION = "1.2.840.10008.1.1"  # C-ECHO
 STUDY_ROOT_FIND, STUDY_ROOT_GET = UID("1.2.840.10008.5.1.4.1.2.2.1"), UID("1.2.840.10008.5.1.4.1.2.2.3")
 REPORT_CLASSES = sorted(WANTED_CLASSES)
 REPORT_SYNTAXES = list(SYNTAXES)
-Spend = Callable[[int], None]
+Spend = Callable[[int], object]
 
 
 def application_entity(title: str) -> AE:

@@ -33,27 +33,24 @@ class Budget:
     ends_at: float = field(default_factory=lambda: time.monotonic() + NIGHT_S)
     bytes_left: int = field(default_factory=lambda: NIGHT_BYTES)
 
-    def left_s(self) -> float:
-        """Seconds that are left.
+    def spent(self) -> BudgetSpent | None:
+        """What is used up, if anything is."""
+        if self.bytes_left < 0:
+            return BudgetSpent(f"more than the {NIGHT_BYTES >> 20} MB that one server may send in a night")
+        if self.ends_at <= time.monotonic():
+            return BudgetSpent(f"more than the {NIGHT_S:.0f} s that one server may take in a night")
+        return None
 
-        Raises:
-            BudgetSpent: none.
-        """
-        left = self.ends_at - time.monotonic()
-        if left <= 0:
-            raise BudgetSpent(f"more than the {NIGHT_S:.0f} s that one server may take in a night")
-        return left
-
-    def spend(self, size_bytes: int) -> None:
-        """Take bytes.
+    def spend(self, size_bytes: int = 0) -> float:
+        """Take bytes; gives the seconds that are left.
 
         Raises:
             BudgetSpent: bytes or time are used up.
         """
         self.bytes_left -= size_bytes
-        if self.bytes_left < 0:
-            raise BudgetSpent(f"more than the {NIGHT_BYTES >> 20} MB that one server may send in a night")
-        self.left_s()
+        if (spent := self.spent()) is not None:
+            raise spent
+        return self.ends_at - time.monotonic()
 
 
 @contextmanager

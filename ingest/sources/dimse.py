@@ -29,7 +29,7 @@ from ingest.sources.association import (
     as_file,
     guard,
 )
-from ingest.sources.budget import MOST_ANSWERS, Budget, BudgetSpent
+from ingest.sources.budget import MOST_ANSWERS, Budget
 from ingest.sources.source import Days, Instance, ObjectFailed, Series, SourceFailed, Study
 from ingest.sources.store import MAX_OBJECT_BYTES
 
@@ -46,7 +46,6 @@ class DimseSource:
     def __init__(self, settings: Dimse) -> None:
         self.settings = settings
         self._budget = Budget()
-        self._spent: BudgetSpent | None = None
         self._association: Association | None = None
         self._is_refused = False
         self._arrived: list[bytes] = []
@@ -148,8 +147,8 @@ class DimseSource:
         raise SourceFailed(sentence)
 
     def _check_answered(self, status: Dataset) -> None:
-        if self._spent is not None:
-            raise SourceFailed(f"{self.address} takes {self._spent}; the rest is requested in the next run.")
+        if (spent := self._budget.spent()) is not None:
+            raise SourceFailed(f"{self.address} takes {spent}; the rest is requested in the next run.")
         if "Status" not in status:
             raise SourceFailed(f"{self.address}: the connection broke, or no answer came in time; the rest is missing.")
 
@@ -200,17 +199,10 @@ class DimseSource:
 
     def _handlers(self) -> list[evt.EventHandlerType]:
         return [
-            (evt.EVT_CONN_OPEN, guard, [self._spend]),
+            (evt.EVT_CONN_OPEN, guard, [self._budget.spend]),
             (evt.EVT_C_STORE, self._take),
             (evt.EVT_PDU_RECV, self._hear),
         ]
-
-    def _spend(self, size_bytes: int) -> None:
-        try:
-            self._budget.spend(size_bytes)
-        except BudgetSpent as spent:
-            self._spent = spent
-            raise
 
 
 def _identifier(level: str, **keys: str) -> Dataset:

@@ -71,12 +71,10 @@ class HttpServer:
         self._watch.begin()
         self._session.auth = self.login
         try:
-            with cut_after(min(ANSWER_S, self._budget.left_s()), self._watch.cut):
+            with cut_after(min(ANSWER_S, self._budget.spend()), self._watch.cut):
                 answer = self._followed(url, parameters, accept, most_bytes)
                 self._watch.check()
                 return answer
-        except BudgetSpent as spent:
-            raise SourceFailed(f"{self.name} takes {spent}; the rest is requested in the next run.") from spent
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise SourceFailed(f"{self.name}{self._why(error)}") from error
 
@@ -117,6 +115,7 @@ class HttpServer:
     def _read(self, response: requests.Response, most_bytes: int) -> bytes:
         content = bytearray()
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):  # as it comes: a trickle is noticed
+            self._watch.check()
             self._budget.spend(len(chunk))
             content += chunk
             if len(content) > most_bytes:
@@ -124,6 +123,9 @@ class HttpServer:
         return bytes(content)
 
     def _why(self, error: Exception) -> str:
+        spent = error if isinstance(error, BudgetSpent) else self._budget.spent()
+        if spent is not None:
+            return f" takes {spent}; the rest is requested in the next run."
         if self._watch.is_cut:
             return f" does not finish an answer within {ANSWER_S:.0f} s."
         if isinstance(error, requests.exceptions.SSLError):
@@ -142,29 +144,33 @@ class _Watch:
     def __init__(self) -> None:
         self.is_cut = False
         self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def begin(self) -> None:
         """A new answer is awaited."""
-        self.is_cut, self._connection = False, None
+        self.is_cut, self._connection, self._socket = False, None, None
+
+    def connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:
+        """Watch a connection from before it is made; a TLS handshake is bounded by the time to connect."""
+        self._connection, self._socket = connection, None
+        connect()
+        self._socket = connection.sock  # the connection forgets it when its end is announced
+        self.check()
 
     def cut(self) -> None:
         """End the connection: what waits for its bytes gets an error, or an end that `check` knows for no end."""
         self.is_cut = True
-        connection = self._connection
-        if connection is not None and isinstance(connection.sock, socket.socket):
+        awaited = self._socket
+        if awaited is None and self._connection is not None:
+            awaited = self._connection.sock
+        if awaited is not None:
             with suppress(OSError):  # it ended by itself
-                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(awaited, socket.SHUT_RDWR)
 
     def check(self) -> None:
         """Raises TimeoutError if the answer was cut off."""
         if self.is_cut:
             raise TimeoutError
-
-    def connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:
-        """Watch a connection from before it is made; a TLS handshake is bounded by the time to connect."""
-        self._connection = connection
-        connect()
-        self.check()
 
 
 class _Session(requests.Session):

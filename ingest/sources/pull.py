@@ -91,13 +91,13 @@ def pull_all(
     Raises:
         UserError: what was fetched cannot be kept.
     """
-    servers, store, run_id = list(sources(site, environ)), ReceivedStore.of(site), new_run_id()
-    if not servers:
+    reports, store, run_id = site.config.dose_reports, ReceivedStore.of(site), new_run_id()
+    if reports.dicomweb is None and reports.dimse is None:
         return []
     until, results = min(as_of, today), []
     store.clear_unfinished()
     with PullRecord.of(site) as record:
-        for source in servers:
+        for source in sources(site, environ):  # one after the other: a server's time begins when it is its turn
             memory = record.server(source.address, until)
             period = Period(memory.since(source.lookback_days), until, is_open=as_of >= today)
             search = _Search(source, store, memory, frozenset(site.config.expected_modalities))
