@@ -97,6 +97,22 @@ def look_into_build(site: Site, key: Key) -> Iterator[duckdb.DuckDBPyConnection]
 
 
 @contextmanager
+def look_into_any_build(site: Site) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The existing build database of a site, to read only, and only what needs no key.
+
+    Raises:
+        BuildUnavailable: it cannot be read, or has another schema.
+    """
+    with _connected(site.build_db, read_only=True) as con:
+        version = con.execute("select schema_version from raw.warehouse").fetchall()
+        if version != [(SCHEMA_VERSION,)]:
+            raise BuildUnavailable(
+                f"The build database {site.build_db} has another schema version than {SCHEMA_VERSION}."
+            )
+        yield con
+
+
+@contextmanager
 def _connected(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     con = _connect(path, read_only=read_only)
     try:

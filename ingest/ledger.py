@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,18 @@ class Original(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A reading in force of a loaded export."""
+
+    load_seq: int
+    path: str
+    path_key: str
+    sha256: str
+    rows_loaded: int
+    is_loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """How much is to be done; false if nothing."""
 
@@ -72,9 +85,11 @@ class News:
     dosimeters: int
     is_reference_changed: bool
     is_refused_file_gone: bool = False
+    reread: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.dose_reports or self.dosimeters or self.is_reference_changed or self.is_refused_file_gone)
+        is_to_read = self.dose_reports or self.dosimeters or self.reread
+        return bool(is_to_read or self.is_reference_changed or self.is_refused_file_gone)
 
 
 # --- what lies there -----------------------------------------------------------------------------------------------
@@ -175,9 +190,9 @@ class Ledger:
             descriptions: SHA-256 of what says how files are read, by source_id: ``readers_of``.
         """
         ledger = cls()
-        rows = con.execute(
+        rows = con.execute(  # without bound values: they would load pandas
             "select load_seq, shown_path, path_key, sha256, source_id, status, description_sha256 "
-            f"from raw.file where kind = '{kind}' order by load_seq"  # a bound value would load pandas
+            f"from raw.file where kind = '{kind}' and superseded_by is null order by load_seq"
         )
         for load_seq, path, path_key, sha256, source_id, status, description in rows.fetchall():
             is_outdated = status in ("quarantined", "ignored") and description != reader_of(source_id, descriptions)
@@ -234,6 +249,35 @@ def reader_of_reports() -> dict[str | None, str]:
     here = Path(__file__).parent
     files = [here / "units.py", *sorted((here / "dose_reports").glob("*.py"))]
     return {None: hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()}
+
+
+def meanings_of(site: Site) -> dict[str | None, str]:
+    """SHA-256 of what a row of an export means, by source_id."""
+    return {source_id: source.meaning_sha256 for source_id, source in site.sources.items()}
+
+
+def due(con: duckdb.DuckDBPyConnection, site: Site) -> dict[str, list[Reading]]:
+    """The readings that another description of their source made stale, by source, in the order of files.
+
+    Withdrawn files are left alone. One that was refused when it was read again is due, too.
+    """
+    withdrawn = {row["sha256"] for row in site.reference["withdrawn_files"].rows}
+    rows = con.execute(
+        """
+        select source_id, load_seq, path, path_key, sha256, rows_loaded, status = 'loaded', meaning_sha256,
+            accepted_meaning_sha256
+        from raw.file
+        where kind = 'dosimeter' and superseded_by is null
+            and (status = 'loaded' or (status = 'quarantined' and order_seq < load_seq))
+        order by order_seq
+        """
+    ).fetchall()
+    readings = defaultdict(list)
+    for source_id, load_seq, path, path_key, sha256, n_rows, is_loaded, meaning, accepted in rows:
+        source = site.sources.get(source_id)
+        if source and sha256 not in withdrawn and source.meaning_sha256 not in (meaning, accepted):
+            readings[source_id].append(Reading(load_seq, path, path_key, sha256, n_rows, is_loaded))
+    return readings
 
 
 def readers_of(kind: FileKind, site: Site) -> dict[str | None, str]:
@@ -300,7 +344,8 @@ def whats_new(site: Site, key: Key) -> News:
             _refused(recent_files(con, kind, files, key)) != _refused(known_recent_files(con, kind))
             for kind, files in found.items()
         )
-        return News(to_read["dose_report"], to_read["dosimeter"], known_inputs(con) != site.inputs, is_gone)
+        n_due = sum(map(len, due(con, site).values()))
+        return News(to_read["dose_report"], to_read["dosimeter"], known_inputs(con) != site.inputs, is_gone, n_due)
 
 
 def known_inputs(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain, repeat
 from operator import attrgetter, itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import duckdb
 import pyarrow as pa
 
+from ingest.archive import Archive, kept_of_path, tidy
 from ingest.build_db import raw_ddl
 from ingest.dose_reports import scrub
 from ingest.dosimeters.description import SourceDescription
@@ -36,6 +38,7 @@ from ingest.ledger import (
     find_dosimeter_exports,
     known_inputs,
     known_recent_files,
+    meanings_of,
     reader_of,
     readers_of,
     recent_files,
@@ -87,7 +90,7 @@ class Summary:
     rows_rejected: int = 0
     waiting: list[str] = field(default_factory=list)
 
-    def count(self, outcome: _Outcome) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Add one file."""
         self.statuses[outcome.status] += 1
         self.rows_loaded += outcome.rows_loaded
@@ -102,7 +105,8 @@ class StillWrittenError(Exception):
 
 
 @contextmanager
-def _transaction(con: Connection) -> Iterator[None]:
+def transaction(con: Connection) -> Iterator[None]:
+    """All that is written within, or nothing of it."""
     con.begin()
     try:
         yield
@@ -113,7 +117,8 @@ def _transaction(con: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _load_settings(con: Connection) -> Iterator[None]:
+def load_settings(con: Connection) -> Iterator[None]:
+    """The settings under which rows are written fastest."""
     for name, value in LOAD_SETTINGS.items():
         con.execute(f"set {name} = '{value}'")
     try:
@@ -147,11 +152,13 @@ _WRITING = {
         on conflict (load_seq) do update set path = excluded.path, shown_path = excluded.shown_path,
             status = excluded.status, reason = excluded.reason,
             rows_loaded = excluded.rows_loaded, rows_rejected = excluded.rows_rejected,
-            duplicate_of = excluded.duplicate_of, description_sha256 = excluded.description_sha256
+            duplicate_of = excluded.duplicate_of, description_sha256 = excluded.description_sha256,
+            meaning_sha256 = excluded.meaning_sha256
         """,
         # Of a second try only what it states itself; its statement is written after its row.
         "delete from raw.file_statement where load_seq in (select load_seq from new_rows)",
     ),
+    "archived_export": ("insert or replace into raw.archived_export from new_rows",),
     "file_stat": (
         "insert or replace into raw.file_stat from new_rows",
         # What is looked at has bytes: a row that told of none is wrong.
@@ -221,6 +228,12 @@ def _completed(table: str, said: _Said) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
+def write(con: Connection, table: str, records: Records, **constants: object) -> None:
+    """Write records, or a table of them, with what all their rows have in common, at once."""
+    if len(records):
+        _insert(con, table, _rows(table, [_Said(records, constants)]))
+
+
 @dataclass(slots=True)
 class _Kept:
     """What files say and is not written yet."""
@@ -269,14 +282,14 @@ class _Writer:
     def file(self) -> Iterator[Append]:
         """Takes the rows of a file; an exception leaves nothing of it."""
         own, is_large = _Kept(), False
-        with ExitStack() as transaction:
+        with ExitStack() as own_transaction:
 
             def append(table: str, records: Records, **constants: object) -> None:
                 nonlocal is_large
                 own.add(table, _Said(records, constants))
                 if own.rows > self.most_rows and not is_large:
                     self.flush()
-                    transaction.enter_context(_transaction(self.con))
+                    own_transaction.enter_context(transaction(self.con))
                     is_large = True
                 if is_large:
                     own.write(self.con)
@@ -288,7 +301,7 @@ class _Writer:
 
     def flush(self) -> None:
         """Writes what was kept."""
-        with _transaction(self.con):
+        with transaction(self.con):
             self.kept.write(self.con)
 
 
@@ -296,7 +309,7 @@ class _Writer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
     """What became of one file; ``patient`` is for freeing its path and is not stored.
 
     ``statement`` is of an export and has rows of its own.
@@ -318,11 +331,11 @@ class _Outcome:
 class _Store(Protocol):
     """Reads one file of a kind and appends what it says; raises Refused."""
 
-    def __call__(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome: ...
+    def __call__(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> Outcome: ...
 
 
 def _dose_report_store(site: Site, key: Key) -> _Store:
-    def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
+    def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> Outcome:
         report = opened.report
         assert report is not None  # noqa: S101 - as open_reports gives it
         if isinstance(report, Refused):
@@ -334,8 +347,8 @@ def _dose_report_store(site: Site, key: Key) -> _Store:
         append("dose_report", [report], load_seq=load_seq, patient_key=patient_key)
         append("dose_total", report.totals, load_seq=load_seq)
         append("irradiation_event", report.events, load_seq=load_seq)
-        append("finding", report.findings, load_seq=load_seq, path=_shown(opened.file.name, patient))
-        return _Outcome("loaded", rows_loaded=len(report.events), patient=patient)
+        append("finding", report.findings, load_seq=load_seq, path=own_path(opened.file.name, patient))
+        return Outcome("loaded", rows_loaded=len(report.events), patient=patient)
 
     return store
 
@@ -353,27 +366,47 @@ def _export_reader(site: Site, ledger: Ledger) -> Callable[[OpenedFile], Iterato
     return read
 
 
-def _export_store(site: Site, within: Within | None) -> _Store:
-    def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
+def _export_store(con: Connection, site: Site, key: Key, within: Within | None) -> _Store:
+    archive = Archive(site.archive_dir)
+
+    def store(opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> Outcome:
         file = opened.file
         if original is not None:
             return _duplicate(original, is_readable=file.source_id in site.sources)
         source = source_of(file.source_id, file.place.name, site)
-        rows = rejected = 0
-        statement: tuple[Stated, ...] = ()
+        outcome = store_export(told(opened), source, load_seq, own_path(file.name, None), append)
+        former = kept_of_path(con, key.path_key(file.name))
+        append("archived_export", archive.keep(file.place, opened.sha256, source, former))
+        return outcome
+
+    def told(opened: OpenedFile) -> Iterator[Batch]:
         for batch in opened.batches:
-            append("dose_record", batch.rows, load_seq=load_seq, source_id=file.source_id, layout=source.layout)
-            append("rejected_row", batch.rejected, load_seq=load_seq)
-            append("rejected_dose", batch.rejected_doses, load_seq=load_seq)
-            append("finding", batch.findings, load_seq=load_seq, path=_shown(file.name, None))
-            statement = batch.statement
-            rows += len(batch.rows)
-            rejected += len(batch.rejected)
-            if within and file.size_bytes > LARGE_BYTES:
-                within(file.place.name, batch.bytes_read // MB, file.size_bytes // MB)
-        return _Outcome("loaded", rows_loaded=rows, rows_rejected=rejected, statement=statement)
+            yield batch
+            if within and opened.file.size_bytes > LARGE_BYTES:
+                within(opened.file.place.name, batch.bytes_read // MB, opened.file.size_bytes // MB)
 
     return store
+
+
+def store_export(
+    batches: Iterable[Batch], source: SourceDescription, load_seq: int, path: str, append: Append
+) -> Outcome:
+    """Append what an export says.
+
+    Raises:
+        Refused: as the batches are read.
+    """
+    rows = rejected = 0
+    statement: tuple[Stated, ...] = ()
+    for batch in batches:
+        append("dose_record", batch.rows, load_seq=load_seq, source_id=source.source_id, layout=source.layout)
+        append("rejected_row", batch.rejected, load_seq=load_seq)
+        append("rejected_dose", batch.rejected_doses, load_seq=load_seq)
+        append("finding", batch.findings, load_seq=load_seq, path=path)
+        statement = batch.statement
+        rows += len(batch.rows)
+        rejected += len(batch.rejected)
+    return Outcome("loaded", rows_loaded=rows, rows_rejected=rejected, statement=statement)
 
 
 def source_of(source_id: str | None, name: str, site: Site) -> SourceDescription:
@@ -396,13 +429,13 @@ def source_of(source_id: str | None, name: str, site: Site) -> SourceDescription
     return source
 
 
-def _duplicate(original: Original, patient: Patient | None = None, *, is_readable: bool = True) -> _Outcome:
+def _duplicate(original: Original, patient: Patient | None = None, *, is_readable: bool = True) -> Outcome:
     load_seq, path = original
     reason = f"has the same bytes as {path}"
-    return _Outcome("duplicate", reason, duplicate_of=load_seq, patient=patient, is_readable=is_readable)
+    return Outcome("duplicate", reason, duplicate_of=load_seq, patient=patient, is_readable=is_readable)
 
 
-def _shown(name: bytes, patient: Patient | None) -> str:
+def own_path(name: bytes, patient: Patient | None) -> str:
     """A path as it is stored and printed: freed of the patient, and of characters that are not text."""
     text = name.decode("utf-8", "backslashreplace")
     printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
@@ -439,14 +472,18 @@ def load_dosimeters(
 
     ``within`` is called while a large export is read, with its name, the MB read so far and its MB.
     A file that was refused is tried again, in its old place of the load sequence, when the description of its source
-    has changed. Files that were loaded are not read again: ``doseledger rebuild`` is for that.
+    has changed. Files that were loaded are read again by ``reread.py``, before this.
     """
-    found, store = find_dosimeter_exports(site), _export_store(site, within)
+    found, store = find_dosimeter_exports(site), _export_store(con, site, key, within)
 
     def open_all(files: list[FoundFile], ledger: Ledger) -> Generator[OpenedFile | None]:
         return open_exports(files, _export_reader(site, ledger))
 
-    return _load(con, "dosimeter", found, readers_of("dosimeter", site), key, open_all, store, progress)
+    summary = _load(
+        con, "dosimeter", found, readers_of("dosimeter", site), key, open_all, store, progress, meanings_of(site)
+    )
+    tidy(con, site)
+    return summary
 
 
 def _load(
@@ -458,11 +495,12 @@ def _load(
     open_all: Callable[[list[FoundFile], Ledger], Generator[OpenedFile | None]],
     store: _Store,
     progress: Progress | None,
+    meanings: Mapping[str | None, str] = MappingProxyType({}),
 ) -> Summary:
     ledger, writer = Ledger.read(con, kind, descriptions), _Writer(con, TOGETHER[kind])
-    loader = _Loader(writer, ledger, descriptions, store, Summary(kind, len(found)), _last_load_seq(con))
+    loader = _Loader(writer, ledger, descriptions, meanings, store, Summary(kind, len(found)), last_load_seq(con))
     to_read = ledger.to_read(found, key)
-    with _load_settings(con), closing(open_all([file for file, _ in to_read], ledger)) as opened:
+    with load_settings(con), closing(open_all([file for file, _ in to_read], ledger)) as opened:
         for done, ((file, path_key), seen) in enumerate(zip(to_read, opened, strict=True), start=1):
             shown = loader.load(file, seen, path_key)
             if progress:
@@ -475,13 +513,14 @@ def _load(
 def _note_recent_files(con: Connection, kind: FileKind, found: list[FoundFile], key: Key) -> None:
     """Which files of the last days still lie where they were found: the gate's share of refused files is of these."""
     recent, known = recent_files(con, kind, found, key).keys(), known_recent_files(con, kind).keys()
-    with _transaction(con):
+    with transaction(con):
         if gone := known - recent:
             con.execute(f"delete from raw.recent_file where load_seq in ({', '.join(map(str, gone))})")
         _insert(con, "recent_file", pa.table({"load_seq": pa.array(sorted(recent - known), pa.int64())}))
 
 
-def _last_load_seq(con: Connection) -> int:
+def last_load_seq(con: Connection) -> int:
+    """The highest load sequence so far."""
     row = con.execute("select coalesce(max(load_seq), 0) from raw.file").fetchone()
     assert row is not None  # noqa: S101 - an aggregate always has a row
     return int(row[0])
@@ -494,6 +533,7 @@ class _Loader:
     writer: _Writer
     ledger: Ledger
     descriptions: Mapping[str | None, str]
+    meanings: Mapping[str | None, str]
     store: _Store
     summary: Summary
     last_load_seq: int
@@ -506,14 +546,14 @@ class _Loader:
         if self.ledger.is_known(opened.file, path_key, opened.sha256):
             with self.writer.file() as append:
                 self._write_stat(append, opened, path_key)
-            return _shown(file.name, None)
+            return own_path(file.name, None)
         try:
             return self._loaded(file, opened, path_key)
         except StillWrittenError:
             return self._wait(file)
 
     def _wait(self, file: FoundFile) -> str:
-        self.summary.waiting.append(_shown(file.name, None))
+        self.summary.waiting.append(own_path(file.name, None))
         return self.summary.waiting[-1]
 
     def _loaded(self, found: FoundFile, opened: OpenedFile, path_key: str) -> str:
@@ -528,7 +568,7 @@ class _Loader:
         except Refused as refused:
             if refused.status != "ignored":
                 self._wait_if_written(found)
-            outcome = _Outcome(
+            outcome = Outcome(
                 refused.status,
                 refused.reason,
                 patient=refused.patient,
@@ -545,7 +585,7 @@ class _Loader:
         self.summary.count(outcome)
         return shown
 
-    def _read(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> _Outcome:
+    def _read(self, opened: OpenedFile, load_seq: int, original: Original | None, append: Append) -> Outcome:
         file = opened.file
         if file.ignored_by is not None and (file.kind == "dosimeter" or file.obstacle is not None):
             raise ignored(file.ignored_by)
@@ -570,17 +610,17 @@ class _Loader:
             time.sleep(max(0.0, self.looked_at + LOOK_AGAIN_S - time.monotonic()))
         _check_unchanged(found)
 
-    def _write(self, append: Append, opened: OpenedFile, path_key: str, load_seq: int, outcome: _Outcome) -> str:
+    def _write(self, append: Append, opened: OpenedFile, path_key: str, load_seq: int, outcome: Outcome) -> str:
         """Append the file's row of the ledger, new or what a second try made of it; gives its path as published."""
-        file, own_path = opened.file, _shown(opened.file.name, outcome.patient)
-        shown = shown_path(file, path_key, own_path, is_readable=outcome.is_readable, sources=self.descriptions)
+        file, path = opened.file, own_path(opened.file.name, outcome.patient)
+        shown = shown_path(file, path_key, path, is_readable=outcome.is_readable, sources=self.descriptions)
         append(
             "file",
             [outcome],
             load_seq=load_seq,
             order_seq=load_seq,
             superseded_by=None,
-            path=own_path,
+            path=path,
             shown_path=shown,
             path_key=path_key,
             sha256=opened.sha256,
@@ -589,6 +629,8 @@ class _Loader:
             source_id=file.source_id,
             first_seen_at=datetime.now(UTC),
             description_sha256=reader_of(file.source_id, self.descriptions),
+            meaning_sha256=self.meanings.get(file.source_id),
+            accepted_meaning_sha256=None,
         )
         append("file_statement", outcome.statement, load_seq=load_seq)
         if opened.sha256 != NO_BYTES:
@@ -616,7 +658,7 @@ def load_reference(con: Connection, site: Site) -> bool:
     """
     if known_inputs(con) == site.inputs:
         return False
-    with _transaction(con):
+    with transaction(con):
         for table, rows in _reference_rows(site).items():
             con.execute(f"delete from raw.{table}")
             _insert(con, table, _of_records(table, [_Said(rows, {})], itemgetter))

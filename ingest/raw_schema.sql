@@ -27,7 +27,9 @@ create table if not exists raw.file (  -- one row per reading of a (path, conten
     rows_loaded bigint not null,
     rows_rejected bigint not null,
     duplicate_of bigint,  -- load_seq of the file that has the same bytes
-    description_sha256 varchar  -- of what decides whether it is refused: ledger.py, readers_of
+    description_sha256 varchar,  -- of what decides whether it is refused: ledger.py, readers_of
+    meaning_sha256 varchar,  -- of what a row means by the source's description; NULL for dose reports
+    accepted_meaning_sha256 varchar  -- under which a user left this reading as it is: its bytes cannot be read again
 );
 
 create table if not exists raw.file_stat (  -- what the last scan saw, so that unchanged files are not read again
@@ -35,6 +37,20 @@ create table if not exists raw.file_stat (  -- what the last scan saw, so that u
     size_bytes bigint not null,
     mtime_ns bigint not null,
     sha256 varchar not null
+);
+
+create table if not exists raw.archived_export (  -- one row per content of a source of which a copy is kept
+    source_id varchar not null,
+    sha256 varchar not null,  -- of the content
+    content_bytes bigint not null,
+    kept_in varchar not null,  -- content whose copy holds it: its own, or that of a longer one that begins with it
+    kept_bytes bigint not null,  -- of the unpacked copy, from its begin, are this content
+    blank_places varchar not null,  -- of the ignored columns, whose cells are left out; comma-separated
+    delimiter varchar not null,  -- by which their cells were found, as the two below
+    skip_rows integer not null,
+    encoding varchar not null,
+    archived_at timestamptz not null,
+    primary key (source_id, sha256)
 );
 
 create table if not exists raw.recent_file (  -- one row per reading first seen in the 30 days before the last scan that still lies there

@@ -6,6 +6,7 @@ what the rows mean for dose is decided in dbt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -134,6 +135,12 @@ def _pattern_is_readable(row: Row) -> tuple[str, str] | None:
     except duckdb.Error:
         return "pattern", "is not a regular expression that DuckDB (RE2) can read; correct it"
     return None
+
+
+def _hash_is_whole(row: Row) -> tuple[str, str] | None:
+    if re.fullmatch("[0-9a-f]{64}", str(row["sha256"])):
+        return None
+    return "sha256", "is not a SHA-256: write the 64 small hexadecimal digits that ledger.file shows"
 
 
 _DRL_MEASURES = {"kap": "kap", "ka_r": "kerma", "fluoro_time": "time", "ctdi_vol": "kerma", "dlp": "dlp"}
@@ -351,6 +358,17 @@ TABLES: tuple[Table, ...] = (
         one_at_a_time=("dosimeter_serial",),
         span=("from", "to"),
         checks=(_other_wearer_is_named,),
+    ),
+    Table(
+        "withdrawn_files",
+        (
+            Column("sha256", is_required=True),
+            Column("by", is_required=True),
+            Column("on", "date", is_required=True),
+            Column("reason", is_required=True),
+        ),
+        key=("sha256",),
+        checks=(_hash_is_whole,),
     ),
     Table(
         "alert_log",

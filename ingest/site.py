@@ -150,6 +150,12 @@ class Gate(_Model):
     max_quarantined_files_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
 
 
+class Archive(_Model):
+    """How long compressed copies of loaded exports are kept; None: for ever."""
+
+    keep_days: Annotated[int, Field(ge=1, le=36_600)] | None = None
+
+
 def _alert_values(settings: dict[str, bool | Decimal]) -> dict[str, bool | Decimal]:
     for name, value in settings.items():
         if (name == "enabled") != isinstance(value, bool):
@@ -177,6 +183,7 @@ class SiteConfig(_Model):
     alerts: Annotated[dict[Rule, AlertSettings], BeforeValidator(_section)] = Field(default_factory=dict)
     gate: Annotated[Gate, BeforeValidator(_section)] = Gate()
     ignored_files: list[Text] = []
+    archive: Annotated[Archive, BeforeValidator(_section)] = Archive()
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -187,6 +194,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "dose_reports.receive": Receive,
     "mail": Mail,
     "gate": Gate,
+    "archive": Archive,
 }
 
 
@@ -222,6 +230,11 @@ class Site:
     def build_db(self) -> Path:
         """The build database."""
         return self.data_dir / "build" / "doseledger.duckdb"
+
+    @property
+    def archive_dir(self) -> Path:
+        """Folder of the compressed copies of loaded exports."""
+        return self.data_dir / "archive"
 
     @property
     def published_dir(self) -> Path:

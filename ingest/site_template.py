@@ -51,6 +51,9 @@ gate:
 # Names of files that are nobody's data, added to Thumbs.db, .DS_Store, desktop.ini, ._*, ~$*, .~lock*, and *.tmp and
 # *.part while they are younger than 24 hours.
 ignored_files: []                  # such as: ["*.bak"]
+# Compressed copies of loaded exports, below data_dir/archive, without the cells of ignored columns: read again when the
+# description of a source changes and the inbox was emptied. null: kept for ever.
+archive: {{keep_days: null}}
 """
 
 SOURCE_YAML = """\

@@ -21,6 +21,7 @@ from expectations.gate import SuiteVerdict, judge, record
 from expectations.suites import QUESTIONS, SUITES, Settings
 from ingest.ledger import input_fingerprint
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
+from ingest.reread import reread_changed
 from ingest.site import Site
 from ingest.sources.pull_record import copy_into
 from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
@@ -144,19 +145,24 @@ def dose_reports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.Mat
     key=["raw", "dosimeter_exports"], group_name="raw", kinds={"csv", "duckdb"}, owners=DATA_ENGINEERING, pool=POOL
 )
 def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.MaterializeResult[None]:
-    """Badge exports as raw.dose_record and raw.rejected_row, read as sources/*.yaml says: only new files."""
+    """Badge exports as raw.dose_record and raw.rejected_row, read as sources/*.yaml says: only new files.
+
+    And those that are loaded, of a source whose description now gives their rows another meaning.
+    """
     with told_plainly():
         folder = site.load()
         with site.build(folder) as con:
+            key = site.key(folder)
+            again = reread_changed(con, folder, key, lambda done, total: report("exports read again", done, total))
             summary = load_dosimeters(
                 con,
                 folder,
-                site.key(folder),
+                key,
                 lambda done, total, _: report("dosimeter exports", done, total),
                 within=report,
             )
             rows = row_count(con, "raw.dose_record")
-    return dg.MaterializeResult(metadata=_loaded(summary, rows))
+    return dg.MaterializeResult(metadata={**_loaded(summary, rows), "read_again": list(map(str, again))})
 
 
 RAW = [reference_files, received_objects, dose_reports, dosimeter_exports]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,9 +83,13 @@ def check(
         typer.Option(help="Show how this dosimeter export would be read; exit code 1 if it would be quarantined."),
     ] = None,
 ) -> None:
-    """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field."""
+    """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field.
+
+    Names the files of the inbox that would be refused for their place, name or size, and says what would be read again.
+    """
     from ingest.site import check_site, load_site
     from orchestration.export_check import ignored_units_of_sources
+    from orchestration.inbox_check import files_to_read_again, misplaced_files
     from orchestration.unmatched_devices import unmatched_devices
 
     if file is not None:
@@ -93,16 +97,15 @@ def check(
         return
     with _told_plainly():
         problems = check_site(site)
+        with suppress(SiteError):  # its problems are listed below
+            folder = load_site(site)
+            odd = [escape(str(found)) for found in [*unmatched_devices(folder), *misplaced_files(folder)]]
+            for warning in [*ignored_units_of_sources(folder), *odd, *files_to_read_again(folder)]:
+                out.print(f"[yellow]![/] {warning}")
     if problems:
         _list_problems(problems)
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
-    with _told_plainly():
-        folder = load_site(site)
-        devices = (escape(str(device)) for device in unmatched_devices(folder))
-        warnings = [*ignored_units_of_sources(folder), *devices]
-    for warning in warnings:
-        out.print(f"[yellow]![/] {warning}")
     out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
 
 
@@ -191,6 +194,47 @@ def rebuild(site: SiteOption) -> None:
         with _told_plainly(), _progress() as report:
             result = rebuild_site(site, report, lambda: dbt)
     _say(site, result)
+
+
+@app.command(epilog=EPILOG)
+def reread(
+    source: Annotated[str, typer.Argument(help="A source_id, as its file in sources/ is called.")],
+    site: SiteOption,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Also if files would be refused (their doses count no longer), have fewer readable rows, or cannot be "
+            "found (they keep their former doses; take them back by reference/withdrawn_files.csv).",
+        ),
+    ] = False,
+) -> None:
+    """Read the loaded files of a source again whose description has changed. The nightly run does so by itself, too."""
+    from ingest.build_db import open_build, run_lock
+    from ingest.ledger import due
+    from ingest.pseudonymise import load_key
+    from ingest.reread import reread as reread_source
+    from ingest.site import load_site
+
+    with _told_plainly(), _progress() as report:
+        folder = load_site(site)
+        key = load_key(folder.config.site_id, os.environ)
+        if source not in folder.sources:
+            raise UserError(f"There is no sources/{source}.yaml; there are: {', '.join(folder.sources) or 'none'}.")
+        with run_lock(folder), open_build(folder, key) as con:
+            readings = due(con, folder).get(source, [])
+            done = reread_source(
+                con,
+                folder,
+                key,
+                source,
+                readings,
+                accept=accept,
+                progress=lambda files, total: report("exports read again", files, total),
+            )
+    out.print(f"[green]✓[/] {escape(str(done))}" if readings else f"Nothing of {source} is to be read again.")
+    if readings:
+        out.print("The next run publishes it.")
 
 
 @app.command(epilog=EPILOG)

@@ -169,6 +169,8 @@ def _execute(
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
             )
+    if name == "nightly" and result.asset_materializations_for_node("raw__dosimeter_exports"):
+        notes = [*notes, *_metadata(result, "raw__dosimeter_exports")["read_again"]]
     if not result.success:
         failed_steps = result.get_step_failure_events()
         troubles = troubles_of(failed_steps, site.root)

@@ -12,6 +12,7 @@ import duckdb
 from ingest.build_db import open_build
 from ingest.pseudonymise import Key, load_key
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
+from ingest.reread import reread_changed
 from ingest.site import load_site
 
 RATES = "inbox/dosimeters/rates"
@@ -83,6 +84,7 @@ def run(root: Path, progress: Callable[[int, int, str], None] | None = None) -> 
     site = load_site(root)
     with open_build(site, the_key()) as con:
         load_reference(con, site)
+        reread_changed(con, site, the_key())
         return load_dose_reports(con, site, the_key(), progress), load_dosimeters(con, site, the_key(), progress)
 
 
@@ -105,5 +107,5 @@ def content(root: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that the raw tables hold, without the times of loading."""
     with looking(root) as con:
         names = con.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
-        query = "select columns(c -> c not in ('first_seen_at', 'created_at', 'mtime_ns')) from raw."
+        query = "select columns(c -> c not in ('first_seen_at', 'created_at', 'mtime_ns', 'archived_at')) from raw."
         return {name: sorted(con.execute(query + name).fetchall(), key=repr) for (name,) in names}

@@ -6,6 +6,8 @@ exports are read by ``reader.py``. Contract: INPUTS.md. Keys that change a numbe
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -26,6 +28,9 @@ from ingest.user_files import YAML_BYTES, read_regular
 Encoding = Literal["utf-8", "utf-8-sig", "cp1252", "iso-8859-1", "utf-16", "cp1251"]
 Misfit = tuple[str, str]  # a key (dotted) and what is wrong with it
 CONFIRM = "CONFIRM"  # in a draft of 'doseledger describe': what a person has to decide
+TOKENS = ("null_tokens", "below_lod_tokens", "unused_tokens")
+# Keys that change nothing of what the rows of a file say: which files are read, and what is decided later.
+NO_MEANING = frozenset({"source_id", "file_pattern", "hubs", "records_when_idle", "ignored_columns"})
 RATE_UNITS = tuple(f"{unit}/{period}" for unit in BADGE_UNITS for period in RATE_PERIODS_S)
 
 
@@ -106,6 +111,15 @@ class SourceDescription(BaseModel):
     below_lod_tokens: tuple[str, ...] = ()
     unused_tokens: tuple[str, ...] = ()
     quiet_until: date | None = None
+
+    @property
+    def meaning_sha256(self) -> str:
+        """SHA-256 of all that decides what a row of an export means: if it changes, loaded files are read again."""
+        meaning = self.model_dump(mode="json", exclude=set(NO_MEANING), exclude_defaults=True)
+        for tokens in TOKENS:
+            if tokens in meaning:
+                meaning[tokens].sort()
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     @property
     def mapped_columns(self) -> tuple[str, ...]:
@@ -225,7 +239,7 @@ def _check_numbers(source: SourceDescription, _layout: Layout) -> Iterator[Misfi
 
 def _check_tokens(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
     first: dict[str, str] = {}
-    for key in ("null_tokens", "below_lod_tokens", "unused_tokens"):
+    for key in TOKENS:
         for token in getattr(source, key):
             if first.setdefault(token, key) != key:
                 yield key, f"names {token!r}, which is in {first[token]} too; it can mean only one thing"

@@ -101,6 +101,18 @@ def ignored_units(path: Path, source: SourceDescription) -> dict[str, list[str]]
     return {column: units for column, units in found.items() if units}
 
 
+def places_in(path: Path, source: SourceDescription) -> tuple[frozenset[int], frozenset[int]]:
+    """Where the mapped and the ignored columns stand in the lines of an export.
+
+    Raises:
+        Refused, OSError: as ``read_export``.
+    """
+    above, _ = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
+    header, places = _fitting_header(above, source)
+    mapped = frozenset(place for places_of_name in places.values() for place in places_of_name)
+    return mapped, frozenset(range(len(header))) - mapped
+
+
 # --- header --------------------------------------------------------------------------------------------------------
 
 

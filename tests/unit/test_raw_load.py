@@ -164,12 +164,12 @@ def test_new_bytes_at_an_old_path_are_a_new_file(root: Path) -> None:
 
 
 def test_a_refused_file_is_tried_again_in_its_place_when_its_description_changes(root: Path) -> None:
-    write(root, f"{RATES}/a.csv", export(1).replace("Rate", "Dose rate"))
+    write(root, f"{RATES}/a.csv", export(1).replace("Hub", "Hub;Battery").replace("BASE", "BASE;9"))
     write(root, f"{RATES}/b.csv", export(2))
     run(root)
     assert files(root)[f"{RATES}/a.csv"][0] == "quarantined"
     assert not whats_new(load_site(root), the_key())
-    write(root, "sources/rates.yaml", SOURCE.replace("hp10: Rate", "hp10: Dose rate"))
+    write(root, "sources/rates.yaml", SOURCE.replace("hubs:", "ignored_columns: [Battery]\nhubs:"))
     assert whats_new(load_site(root), the_key()).dosimeters == 1, "what is loaded is not read again"
     _, exports = run(root)
     assert dict(exports.statuses) == {"loaded": 1}

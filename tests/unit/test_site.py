@@ -46,6 +46,7 @@ def test_keys_that_are_left_out_have_the_values_of_the_contract(tmp_path: Path) 
         "alerts": {},
         "gate": {"max_quarantined_files_share": Decimal("0.05")},
         "ignored_files": [],
+        "archive": {"keep_days": None},
     }
 
 
