@@ -30,7 +30,7 @@ Misfit = tuple[str, str]  # a key (dotted) and what is wrong with it
 CONFIRM = "CONFIRM"  # in a draft of 'doseledger describe': what a person has to decide
 TOKENS = ("null_tokens", "below_lod_tokens", "unused_tokens")
 # Keys that change nothing of what the rows of a file say: which files are read, and what is decided later.
-NO_MEANING = frozenset({"source_id", "file_pattern", "hubs", "records_when_idle", "ignored_columns"})
+NO_MEANING = frozenset({"source_id", "file_pattern", "hubs", "records_when_idle", "ignored_columns", "quiet_until"})
 RATE_UNITS = tuple(f"{unit}/{period}" for unit in BADGE_UNITS for period in RATE_PERIODS_S)
 
 

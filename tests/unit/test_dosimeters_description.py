@@ -11,7 +11,7 @@ import yaml
 from exports import COLUMNS, keys, source
 from pydantic import ValidationError
 
-from ingest.dosimeters.description import DescriptionError, load_description
+from ingest.dosimeters.description import NO_MEANING, TOKENS, DescriptionError, SourceDescription, load_description
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
 
@@ -107,3 +107,18 @@ def test_a_description_that_is_no_yaml_is_one_sentence(tmp_path: Path) -> None:
 def test_a_description_cannot_be_made_wrong_in_code_either() -> None:
     with pytest.raises(ValidationError, match="never assumed"):
         source("sessions", units={})
+
+
+def test_of_every_key_it_is_decided_whether_it_changes_the_meaning_of_a_row() -> None:
+    meaning = {
+        *("layout", "encoding", "delimiter", "decimal", "thousands", "skip_rows", "footer_pattern", "timezone", "dst"),
+        *("datetime_format", "sample_seconds", "counter", "columns", "units", "unit_column", *TOKENS),
+    }
+    assert SourceDescription.model_fields.keys() == meaning | NO_MEANING
+
+
+def test_a_default_that_is_written_out_and_the_order_of_tokens_mean_the_same() -> None:
+    first = source("sessions", null_tokens=["", "-"])
+    second = source("sessions", null_tokens=["-", ""], thousands=None)
+    assert first.meaning_sha256 == second.meaning_sha256
+    assert first.meaning_sha256 != source("sessions").meaning_sha256
