@@ -160,12 +160,17 @@ class _Again:
             return
         append = partial(write, self._con)
         try:
-            outcome = store_export(read_export(place, self._source), self._source, self._next, append)
+            outcome = store_export(read_export(place, self._source), self._source, self._next, reading.path, append)
         except Refused as refused:
             if not reading.is_loaded:
                 self._note(reading.load_seq, f"reason = {_text(refused.reason)}")
                 return
-            for table in ("dose_record", "rejected_row", "rejected_dose"):  # of a file that is refused at its end
+            for table in (
+                "dose_record",
+                "rejected_row",
+                "rejected_dose",
+                "finding",
+            ):  # of a file that is refused at its end
                 self._con.execute(f"delete from raw.{table} where load_seq = {self._next}")
             outcome = Outcome(refused.status, refused.reason, statement=refused.statement)
             self.problems.append(f"{reading.path} would be refused ({refused.reason})")

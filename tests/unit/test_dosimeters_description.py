@@ -118,7 +118,7 @@ def test_of_every_key_it_is_decided_whether_it_changes_the_meaning_of_a_row() ->
 
 
 def test_a_default_that_is_written_out_and_the_order_of_tokens_mean_the_same() -> None:
-    first = source("sessions", null_tokens=["", "-"])
-    second = source("sessions", null_tokens=["-", ""], thousands=None)
+    first = source("sessions", null_tokens=["", "-", "n/a"])
+    second = source("sessions", null_tokens=["n/a", "-", ""], thousands=None)
     assert first.meaning_sha256 == second.meaning_sha256
     assert first.meaning_sha256 != source("sessions").meaning_sha256
