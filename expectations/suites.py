@@ -286,7 +286,7 @@ PARTS_OF_A_BALANCE = (
     "linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv"
     " + apportioned_usv + unlinked_usv + covered_by_samples_usv"
 )
-AS_OF = "(select as_of from ops.build order by started_at desc limit 1)"
+AS_OF = "(select as_of from ops.build order by build_no desc limit 1)"
 
 
 def _rows_agree() -> list[RowCheck | OffenderCheck]:

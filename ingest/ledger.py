@@ -87,9 +87,13 @@ class News:
     is_refused_file_gone: bool = False
     reread: int = 0
 
+    @property
+    def has_files(self) -> bool:
+        """Whether there are files to be read."""
+        return bool(self.dose_reports or self.dosimeters)
+
     def __bool__(self) -> bool:
-        is_to_read = self.dose_reports or self.dosimeters or self.reread
-        return bool(is_to_read or self.is_reference_changed or self.is_refused_file_gone)
+        return self.has_files or bool(self.reread or self.is_reference_changed or self.is_refused_file_gone)
 
 
 # --- what lies there -----------------------------------------------------------------------------------------------

@@ -22,9 +22,9 @@ from expectations.suites import QUESTIONS, SUITES, Settings
 from ingest.ledger import input_fingerprint
 from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
 from ingest.reread import reread_changed
-from ingest.site import Site
 from ingest.sources.pull_record import copy_into
 from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
+from orchestration.clock_guard import clock_at
 from orchestration.contents import row_count
 from orchestration.dagster_dbt_alone import (
     DagsterDbtTranslator,
@@ -186,7 +186,7 @@ class BuildConfig(dg.Config):
     """How to build.
 
     Attributes:
-        as_of: ISO date (valid time, site-local); empty = the site's local date when the step starts.
+        as_of: ISO date (valid time, site-local), not later than today; empty = the site's local date.
     """
 
     as_of: str = ""
@@ -226,6 +226,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         with told_plainly():
             folder = site.load()
+            as_of = date.fromisoformat(config.as_of) if config.as_of else clock_at(folder).today
             with site.build(folder) as con:
                 fingerprint = made_from(input_fingerprint(con))
                 forget_tables_of_other_code(con)
@@ -240,7 +241,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             current_dbt_indirect_selection_env=None,
         )
         get_ready_meanwhile()
-        build = DbtBuild(folder.build_db, as_of_date(config.as_of, folder), selection, is_standing)
+        build = DbtBuild(folder.build_db, as_of, selection, is_standing)
         finished = 0
         with start_dbt() as dbt:
             for raw_event, contents in dbt.events(build):
@@ -274,11 +275,6 @@ def _begin_to_draw(con: duckdb.DuckDBPyConnection, build_id: str, begun: Begun, 
         begun[build_id] = Drawing(pictures_of(con))
     except Exception:
         log.exception("The pictures could not be begun.")
-
-
-def as_of_date(text: str, site: Site) -> date:
-    """The as-of date of a run: as asked, else the site's local date now."""
-    return date.fromisoformat(text) if text else datetime.now(ZoneInfo(site.config.timezone)).date()
 
 
 def _nodes_of(raw_event: Mapping[str, Any]) -> int | None:
@@ -397,7 +393,14 @@ def publication(
     with told_plainly():
         folder = site.load()
         keep = keep_wanted(os.environ)
-        outcome = publish(folder.build_db, folder.published_dir, even_if_same=config.even_if_same, keep=keep)
+        outcome = publish(
+            folder.build_db,
+            folder.published_dir,
+            even_if_same=config.even_if_same,
+            keep=keep,
+            now=clock_at(folder).now,
+            zone=folder.config.timezone,
+        )
     report(PUBLICATION, 1, 1)
     if isinstance(outcome, NothingNew):
         return dg.MaterializeResult(
@@ -436,7 +439,7 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
             build = last_build(con, folder.build_db.stem)
         if build and build.as_of < current.as_of:
             return dg.MaterializeResult(metadata={"letters": [], "waiting": 0, "notes": [], "findings_told": 0})
-        delivery = deliver(current.folder, folder.config, folder.data_dir, os.environ, as_of_date("", folder))
+        delivery = deliver(current.folder, folder.config, folder.data_dir, os.environ, clock_at(folder).today)
     return dg.MaterializeResult(
         metadata={
             "letters": [letter.sent_to for letter in delivery.sent],

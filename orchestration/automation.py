@@ -12,6 +12,7 @@ from ingest.build_db import AlreadyRunning
 from ingest.ledger import whats_new
 from ingest.problems import UserError
 from ingest.site import load_config
+from orchestration.clock_guard import ClockRefused, run_date
 from orchestration.failures import DETAILS, tell_operations, troubles_of
 from orchestration.letter_operations import RUN, Trouble
 from orchestration.resources import SiteResource
@@ -63,10 +64,13 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
     try:
         folder = site.load()
         news = whats_new(folder, site.key(folder))
+        if not news:
+            return dg.SkipReason("Nothing new in the inbox.")
+        run_date(folder, None, lambda: news.has_files)
+    except ClockRefused as error:
+        return dg.SkipReason(str(error))
     except UserError as error:
         return dg.SkipReason(f"The inbox cannot be compared with what was read: {error}")
-    if not news:
-        return dg.SkipReason("Nothing new in the inbox.")
     return dg.RunRequest(run_key=f"{news} in {datetime.now(UTC):%Y-%m-%dT%H}h")
 
 
@@ -78,17 +82,23 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
 )
 def operations_letter_sensor(context: dg.RunFailureSensorContext, site: SiteResource) -> None:
     """A run whose process died has no failed step: that, too, is told."""
-    if _found_another_running(context.failure_event):
+    refused_by, sentence = _refusal_at_the_start(context.failure_event)
+    if refused_by == AlreadyRunning.__name__:
         return  # the other run does the work
     root = Path(site.root)
     troubles = troubles_of(context.get_step_failure_events(), root)
+    if refused_by == ClockRefused.__name__:
+        troubles = [Trouble(RUN, (sentence,))]
     for note in tell_operations(root, troubles or [Trouble(RUN, (f"The run ended without an answer ({DETAILS})",))]):
         context.log.warning(note)
 
 
-def _found_another_running(failure: dg.DagsterEvent) -> bool:
+def _refusal_at_the_start(failure: dg.DagsterEvent) -> tuple[str, str]:
+    """Why the site was not handed to the steps: name and sentence of the error; empty if it was."""
     error = failure.job_failure_data.error
-    return error is not None and error.cause is not None and error.cause.cls_name == AlreadyRunning.__name__
+    if error is None or error.cause is None:
+        return "", ""
+    return error.cause.cls_name or "", error.cause.message.partition(": ")[2].strip()
 
 
 def freshness_of(key: dg.AssetKey, zone: str) -> dg.FreshnessPolicy | None:

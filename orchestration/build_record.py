@@ -57,7 +57,7 @@ def last_build(con: duckdb.DuckDBPyConnection, database: str) -> Build | None:
         return None
     row = con.execute(
         "select build_id, as_of, finished_at is not null, is_complete, succeeded, coalesce(failures, '')"
-        f" from {database}.ops.build order by started_at desc limit 1"
+        f" from {database}.ops.build order by build_no desc limit 1"
     ).fetchone()
     if row is None:
         return None
@@ -92,7 +92,7 @@ def stands(con: duckdb.DuckDBPyConnection, database: str, relations: Collection[
     last = con.execute(
         "select is_complete and succeeded and input_fingerprint like '%+' || ?"
         f" from {database}.ops.build left join {database}.ops.build_input using (build_id)"
-        " order by started_at desc limit 1",
+        " order by build_no desc limit 1",
         [product_fingerprint()],
     ).fetchone()
     there = con.execute(

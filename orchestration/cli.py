@@ -270,18 +270,31 @@ def rollback(
     site: SiteOption,
     run_id: Annotated[
         str | None,
-        typer.Argument(help="As `doseledger publications` lists it; default: the one that the current took place of."),
+        typer.Argument(
+            help="As `doseledger publications` lists it; default: the one that the current took place of, or, where "
+            "the current is of a time to come, the newest that is not."
+        ),
     ] = None,
+    take_back_all: Annotated[
+        bool, typer.Option("--all", help="Where every publication is of a time to come: `current` names none.")
+    ] = False,
 ) -> None:
     """Let `current` name an earlier publication, until the next run publishes. Sends nothing, removes nothing."""
     from ingest.build_db import run_lock
     from ingest.site import load_site
-    from orchestration.publications import roll_back
+    from orchestration import publications
+    from orchestration.clock_guard import clock_at
 
+    if run_id and take_back_all:
+        raise typer.BadParameter("give a run id or --all")
     with _told_plainly():
         folder = load_site(site)
         with run_lock(folder):
-            back = roll_back(folder.published_dir, run_id)
+            if take_back_all:
+                publications.take_back_all(folder.published_dir, clock_at(folder))
+                out.print("[green]✓[/] current names no publication; the next run publishes with the history of all.")
+                return
+            back = publications.roll_back(folder.published_dir, clock_at(folder), run_id)
     out.print(f"[green]✓[/] current is {back.run_id}, as of {back.entry.as_of if back.entry else '?'}.")
     out.print("The next run that passes its checks publishes anew: mend the cause, or stop the schedule, before.")
 
@@ -493,8 +506,10 @@ def _say(site: Path, result: NightlyResult) -> None:
 
 def _say_outcome(site: Path, result: NightlyResult) -> None:
     from orchestration.digest import read_publication
-    from orchestration.summary import figures, next_steps, places
+    from orchestration.summary import figures, next_steps, not_current, places
 
+    if result.outcome != "failed" and not result.is_current and result.folder:
+        out.print(f"[yellow]![/] {escape(not_current(result.folder))}")  # first: what follows is not what readers see
     for note in result.notes:
         out.print(f"• {escape(note)}")
     if result.outcome == "failed":

@@ -208,7 +208,7 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
 _PUBLICATION = """
     select run_id, as_of, checks_passed, build_id
     from ledger.publication
-    order by published_at desc
+    order by rowid desc  -- its own row was added last; by its time it need not be the newest: a clock may go back
     limit 1
 """
 

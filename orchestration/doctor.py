@@ -26,10 +26,11 @@ from ingest.site import Site, load_site
 from ingest.sources.pull import sources
 from ingest.sources.source import Days, ObjectFailed, Source, SourceFailed
 from orchestration.build_record import last_build
+from orchestration.clock_guard import of_a_time_to_come
 from orchestration.delivery import SENT
 from orchestration.post import MailServerError, refused_recipients, relay_of
 from orchestration.product import product_version
-from orchestration.publications import current_publication, keep_wanted, publications, rolled_back_from
+from orchestration.publications import Clock, current_publication, keep_wanted, publications, rolled_back_from
 from orchestration.sent_ledger import waiting_letters
 
 State = Literal["ok", "warn", "fail"]
@@ -138,16 +139,15 @@ def _publication(site: Site, environ: Mapping[str, str], now: datetime) -> Itera
     if current is None:
         yield Finding("publication", "warn", "Nothing was published yet: `doseledger run`.")
         return
-    if newest := rolled_back_from(site.published_dir, current):
+    clock = Clock(now, now.astimezone(ZoneInfo(site.config.timezone)).date())
+    late = now - current.published_at
+    if to_come := of_a_time_to_come(current, clock):
+        yield Finding("publication", "fail", to_come)
+    elif newest := rolled_back_from(site.published_dir, current):
         sentence = f"{current.run_id}, rolled back from {newest}; the next run publishes anew: is the cause mended?"
         yield Finding("publication", "warn", sentence)
-        return
-    (at,) = (one.entry.published_at for one in publications(site.published_dir) if one.is_current and one.entry)
-    if at > now:
-        sentence = f"{current.run_id} is of a time to come: set this computer's clock (now {now:%Y-%m-%d %H:%M} UTC)."
-        yield Finding("publication", "fail", sentence)
-    elif now - at > LATE:
-        sentence = f"The last is {current.run_id}, {(now - at).days} days old: does the nightly run still start?"
+    elif late > LATE:
+        sentence = f"The last is {current.run_id}, {late.days} days old: does the nightly run still start?"
         yield Finding("publication", "warn", f"{sentence} Without new input there is none, and all is well.")
     else:
         yield Finding("publication", "ok", f"{current.run_id}, as of {current.as_of}")

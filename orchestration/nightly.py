@@ -9,10 +9,9 @@ import atexit
 import gc
 import os
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
 
 from ingest.build_db import look_into_build, open_build, run_lock
 from ingest.ledger import input_fingerprint, whats_new
@@ -21,6 +20,7 @@ from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.build_record import forget_tables, made_from
+from orchestration.clock_guard import clock_at, leap_of, run_date
 from orchestration.dbt_process import DbtProcess
 from orchestration.delivery import Delivery, deliver
 from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
@@ -70,6 +70,7 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report, start_dbt: 
 
     Raises:
         UserError: the site, its key or its build database cannot be used, or another run is going on.
+        ClockRefused: the run's date cannot be right (clock_guard.py).
         PublishRefused: `current` cannot be read.
     """
     with told_to_operations(site_root):
@@ -78,15 +79,16 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report, start_dbt: 
 
 def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: StartDbt) -> NightlyResult:
     key = load_key(site.config.site_id, os.environ)
-    today = datetime.now(ZoneInfo(site.config.timezone)).date()
+    today = clock_at(site).today
     with run_lock(site):
+        as_of = run_date(site, as_of, lambda: whats_new(site, key).has_files)
         # Before anything else: only then is it known whether there is anything new.
-        pulled = pull_all(site, as_of or today, today)
+        pulled = pull_all(site, as_of, today)
         not_pulled = [failure for server in pulled for failure in server.failures]
-        notes = [*([key.origin] if key.origin else []), *map(str, pulled)]
+        notes = [*filter(None, [leap_of(site), key.origin]), *map(str, pulled)]
         if not_pulled:
             notes += tell_operations(site.root, [Trouble(PULL, tuple(not_pulled))])
-        if (folder := _already_published(site, key, as_of or today)) is not None:
+        if (folder := _already_published(site, key, as_of)) is not None:
             # Letters that a dead mail server kept back go out all the same.
             delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
             notes += delivery.notes
@@ -94,7 +96,7 @@ def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: Star
                 "nothing_new", folder, letters=_letters(delivery), letters_waiting=delivery.waiting, notes=notes
             )
         else:
-            result = _execute("nightly", site, as_of or today, report, start_dbt, notes, pulled)
+            result = _execute("nightly", site, as_of, report, start_dbt, notes, pulled)
     return replace(result, not_pulled=not_pulled)
 
 
@@ -119,7 +121,8 @@ def _rebuild(site: Site, report: Report, start_dbt: StartDbt) -> NightlyResult:
         raise UserError(f"Nothing was read yet for site '{site.config.site_id}': run `doseledger run` first.")
     with run_lock(site):
         current = current_publication(site.published_dir)
-        as_of = current.as_of if current else datetime.now(ZoneInfo(site.config.timezone)).date()
+        run_date(site, None, lambda: True)
+        as_of = current.as_of if current else clock_at(site).today
         with open_build(site, key) as con:
             forget_tables(con)
         return _execute("rebuild", site, as_of, report, start_dbt, [], [])

@@ -23,6 +23,8 @@ ROLLED_BACK_FROM = "rolled_back_from"
 
 KEEP = 30
 KEEP_VARIABLE = "DOSELEDGER_KEEP_PUBLICATIONS"
+# A clock that is set by the network may go back by so much.
+CLOCK_STEP = timedelta(minutes=10)
 # A reader that resolved `current` may open further files of that folder for so long after it was superseded.
 GRACE = timedelta(days=1)
 
@@ -42,12 +44,24 @@ class Entry(NamedTuple):
     input_fingerprint: str | None
 
 
+class Clock(NamedTuple):
+    """This computer's clock: the instant (UTC), and the site's local date of it."""
+
+    now: datetime
+    today: date
+
+    def is_before(self, publication: Current | Entry) -> bool:
+        """Whether a publication is of a time to come: made for a later date, or at a later instant."""
+        return publication.as_of > self.today or publication.published_at > self.now + CLOCK_STEP
+
+
 @dataclass(frozen=True)
 class Current:
     """The publication that `current` names."""
 
     run_id: str
     folder: Path
+    published_at: datetime
     as_of: date
     input_fingerprint: str | None
 
@@ -83,7 +97,7 @@ def current_publication(published_dir: Path) -> Current | None:
     if not link.is_symlink() and not link.exists():
         return None
     entry = _named_by(link)
-    return Current(entry.run_id, link.resolve(), entry.as_of, entry.input_fingerprint)
+    return Current(entry.run_id, link.resolve(), entry.published_at, entry.as_of, entry.input_fingerprint)
 
 
 def holds(current: Current, input_fingerprint: str, as_of: date) -> bool:
@@ -131,12 +145,14 @@ def publications(published_dir: Path) -> list[Kept]:
     return sorted(kept, key=lambda one: (one.entry.published_at.timestamp() if one.entry else 0, one.run_id))[::-1]
 
 
-def roll_back(published_dir: Path, run_id: str | None = None) -> Kept:
+def roll_back(published_dir: Path, clock: Clock, run_id: str | None = None) -> Kept:
     """Lets `current` name an earlier publication again, by one rename; history is told to go on from the newest.
 
     Args:
         published_dir: ``<data_dir>/published``; nobody publishes meanwhile.
-        run_id: where to; None = the publication that the current one took the place of.
+        clock: no publication of a time to come is gone back to.
+        run_id: where to; None = the publication that the current one took the place of, or, where that one is of a time
+            to come, the newest that is not.
 
     Raises:
         UserError: there is no such publication, or it cannot be read; nothing was changed.
@@ -144,12 +160,15 @@ def roll_back(published_dir: Path, run_id: str | None = None) -> Kept:
     """
     kept = {one.run_id: one for one in publications(published_dir)}
     now = next((one for one in kept.values() if one.is_current), None)
-    target = kept.get(run_id or _before(now))
-    if target is None or not _is_whole(target):
+    wanted = run_id or _before(now, kept, clock)
+    target = kept.get(wanted)
+    if target is None or target.entry is None or not _is_whole(target):
         raise UserError(
-            f"The publication {run_id or _before(now)} is not there or cannot be read; nothing was changed."
+            f"The publication {wanted} is not there or cannot be read; nothing was changed."
             " `doseledger publications` lists those that one can go back to."
         )
+    if clock.is_before(target.entry):
+        raise UserError(f"The publication {wanted} is of a time to come; nothing was changed.")
     newest = _newest(published_dir, kept, now)
     if target.run_id == newest:
         point(published_dir / CURRENT, target.run_id)
@@ -158,6 +177,25 @@ def roll_back(published_dir: Path, run_id: str | None = None) -> Kept:
         point(published_dir / ROLLED_BACK_FROM, newest)
         point(published_dir / CURRENT, target.run_id)
     return target
+
+
+def take_back_all(published_dir: Path, clock: Clock) -> None:
+    """Takes `current` away where every publication is of a time to come; the next run goes on with their history.
+
+    Raises:
+        UserError: one is not, so that it can be gone back to, or there is none; nothing was changed.
+        OSError: the folder cannot be written.
+    """
+    kept = {one.run_id: one for one in publications(published_dir)}
+    entries = [one.entry for one in kept.values() if one.entry]
+    if not entries or not all(map(clock.is_before, entries)):
+        raise UserError(
+            "There is a publication that is not of a time to come, or none: `doseledger rollback` finds it."
+        )
+    now = next((one for one in kept.values() if one.is_current), None)
+    point(published_dir / ROLLED_BACK_FROM, _newest(published_dir, kept, now))
+    (published_dir / CURRENT).unlink(missing_ok=True)
+    sync(published_dir)
 
 
 def point(link: Path, run_id: str) -> None:
@@ -218,14 +256,22 @@ def _ended_at(run_id: str, entries: Sequence[Entry]) -> datetime | None:
 def _newest(published_dir: Path, kept: Mapping[str, Kept], now: Kept | None) -> str:
     """Run whose ledger history goes on from; where `current` cannot be read, the newest one that can."""
     if now and now.entry:
-        current = Current(now.run_id, now.folder, now.entry.as_of, now.entry.input_fingerprint)
+        current = Current(now.run_id, now.folder, now.entry.published_at, now.entry.as_of, now.entry.input_fingerprint)
         return rolled_back_from(published_dir, current) or now.run_id
     return next(one.run_id for one in kept.values() if one.entry)
 
 
-def _before(now: Kept | None) -> str:
+def _before(now: Kept | None, kept: Mapping[str, Kept], clock: Clock) -> str:
     if now is None or now.entry is None:
         raise UserError("`current` names no publication that can be read: say which one to go back to, by its run id.")
+    if clock.is_before(now.entry):
+        past = [run_id for run_id, one in kept.items() if one.entry and not clock.is_before(one.entry)]
+        if not past:
+            raise UserError(
+                f"By this computer's clock ({clock.now:%Y-%m-%d %H:%M} UTC) every publication is of a time to come: set"
+                " the clock; if it is right, `doseledger rollback --all` takes `current` away until the next run."
+            )
+        return past[0]
     if now.entry.previous_run_id is None:
         raise UserError(f"There is nothing before {now.run_id}: it is the first publication.")
     return now.entry.previous_run_id

@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -92,6 +93,7 @@ def publish(
     even_if_same: bool = False,
     keep: int = KEEP,
     now: datetime | None = None,
+    zone: str = "UTC",
 ) -> Publication | NothingNew:
     """Publishes the last build, or says why not.
 
@@ -101,10 +103,11 @@ def publish(
         even_if_same: publish again what the current publication holds.
         keep: how many publications stay, this one included (publications.prune).
         now: the instant of publication (UTC); default: the clock.
+        zone: the site's time zone: nothing is published as of a date later than today there.
 
     Raises:
-        PublishRefused: the last build is missing, broken off, failed, partial, unjudged or blocked by the gate, or
-            `current` cannot be read. The old publication stays.
+        PublishRefused: the last build is missing, broken off, failed, partial, unjudged, blocked by the gate or of a
+            date to come, or `current` cannot be read. The old publication stays.
         OSError, duckdb.Error: the disk is full or not writable. The old publication stays.
     """
     now = now or datetime.now(UTC)
@@ -120,6 +123,8 @@ def publish(
             raise PublishRefused("Nothing was built yet: run `doseledger run` first.")
         if build.blocked_by:
             raise PublishRefused("\n".join(build.blocked_by))
+        if build.as_of > (today := now.astimezone(ZoneInfo(zone)).date()):
+            raise PublishRefused(f"The last build is as of {build.as_of}, later than today at the site ({today}).")
         is_same = current and build.input_fingerprint and holds(current, build.input_fingerprint, build.as_of)
         if current and is_same and not even_if_same:
             return NothingNew(current.run_id, current.folder, current.as_of)

@@ -4,21 +4,22 @@ Only access to these lives here; what is done with them is in assets.py.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import datetime
+from datetime import date
 from pathlib import Path
-from typing import Self
-from zoneinfo import ZoneInfo
+from typing import Any, Self
 
 import dagster as dg
 import duckdb
 
 from ingest.build_db import open_build, run_lock
+from ingest.ledger import whats_new
 from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import Key, load_key
 from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
+from orchestration.clock_guard import clock_at, run_date
 from orchestration.dbt_process import DbtProcess
 
 # step, done, to do
@@ -39,7 +40,7 @@ Pull = Callable[[Site], list[Pulled]]
 
 def pull_now(site: Site) -> list[Pulled]:
     """Pulls for the site's local date now."""
-    today = datetime.now(ZoneInfo(site.config.timezone)).date()
+    today = clock_at(site).today
     return pull_all(site, today, today)
 
 
@@ -50,13 +51,24 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
-        """A run holds the site's lock, whoever started it; a sensor only looks.
+        """A run holds the site's lock, whoever started it, and its date is checked first; a sensor only looks.
 
         Raises:
             AlreadyRunning: another process holds it.
+            ClockRefused: the run's date cannot be right.
         """
         with self._lock() if context.run else nullcontext():
+            if context.run:
+                self._check_date(context.run.run_config)
             yield self
+
+    def _check_date(self, run_config: Mapping[str, Any]) -> None:
+        try:
+            site = self.load()
+        except SiteError:  # each step says so itself
+            return
+        models = run_config.get("ops", {}).get("dbt_models", {}).get("config", {})
+        self.date_of_run(site, models.get("as_of", ""))
 
     def _lock(self) -> AbstractContextManager[None]:
         try:
@@ -67,6 +79,12 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def load(self) -> Site:
         """Reads the site folder; raises SiteError."""
         return load_site(Path(self.root))
+
+    def date_of_run(self, site: Site, as_of: str) -> date:
+        """The as-of date of a run that begins now; raises ClockRefused."""
+        return run_date(
+            site, date.fromisoformat(as_of) if as_of else None, lambda: whats_new(site, self.key(site)).has_files
+        )
 
     def key(self, site: Site) -> Key:
         """The site's pseudonymisation key; raises KeyRefused."""

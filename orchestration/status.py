@@ -17,6 +17,7 @@ from ingest.build_db import look_into_build
 from ingest.pseudonymise import load_key
 from ingest.site import Site, load_site
 from orchestration.build_record import last_build
+from orchestration.clock_guard import clock_at, of_a_time_to_come
 from orchestration.data_docs import data_docs_file
 from orchestration.delivery import SENT
 from orchestration.input_counts import input_sentences, read_input_counts
@@ -61,6 +62,8 @@ def _print_publication(site: Site, out: Console) -> None:
         out.print("Published: nothing yet")
         return
     out.print(f"Published: {current.run_id}, as of {current.as_of}, in {current.folder}")
+    if sentence := of_a_time_to_come(current, clock_at(site)):
+        out.print(f"[red]✗[/] {escape(sentence)}")
     with duckdb.connect(str(current.folder / "warehouse.duckdb"), read_only=True) as con:
         for sentence in input_sentences(read_input_counts(con), wording("en")):
             out.print(f"  {escape(sentence)}")

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from orchestration.digest import Balance, Publication
 from orchestration.input_counts import input_sentences
-from orchestration.publications import Kept
+from orchestration.publications import Kept, current_publication
 from orchestration.wording import wording
 
 
@@ -51,6 +51,16 @@ def places(run: Path, letters: list[str], waiting: int) -> RenderableType:
         left.append(f"[red]{waiting} did not leave[/]; the next run sends them again (the reason is above)")
     table.add_row("Letters", "\n".join(left) or "none: nothing new to tell")
     return table
+
+
+def not_current(run: Path) -> str:
+    """What a run for an earlier date than the current publication's did, and did not."""
+    current = current_publication(run.parents[1])
+    assert current  # noqa: S101 - else the run would have become it
+    return (
+        f"`current` stays {current.run_id}, as of {current.as_of}: this run is as of the earlier date {run.name}; it is"
+        f" in {_near(run)}, replaces nothing, and no letter leaves for it."
+    )
 
 
 def publications_table(kept: Sequence[Kept], timezone: str) -> RenderableType:

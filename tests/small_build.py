@@ -145,8 +145,8 @@ def make_build(path: Path, as_of: str = "2024-03-31", fingerprint: str = "f1", b
         for rule in RULES:
             con.execute(f"create view alerts.{rule} as select * from alerts.alert where rule = '{rule}'")
         con.execute(
-            "create table ops.build (build_id varchar, started_at timestamptz, finished_at timestamptz, as_of date,"
-            " is_complete boolean, succeeded boolean, failures varchar)"
+            "create table ops.build (build_no bigint, build_id varchar, started_at timestamptz,"
+            " finished_at timestamptz, as_of date, is_complete boolean, succeeded boolean, failures varchar)"
         )
     add_build(path, build_id, as_of, fingerprint)
     return path
@@ -156,7 +156,7 @@ def add_build(path: Path, build_id: str, as_of: str = "2024-03-31", fingerprint:
     """A further successful build of the same tables."""
     with duckdb.connect(path) as con:
         con.execute(
-            "insert into ops.build values (?, now(), now(), ?, true, true, null)",
+            "insert into ops.build select count(*) + 1, ?, now(), now(), ?, true, true, null from ops.build",
             [build_id, as_of],
         )
         record_input(con, build_id, fingerprint)

@@ -3,10 +3,11 @@
     {% if execute and flags.WHICH in ('run', 'build', 'seed') %}
         {% do limit_memory() %}
         {% do run_query("create schema if not exists ops") %}
-        {% do run_query("create table if not exists ops.build (build_id varchar primary key, started_at timestamptz not null, finished_at timestamptz, as_of date not null, is_complete boolean not null, succeeded boolean not null, failures varchar)") %}
+        {% do run_query("create table if not exists ops.build (build_no bigint not null, build_id varchar primary key, started_at timestamptz not null, finished_at timestamptz, as_of date not null, is_complete boolean not null, succeeded boolean not null, failures varchar)") %}
         {# What each part of a kept model was made from: macros/kept_parts.sql. #}
         {% do run_query("create table if not exists ops.part (model varchar not null, part date not null, fingerprint hugeint not null, build_id varchar not null)") %}
-        {% do run_query("insert into ops.build values ('" ~ invocation_id ~ "', now(), null, date '" ~ as_of_text() ~ "', false, false, null)") %}
+        {# The order of builds is counted: a clock may go back. #}
+        {% do run_query("insert into ops.build select coalesce(max(build_no), 0) + 1, '" ~ invocation_id ~ "', now(), null, date '" ~ as_of_text() ~ "', false, false, null from ops.build") %}
     {% endif %}
 {% endmacro %}
 

@@ -28,7 +28,7 @@ balance as (
 ),
 
 last_success as (
-    select coalesce(max(started_at), '-infinity') as started_at
+    select coalesce(arg_max(started_at, build_no), '-infinity') as started_at  -- a clock may go back
     from ops.build
     where succeeded
 ),

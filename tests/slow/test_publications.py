@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -17,6 +17,7 @@ from orchestration.cli import app
 from orchestration.publications import (
     GRACE,
     ROLLED_BACK_FROM,
+    Clock,
     PublishRefused,
     current_publication,
     keep_wanted,
@@ -24,11 +25,13 @@ from orchestration.publications import (
     publications,
     roll_back,
     rolled_back_from,
+    take_back_all,
 )
 from orchestration.publish import NothingNew, Publication, publish
 
 pytestmark = pytest.mark.slow
 FIRST_NIGHT = datetime(2024, 4, 1, 3, 0, tzinfo=UTC)
+LATER = Clock(datetime(2024, 12, 1, tzinfo=UTC), date(2024, 12, 1))
 
 
 class Nights:
@@ -90,7 +93,7 @@ def test_back_and_the_next_night_publishes_with_the_whole_history(nights: Nights
     new_finding = "select 'NEW' as alert_id, * exclude alert_id from alerts.alert where alert_id = 'A0'"
     change(nights.build, f"insert into alerts.alert by name {new_finding}")
     two = nights.next().run_id
-    assert roll_back(nights.published).run_id == one
+    assert roll_back(nights.published, LATER).run_id == one
     assert nights.current() == one
     assert nights.on_disk() == [two, one]
 
@@ -107,13 +110,13 @@ def test_back_and_the_next_night_publishes_with_the_whole_history(nights: Nights
 
 def test_back_twice_and_on_again(nights: Nights) -> None:
     one, two, three = (nights.next().run_id for _ in range(3))
-    roll_back(nights.published)
+    roll_back(nights.published, LATER)
     assert nights.current() == two
-    roll_back(nights.published)
+    roll_back(nights.published, LATER)
     assert nights.current() == one
     current = current_publication(nights.published)
     assert rolled_back_from(nights.published, current) == three  # history never goes back
-    roll_back(nights.published, three)
+    roll_back(nights.published, LATER, three)
     assert nights.current() == three
     assert not (nights.published / ROLLED_BACK_FROM).is_symlink()
     assert nights.told(nights.next().run_id, "publication", "run_id") >= {(one,), (two,), (three,)}
@@ -121,7 +124,7 @@ def test_back_twice_and_on_again(nights: Nights) -> None:
 
 def test_a_crash_between_switch_and_clean_up_loses_no_history(nights: Nights) -> None:
     one, two = nights.next().run_id, nights.next().run_id
-    roll_back(nights.published)
+    roll_back(nights.published, LATER)
     three = nights.next().run_id
     (nights.published / ROLLED_BACK_FROM).symlink_to(Path("runs") / two)  # killed before it could be removed
     assert rolled_back_from(nights.published, current_publication(nights.published)) is None
@@ -132,13 +135,13 @@ def test_a_crash_between_switch_and_clean_up_loses_no_history(nights: Nights) ->
 def test_what_cannot_be_gone_back_to(nights: Nights) -> None:
     one = nights.next()
     with pytest.raises(UserError, match="nothing before"):
-        roll_back(nights.published)
+        roll_back(nights.published, LATER)
     two = nights.next()
     with pytest.raises(UserError, match="doseledger publications"):
-        roll_back(nights.published, "20200101T000000Z-abcdef")
+        roll_back(nights.published, LATER, "20200101T000000Z-abcdef")
     (one.folder / "warehouse.duckdb").unlink()
     with pytest.raises(UserError, match=f"{one.run_id} is not there or cannot be read; nothing was changed"):
-        roll_back(nights.published)
+        roll_back(nights.published, LATER)
     assert nights.current() == two.run_id
 
 
@@ -148,8 +151,8 @@ def test_a_damaged_current_can_be_left(nights: Nights) -> None:
     with pytest.raises(PublishRefused, match="doseledger rollback"):
         publish(nights.build, nights.published)
     with pytest.raises(UserError, match="say which one"):
-        roll_back(nights.published)
-    roll_back(nights.published, one.run_id)
+        roll_back(nights.published, LATER)
+    roll_back(nights.published, LATER, one.run_id)
     four = nights.next().run_id
     assert nights.told(four, "publication", "run_id") == {(one.run_id,), (two.run_id,), (four,)}
 
@@ -173,6 +176,54 @@ def test_the_command_line_lists_and_goes_back(tmp_path: Path) -> None:
     assert "nothing was changed" in refused.output
 
 
+# --- a publication of a time to come -------------------------------------------------------------------------------
+
+
+def test_out_of_the_time_to_come_and_on(nights: Nights) -> None:
+    one = nights.next().run_id
+    nights.count += 3650  # a night with the clock ten years ahead
+    ahead = nights.next().run_id
+    nights.count = 1
+    with pytest.raises(UserError, match="of a time to come; nothing was changed"):
+        roll_back(nights.published, LATER, ahead)
+    with pytest.raises(UserError, match="not of a time to come"):
+        take_back_all(nights.published, LATER)
+    assert roll_back(nights.published, LATER).run_id == one
+    three = nights.next().run_id
+    assert nights.current() == three
+    assert nights.told(three, "publication", "run_id") == {(one,), (ahead,), (three,)}
+
+
+def test_a_first_night_in_the_time_to_come_is_taken_back(nights: Nights) -> None:
+    nights.count = 3650
+    ahead = nights.next().run_id
+    nights.count = 0
+    with pytest.raises(UserError, match="every publication is of a time to come: set the clock"):
+        roll_back(nights.published, LATER)
+    assert nights.current() == ahead
+    take_back_all(nights.published, LATER)
+    assert current_publication(nights.published) is None
+    one = nights.next().run_id
+    assert nights.told(one, "publication", "run_id") == {(ahead,), (one,)}
+
+
+def test_nothing_is_published_as_of_a_date_to_come(nights: Nights) -> None:
+    one = nights.next().run_id
+    add_build(nights.build, "ahead", "2034-03-20", "ahead")
+    pass_gate(nights.build, "ahead")
+    with pytest.raises(PublishRefused, match="later than today at the site"):
+        publish(nights.build, nights.published)
+    assert nights.current() == one
+    assert not (nights.published / "as_of").exists()
+    nights.published = nights.published.with_name("elsewhere")
+    add_build(nights.build, "tonight", "2024-03-31", "tonight")
+    pass_gate(nights.build, "tonight")
+    late = datetime(2024, 3, 30, 23, 30, tzinfo=UTC)
+    with pytest.raises(PublishRefused, match="later than today at the site"):
+        publish(nights.build, nights.published, now=late)
+    assert isinstance(publish(nights.build, nights.published, now=late, zone="Europe/Madrid"), Publication)
+
+
 # --- retention -----------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +243,7 @@ def test_what_readers_may_have_just_opened_stays(nights: Nights) -> None:
 
 def test_current_and_the_one_it_went_back_from_stay(nights: Nights) -> None:
     runs = [nights.next().run_id for _ in range(4)]
-    roll_back(nights.published, runs[0])
+    roll_back(nights.published, LATER, runs[0])
     in_a_year = FIRST_NIGHT + timedelta(days=365)
     prune(nights.published, 1, in_a_year)
     assert nights.on_disk() == [runs[3], runs[0]]

@@ -151,7 +151,7 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
 def told_in_the_ui(site: Path) -> None:
     """Each suite's check says what failed, names rows by their keys, and points to the page of this build."""
     with duckdb.connect(site / "data" / "build" / "doseledger.duckdb", read_only=True) as con:
-        (build_id,) = con.execute("select build_id from ops.build order by started_at desc limit 1").fetchone() or ("",)
+        (build_id,) = con.execute("select build_id from ops.build order by build_no desc limit 1").fetchone() or ("",)
         (procedure,) = con.execute("select min(procedure_id) from marts.fct_procedure where kap_gy_cm2 > 0").fetchone()
     with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
         for suite in suites.SUITES:

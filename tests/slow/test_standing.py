@@ -29,9 +29,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("create schema seeds; create schema staging; create schema ops")
         con.execute("create table seeds.limits (x int); create view staging.stg_room as select 1 as x")
         con.execute(
-            "create table ops.build (build_id varchar, started_at timestamptz, is_complete boolean, succeeded boolean)"
+            "create table ops.build (build_no bigint, build_id varchar, is_complete boolean, succeeded boolean)"
         )
-        con.execute("insert into ops.build values ('first', '2024-01-01', true, true)")
+        con.execute("insert into ops.build values (1, 'first', true, true)")
         record_input(con, "first", made_from("whatever"))
         yield con
 
@@ -43,7 +43,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         ("drop view staging.stg_room", False),
         ("drop table seeds.limits", False),
         ("update ops.build set succeeded = false", False),
-        ("insert into ops.build values ('broken_off', '2024-01-02', false, false)", False),
+        ("insert into ops.build values (2, 'broken_off', false, false)", False),
         ("update ops.build_input set input_fingerprint = input_fingerprint || 'x'", False),
         ("drop table ops.build_input", False),
     ],
