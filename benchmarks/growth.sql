@@ -3,7 +3,7 @@
 -- two people of the logbook, who are at every other procedure's beams: some 500 samples of 1 s a procedure, whose hub names the
 -- room. One export a day (load_seq 1000 * day) and one report a procedure. A hundred thousand patients.
 -- reference
-insert into raw.site values ('growth', 'Growth', 'Europe/Madrid', 'en', 'eu', 'annual_20');
+insert into raw.site values ('growth', 'Growth', 'Europe/Madrid', 'en', 'eu', 'annual_20', false);
 insert into raw.source values ('rates', 'rate_samples', 'UTC', false, 1, 'increment', false, true);
 insert into raw.source_hub select 'rates', 'HUB' || i, 'ROOM' || i from range($rooms) as rooms (i);
 insert into raw.ref_rooms by name
@@ -45,7 +45,8 @@ insert into raw.dose_report by name
 select load_seq, study || '.1' as sop_instance_uid, '1.2.840.10008.5.1.4.1.1.88.67' as sop_class_uid,
     study as study_instance_uid, 'XA' as modality, 'angio' as study_description, []::varchar[] as procedure_codes,
     started_at::date as study_date, started_at as content_local, 'SERIAL' || i as device_serial,
-    md5('P' || hash(load_seq)::hugeint % 100000) as patient_key, 60 as patient_age_years, true as is_scope_event, 'utf8' as charset_rule
+    md5('P' || hash(load_seq)::hugeint % 100000) as patient_key, 60 as patient_age_years, true as is_scope_event, 'utf8' as charset_rule,
+    patient_key as patient_id_key, patient_key as patient_id_stripped_key, 20 as events_stated
 from procedure;
 insert into raw.dose_total by name
 select load_seq, 'single' as plane, unnest(['kap', 'ka_r', 'fluoro_time']) as quantity, unnest([20, 300, 250]) as value

@@ -123,6 +123,15 @@ TABLES: dict[str, Table] = {
         "device_serial station_name ae_title physical_location",
     ),
     "ledger.oddity": _table("code load_seq path line field message"),
+    "ledger.report_balance": _table(
+        "load_seq path study_instance_uid device_serial status events_stated events_counted events_counted_elsewhere"
+        " events_superseded events_after_as_of events_rejected kap_stated_gy_cm2 is_total_used counted_in_path reason"
+        " imbalance_events",
+        "load_seq",
+    ),
+    "ledger.unreadable_dose": _table(
+        "load_seq path study_instance_uid accession_number room_id report_date quantity message", "load_seq quantity"
+    ),
     "ledger.clock_offset": _table(
         "room_id offset_date offset_s uncertainty_s method n_events correlation peak_ratio is_accepted",
         "room_id offset_date",
@@ -206,5 +215,7 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "status": ("loaded", "duplicate", "superseded", "withdrawn", "not_dose", "ignored", "quarantined"),
     },
     "ledger.expected_study": {"reason": ("awaited", "missing", "not_retrieved", "report_not_counted")},
+    "ledger.report_balance": {"status": ("loaded", "duplicate", "superseded", "withdrawn", "quarantined")},
+    "ledger.unreadable_dose": {"quantity": ("kap", "ka_r", "fluoro_time", "dlp", "ctdi_vol", "agd")},
     "ledger.clock_offset": {"method": ("cross_correlation", "carried", "declared", "none")},
 }

@@ -286,6 +286,9 @@ PARTS_OF_A_BALANCE = (
     "linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv"
     " + apportioned_usv + unlinked_usv + covered_by_samples_usv"
 )
+PLACES_OF_EVENTS = (
+    "events_counted + events_counted_elsewhere + events_superseded + events_after_as_of + events_rejected"
+)
 AS_OF = "(select as_of from ops.build order by build_no desc limit 1)"
 
 
@@ -317,6 +320,27 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
             CONTRACT_2,
             "select source_id, dosimeter_serial, quantity, imbalance_usv from ledger.counter_balance"
             " where imbalance_usv is distinct from 0 or segment_rise_usv is distinct from ingested_usv",
+        ),
+        (
+            "ledger.report_balance",
+            "imbalance_events",
+            "every irradiation event that a report states has one place: imbalance is exactly 0, recomputed here",
+            "events are lost or counted twice",
+            CONTRACT_2,
+            "select load_seq, path, events_stated, imbalance_events from ledger.report_balance"
+            " where imbalance_events is distinct from 0"
+            f" or (events_stated is not null and events_stated is distinct from {PLACES_OF_EVENTS})",
+        ),
+        (
+            "ledger.report_balance",
+            "events_counted",
+            "the events counted are the rows of marts.fct_irradiation_event",
+            "an irradiation event is published that no report states, or the other way round",
+            CONTRACT_2,
+            "select events_counted, events_published from"
+            " (select coalesce(sum(events_counted), 0) as events_counted from ledger.report_balance),"
+            " (select count(*) as events_published from marts.fct_irradiation_event)"
+            " where events_counted != events_published",
         ),
         (
             "marts.fct_operator_procedure",

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ingest.problems import UserError
 from ingest.user_files import read_regular
@@ -29,6 +30,22 @@ class KeyRefused(UserError):
 
 class WrongKey(UserError):
     """The warehouse was made with another key: its patients could not be recognised any more."""
+
+
+class PatientKeys(NamedTuple):
+    """Keyed hashes of a patient; all None for an empty or placeholder ID.
+
+    Attributes:
+        patient_key: of issuer and ID as stated.
+        issuer_key: of the issuer; None where none is stated.
+        patient_id_key: of the ID alone.
+        patient_id_stripped_key: of the ID without leading zeros; equal to ``patient_id_key`` of an ID that has none.
+    """
+
+    patient_key: str | None
+    issuer_key: str | None
+    patient_id_key: str | None
+    patient_id_stripped_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,19 @@ class Key:
         if not trimmed or trimmed.casefold() in {placeholder.strip().casefold() for placeholder in placeholders}:
             return None
         return self._hash(b"patient", (issuer or "").strip().encode(), trimmed.encode())
+
+    def patient_keys(self, issuer: str | None, patient_id: str | None, placeholders: Iterable[str]) -> PatientKeys:
+        """What is stored of a patient; which IDs are one patient's is decided in dbt."""
+        patient_key = self.patient_key(issuer, patient_id, placeholders)
+        if patient_key is None:
+            return PatientKeys(None, None, None, None)
+        stated, issued_by = (patient_id or "").strip(), (issuer or "").strip()
+        return PatientKeys(
+            patient_key,
+            self._hash(b"issuer", issued_by.encode()) if issued_by else None,
+            self._hash(b"patient_id", stated.encode()),
+            self._hash(b"patient_id", (stated.lstrip("0") or "0").encode()),
+        )
 
     def path_key(self, path: bytes) -> str:
         """Keyed hash of a path relative to the site: tells files apart whose stored paths are freed of names."""

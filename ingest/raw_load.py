@@ -343,8 +343,8 @@ def _dose_report_store(site: Site, key: Key) -> _Store:
         if original is not None:
             return _duplicate(original, report.patient)
         patient = report.patient
-        patient_key = key.patient_key(patient.issuer, patient.patient_id, site.config.patient_id_placeholders)
-        append("dose_report", [report], load_seq=load_seq, patient_key=patient_key)
+        keys = key.patient_keys(patient.issuer, patient.patient_id, site.config.patient_id_placeholders)
+        append("dose_report", [report], load_seq=load_seq, **keys._asdict())
         append("dose_total", report.totals, load_seq=load_seq)
         append("irradiation_event", report.events, load_seq=load_seq)
         append("finding", report.findings, load_seq=load_seq, path=own_path(opened.file.name, patient))
@@ -672,7 +672,10 @@ def _reference_rows(site: Site) -> dict[str, list[dict[str, object]]]:
     config, rooms = site.config, {row["room_id"] for row in site.reference["rooms"].rows}
     rows: dict[str, list[dict[str, object]]] = {
         "input_file": [{"path": path, "sha256": sha256} for path, sha256 in site.inputs.items()],
-        "site": [config.model_dump(include={"site_id", "name", "timezone", "language", "jurisdiction", "lens_regime"})],
+        "site": [
+            config.model_dump(include={"site_id", "name", "timezone", "language", "jurisdiction", "lens_regime"})
+            | {"is_patient_id_stripped": config.patient_id.strip_leading_zeros}
+        ],
         "source": [source.model_dump() | {"has_hubs": "hub" in source.columns} for source in site.sources.values()],
         "source_hub": [
             {"source_id": source.source_id, "hub": hub, "room_id": room}

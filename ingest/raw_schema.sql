@@ -80,7 +80,10 @@ create table if not exists raw.dose_report (  -- one row per dose report object 
     physical_location varchar,
     manufacturer varchar,
     model varchar,
-    patient_key varchar,
+    patient_key varchar,  -- keyed hash of issuer and patient ID as stated; NULL, like the next three, without an ID
+    issuer_key varchar,  -- keyed hash of the issuer; NULL where none is stated
+    patient_id_key varchar,  -- keyed hash of the patient ID alone
+    patient_id_stripped_key varchar,  -- keyed hash of the patient ID without leading zeros
     patient_age_years integer,
     patient_sex varchar,
     is_scope_event boolean not null,
@@ -260,7 +263,8 @@ create table if not exists raw.site (  -- one row: the site.yaml values that mod
     timezone varchar not null,
     language varchar not null,
     jurisdiction varchar not null,
-    lens_regime varchar not null
+    lens_regime varchar not null,
+    is_patient_id_stripped boolean not null  -- patient_id: strip_leading_zeros
 );
 
 create table if not exists raw.source (  -- one row per dosimeter source description

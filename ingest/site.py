@@ -166,6 +166,12 @@ def _alert_values(settings: dict[str, bool | Decimal]) -> dict[str, bool | Decim
 AlertSettings = Annotated[dict[str, StrictBool | Decimal], AfterValidator(_alert_values)]
 
 
+class PatientIds(_Model):
+    """How patient IDs are compared: ``strip_leading_zeros`` for a site of which some systems drop them."""
+
+    strip_leading_zeros: StrictBool = False
+
+
 class SiteConfig(_Model):
     """site.yaml."""
 
@@ -177,6 +183,7 @@ class SiteConfig(_Model):
     lens_regime: Literal["annual_20", "five_year_100"] = "annual_20"
     data_dir: Text = "data"
     patient_id_placeholders: list[str] = ["ANONYMOUS", "UNKNOWN", "TEST", "0"]
+    patient_id: Annotated[PatientIds, BeforeValidator(_section)] = PatientIds()
     dose_reports: Annotated[DoseReports, BeforeValidator(_section)] = DoseReports()
     expected_modalities: list[Modality] = ["XA", "RF"]
     mail: Annotated[Mail, BeforeValidator(_section)] = Mail()
@@ -188,6 +195,7 @@ class SiteConfig(_Model):
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "": SiteConfig,
+    "patient_id": PatientIds,
     "dose_reports": DoseReports,
     "dose_reports.dicomweb": DicomWeb,
     "dose_reports.dimse": Dimse,

@@ -23,6 +23,7 @@ jurisdiction: eu                   # eu, es, fr, ma, no, us or iaea: picks dose 
 lens_regime: annual_20             # annual_20 or five_year_100 (mSv)
 data_dir: data                     # everything that is written goes below this folder
 patient_id_placeholders: [ANONYMOUS, UNKNOWN, TEST, "0"]   # patient IDs that stand for nobody
+patient_id: {{strip_leading_zeros: false}}   # true: IDs that differ in leading zeros only are one patient's
 expected_modalities: [XA, RF]      # studies of these that a server names and no dose report came for are listed
 
 dose_reports:

@@ -43,7 +43,7 @@ from orchestration.letter_operations import PULL, Trouble
 from orchestration.meanwhile import get_ready_meanwhile
 from orchestration.night_chart import pictures_of
 from orchestration.publications import current_publication, keep_wanted
-from orchestration.publish import NothingNew, publish
+from orchestration.publish import NothingNew, becomes_current, publish
 from orchestration.resources import Pull, Report, SiteResource, StartDbt, told_plainly
 from orchestration.shown import shown
 from orchestration.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
@@ -231,6 +231,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
                 fingerprint = made_from(input_fingerprint(con))
                 forget_tables_of_other_code(con)
                 is_standing = not context.is_subset and stands(con, folder.build_db.stem, made_of_product)
+            may_become_current = becomes_current(as_of, current_publication(folder.published_dir))
         selection, _ = get_subset_selection_for_context(
             context=context,
             manifest=nodes,
@@ -241,7 +242,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             current_dbt_indirect_selection_env=None,
         )
         get_ready_meanwhile()
-        build = DbtBuild(folder.build_db, as_of, selection, is_standing)
+        build = DbtBuild(folder.build_db, as_of, selection, is_standing, {"may_become_current": may_become_current})
         finished = 0
         with start_dbt() as dbt:
             for raw_event, contents in dbt.events(build):

@@ -76,6 +76,16 @@ class QuarantinedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableDose:
+    """A study that states a dose which cannot be read, with what is wrong in each of its reports."""
+
+    day: date | None
+    room_id: str
+    accession_number: str | None
+    messages: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedThreshold:
     """A threshold that site.yaml changes, or one of a rule that it switches off; values in the unit."""
 
@@ -126,6 +136,7 @@ class Publication:
     changed_thresholds: tuple[ChangedThreshold, ...] = ()
     last_month: MonthSummary | None = None
     input_counts: tuple[InputCount, ...] = ()
+    unreadable: tuple[UnreadableDose, ...] = ()
 
     @property
     def staff(self) -> Balance:
@@ -160,6 +171,7 @@ def read_publication(warehouse: Path) -> Publication:
             days=tuple(DayBalance(day, c_arm, Balance(*doses)) for day, c_arm, *doses in _rows(connection, _DAYS)),
             unlinked=tuple(UnlinkedReason(*row) for row in _rows(connection, _UNLINKED)),
             quarantined=tuple(QuarantinedFile(*row) for row in _rows(connection, _QUARANTINED)),
+            unreadable=tuple(UnreadableDose(*row) for row in _rows(connection, _UNREADABLE)),
             findings=read_findings(connection, AUDIENCES),
             advice=read_advice(connection),
             changed_thresholds=tuple(ChangedThreshold(*row) for row in _rows(connection, _CHANGED_THRESHOLDS)),
@@ -254,6 +266,17 @@ _UNLINKED = f"""
 """
 
 _QUARANTINED = "select path, reason from ledger.file where status = 'quarantined' order by load_seq desc"
+
+_UNREADABLE = """
+    select
+        min(report_date) as day,
+        min(room_id),
+        min(accession_number),
+        string_agg(distinct message, '; ' order by message)
+    from ledger.unreadable_dose
+    group by coalesce(study_instance_uid, path)
+    order by day desc nulls first, min(load_seq) desc
+"""
 
 _ADVICE = "select advice_code, language, sentence, is_of_site from marts.dim_advice"
 

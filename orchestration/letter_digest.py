@@ -11,12 +11,21 @@ from datetime import date, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
-from orchestration.digest import Balance, ChangedThreshold, DayBalance, MonthSummary, Publication, month_end
+from orchestration.digest import (
+    Balance,
+    ChangedThreshold,
+    DayBalance,
+    MonthSummary,
+    Publication,
+    UnreadableDose,
+    month_end,
+)
 from orchestration.findings import Finding
 from orchestration.input_counts import input_sentences
 from orchestration.letter_chart import dose_by_day_png
 from orchestration.letter_findings import finding_groups, rule_name, severity_counts, unit_sign
 from orchestration.letters import (
+    NOT_KNOWN,
     TOLD_IN_FULL_DAYS,
     Envelope,
     News,
@@ -32,6 +41,7 @@ from orchestration.wording import NO_BREAK_SPACE, Wording, wording
 
 CHART_DAYS = 31
 QUARANTINED_LISTED = 10
+UNREADABLE_LISTED = 10
 OPERATORS_LISTED = 30
 
 
@@ -94,6 +104,9 @@ def _context(news: News, publication: Publication, words: Wording, days: Sequenc
         "quarantined": publication.quarantined[:QUARANTINED_LISTED],
         "quarantined_count": len(publication.quarantined),
         "quarantined_more": max(0, len(publication.quarantined) - QUARANTINED_LISTED),
+        "unreadable": [_unreadable(study, words) for study in publication.unreadable[:UNREADABLE_LISTED]],
+        "unreadable_count": len(publication.unreadable),
+        "unreadable_more": max(0, len(publication.unreadable) - UNREADABLE_LISTED),
         "changed_thresholds": list(
             dict.fromkeys(_changed(changed, words) for changed in publication.changed_thresholds)
         ),
@@ -132,6 +145,18 @@ def _operator_row(row: OperatorMonth, words: Wording) -> list[str]:
         amount(row.lens_usv, words),
         share(row.limit_share, words),
     ]
+
+
+def _unreadable(study: UnreadableDose, words: Wording) -> dict[str, str]:
+    return {
+        "study": words.say(
+            "unreadable.study",
+            day=words.day(study.day) if study.day else NOT_KNOWN,
+            room=one_line(study.room_id),
+            accession=one_line(study.accession_number or NOT_KNOWN),
+        ),
+        "messages": one_line(study.messages),
+    }
 
 
 def _changed(changed: ChangedThreshold, words: Wording) -> str:

@@ -128,7 +128,7 @@ def publish(
         is_same = current and build.input_fingerprint and holds(current, build.input_fingerprint, build.as_of)
         if current and is_same and not even_if_same:
             return NothingNew(current.run_id, current.folder, current.as_of)
-        if _becomes_current(build, current):
+        if becomes_current(build.as_of, current):
             prune(published_dir, keep - 1, now)  # before: it makes room for what comes
         return _publish(con, build, current, published_dir, now)
 
@@ -137,7 +137,7 @@ def _publish(
     con: duckdb.DuckDBPyConnection, build: Build, current: Current | None, published_dir: Path, now: datetime
 ) -> Publication:
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    is_current = _becomes_current(build, current)
+    is_current = becomes_current(build.as_of, current)
     parent = published_dir / ("runs" if is_current else "as_of")
     parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     folder = parent / f".{run_id}.tmp"
@@ -167,8 +167,9 @@ def _publish(
     return publication
 
 
-def _becomes_current(build: Build, current: Current | None) -> bool:
-    return current is None or build.as_of >= current.as_of
+def becomes_current(as_of: date, current: Current | None) -> bool:
+    """Whether a publication of that date takes the place of the current one, if there is one."""
+    return current is None or as_of >= current.as_of
 
 
 def _carry_on_history(con: duckdb.DuckDBPyConnection, newest: Path | None) -> None:

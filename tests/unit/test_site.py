@@ -35,6 +35,7 @@ def test_keys_that_are_left_out_have_the_values_of_the_contract(tmp_path: Path) 
         "data_dir": "data",
         "patient_id_placeholders": ["ANONYMOUS", "UNKNOWN", "TEST", "0"],
         "expected_modalities": ["XA", "RF"],
+        "patient_id": {"strip_leading_zeros": False},
         "dose_reports": {"folder": "inbox/dose_reports", "dicomweb": None, "dimse": None, "receive": None},
         "mail": {
             "from": "doseledger@hospital.example",

@@ -9,6 +9,8 @@ files as (
 
 compared as (
     select * from {{ ref('int_counter_oddity') }}
+    union all by name
+    select * from {{ ref('int_report_oddity') }}
 ),
 
 together as (

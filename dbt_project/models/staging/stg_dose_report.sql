@@ -23,10 +23,14 @@ renamed as (
         physical_location,
         manufacturer,
         model,
-        patient_key,
+        patient_key as stated_patient_key,
+        issuer_key,
+        patient_id_key,
+        patient_id_stripped_key,
         patient_age_years,
         patient_sex,
-        is_scope_event
+        is_scope_event,
+        events_stated
     from source
 )
 

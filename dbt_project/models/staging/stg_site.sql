@@ -9,7 +9,8 @@ renamed as (
         timezone as site_timezone,
         language,
         jurisdiction,
-        lens_regime
+        lens_regime,
+        is_patient_id_stripped
     from source
 )
 

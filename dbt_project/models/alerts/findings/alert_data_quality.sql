@@ -42,6 +42,14 @@ feeds as (
     select * from {{ ref('int_quality_feed') }}
 ),
 
+future_records as (
+    select * from {{ ref('int_quality_future') }}
+),
+
+patient_ids as (
+    select * from {{ ref('int_quality_patient_id') }}
+),
+
 thresholds as (
     select * from {{ ref('int_alert_threshold') }}
     where rule = 'data_quality' and step is not null
@@ -65,6 +73,10 @@ candidates as (
     select * from files
     union all by name
     select * from feeds
+    union all by name
+    select * from future_records
+    union all by name
+    select * from patient_ids
 ),
 
 fired as (

@@ -6,7 +6,7 @@ with reports as (
 ),
 
 events as (
-    select * from {{ ref('stg_irradiation_event') }}
+    select * from {{ ref('int_sent_event') }}
 ),
 
 not_counting as (

@@ -1,94 +1,76 @@
--- The report objects that count, with room, zone and the order of versions; losers among equal SOP Instance UIDs stay,
--- marked, for the file ledger. Reports of studies after as_of are left out.
+-- The report objects that count, with patient and the order of versions; older versions of an object stay, marked, for the
+-- ledger. Equal SOP Instance UIDs are versions of one object, unless the patients differ, or study and device both do.
 with reports as (
-    select * from {{ ref('stg_dose_report') }}
+    select * exclude (issuer_key, patient_id_key, patient_id_stripped_key) from {{ ref('int_known_report') }}
 ),
 
-report_rooms as (
-    select * from {{ ref('int_report_room') }}
-),
-
-rooms as (
-    select * from {{ ref('stg_room') }}
-),
-
-events as (
-    select * from {{ ref('stg_irradiation_event') }}
-),
-
-site as (
-    select * from {{ ref('stg_site') }}
-),
-
-first_events as (
-    select
-        load_seq,
-        count(*) as n_events,
-        min(started_local) as first_started_local,
-        min_by(irradiation_event_uid, event_no) as first_event_uid
-    from events
-    group by load_seq
-),
-
-with_room as (
-    select
-        reports.*,
-        report_rooms.room_id,
-        report_rooms.room_identifier,
-        report_rooms.ambiguous_rooms,
-        site.site_id,
-        site.site_timezone,
-        coalesce(rooms.device_timezone, site.site_timezone) as device_timezone,
-        coalesce(first_events.n_events, 0) as n_events,
-        -- Without a study UID the device and its first event name the study; without events the object stands alone.
-        coalesce(
-            reports.study_instance_uid,
-            case
-                when first_events.first_event_uid is not null
-                    then concat_ws(chr(31), reports.device_serial, first_events.first_event_uid)
-            end,
-            reports.sop_instance_uid
-        ) as study_name,
-        coalesce(
-            cast(first_events.first_started_local as date), reports.study_date, cast(reports.content_local as date)
-        ) as report_date
-    from reports
-    inner join report_rooms on reports.load_seq = report_rooms.load_seq
-    left join rooms on report_rooms.room_id = rooms.room_id
-    left join first_events on reports.load_seq = first_events.load_seq
-    cross join site
-),
-
-known_by_then as (
-    select * from with_room
-    where report_date is null or report_date <= {{ as_of() }}
+patients as (
+    select * from {{ ref('int_patient') }}
 ),
 
 ordered as (
     select
-        *,
-        {{ key_of(['site_id', 'study_name']) }} as study_key,
+        reports.*,
+        patients.patient_key,
         -- Latest = content date and time, then instance number, then load sequence (contract, Totals 3).
         row_number() over (
-            order by content_local nulls first, instance_number nulls first, load_seq
+            order by reports.content_local nulls first, reports.instance_number nulls first, reports.load_seq
         ) as version_rank,
         -- The same order without the load sequence: reports that share it are equally late.
-        dense_rank() over (order by content_local nulls first, instance_number nulls first) as lateness
-    from known_by_then
+        dense_rank() over (
+            order by reports.content_local nulls first, reports.instance_number nulls first
+        ) as lateness
+    from reports
+    left join patients on reports.stated_patient_key = patients.stated_patient_key
+),
+
+same_uid as (
+    select * from ordered
+    qualify count(*) over (partition by sop_instance_uid) > 1
+),
+
+-- What is not stated is no difference.
+pairs as (
+    select
+        own.load_seq,
+        other.load_seq as other_load_seq,
+        other.version_rank as other_version_rank,
+        coalesce(own.patient_key != other.patient_key, false)
+        or coalesce(
+            own.study_instance_uid != other.study_instance_uid and own.device_serial != other.device_serial, false
+        ) as is_reused,
+        -- Equally late objects that name different studies are no versions: who owns their events decides.
+        other.lateness > own.lateness
+        or (
+            other.lateness = own.lateness
+            and other.load_seq > own.load_seq
+            and case when other.n_events > 0 then other.study_key end
+            is not distinct from case when own.n_events > 0 then own.study_key end
+        ) as is_later
+    from same_uid as own
+    inner join same_uid as other on own.sop_instance_uid = other.sop_instance_uid
+),
+
+versions as (
+    select
+        load_seq,
+        not bool_or(is_later and not is_reused) as is_latest_of_sop,
+        max_by(other_load_seq, other_version_rank) filter (where not is_reused) as winner_load_seq,
+        min(other_load_seq) filter (where is_reused) as reused_by_load_seq
+    from pairs
+    group by load_seq
 ),
 
 final as (
     select
-        *,
+        ordered.*,
         -- Tables kept by day have a part for the reports that state no date, too.
-        coalesce(report_date, date '0001-01-01') as report_day,
-        -- Equally late objects of one UID that name different studies are no versions: who owns their events decides.
-        lateness = max(lateness) over (partition by sop_instance_uid)
-        and load_seq = max(load_seq) over (
-            partition by sop_instance_uid, lateness, case when n_events > 0 then study_key end
-        ) as is_latest_of_sop,
-        max_by(load_seq, version_rank) over (partition by sop_instance_uid) as winner_load_seq
+        coalesce(ordered.report_date, date '0001-01-01') as report_day,
+        coalesce(versions.is_latest_of_sop, true) as is_latest_of_sop,
+        coalesce(versions.winner_load_seq, ordered.load_seq) as winner_load_seq,
+        versions.reused_by_load_seq
     from ordered
+    left join versions on ordered.load_seq = versions.load_seq
 )
 
 select * from final

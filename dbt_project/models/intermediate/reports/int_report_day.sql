@@ -12,7 +12,7 @@ repeated_events as (
 decisions as (
     select
         load_seq,
-        sum(hash(event_no, is_counting)) as decision_hash
+        sum(hash(event_no, is_counting, irradiation_event_uid)) as decision_hash
     from repeated_events
     group by load_seq
 ),

@@ -11,7 +11,7 @@ sent_events as (
     select
         load_seq,
         irradiation_event_uid
-    from {{ ref('stg_irradiation_event') }}
+    from {{ ref('int_sent_event') }}
 ),
 
 events as (
