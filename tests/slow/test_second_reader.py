@@ -18,9 +18,13 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from byte_reader import statements
+from damaged_exports import Damage, damaged, damages, stated_and_kept
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from small_site import SHARED, the_key
 
 from ingest.build_db import open_build
+from ingest.dosimeters.description import load_description
 from ingest.raw_load import load_dosimeters, load_reference
 from ingest.site import load_site
 from ingest.synthetic import write_hospital
@@ -167,3 +171,27 @@ def test_every_file_states_what_its_bytes_do(root: Path) -> None:
             """
         ).fetchall()
         assert lost == []
+
+
+BEGINNING = 6000  # bytes of an export that are damaged: its lines repeat themselves
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nth=st.integers(0, 1000), damage=damages, kept=st.one_of(st.just(1.0), st.floats(0, 1)))
+def test_a_damaged_export_states_what_its_bytes_do(
+    root: Path, tmp_path: Path, nth: int, damage: list[Damage], kept: float
+) -> None:
+    exports = sorted(path for path in (root / "inbox/dosimeters").glob("*/*") if path.is_file())
+    export = exports[nth % len(exports)]
+    description = root / "sources" / f"{export.parent.name}.yaml"
+    described = yaml.safe_load(description.read_text("utf-8"))
+    with export.open("rb") as file:
+        content = damaged(file.read(BEGINNING), described["encoding"], damage, kept)
+    path = tmp_path / export.name
+    path.write_bytes(content)
+    counted, found = statements(content, described), stated_and_kept(path, load_description(description))
+    assert (counted is None) == (found is None)
+    if found is not None:
+        stated, in_rows = found
+        assert stated == in_rows
+        assert stated in (counted or [])
