@@ -6,7 +6,7 @@ Numbers, units and tokens live here; which cell belongs to which quantity is the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +19,7 @@ BELOW_DETECTION = "below_detection"
 HIGHEST_DOSE_USV = Decimal(10_000_000)  # 10 Sv
 HIGHEST_RATE_USV_PER_H = Decimal("999999999.999999999")  # what DECIMAL(18,9) holds: about 1000 Sv/h
 LONGEST_NUMBER_CHARS = 40
+UNIT_MARK = "\x1f"  # between the cells of a dose and its unit: no number and no unit holds it
 _LONGEST_UNIT_SHOWN = 20
 
 _NINTH_DIGIT = Decimal("0.000000001")
@@ -43,7 +44,7 @@ def reading_reader(source: SourceDescription, name: str) -> Callable[[str], Read
     """A function from the trimmed text of column ``name`` to its reading; None where nothing was measured.
 
     It raises ``UnreadableDose``. The result is rounded half-even, once, to the ninth digit (contract: dose values).
-    Where each row has its own unit, the text ends in it: ``1.05 mSv``.
+    Where each row has its own unit, the text ends in it, after ``UNIT_MARK`` or, as people are shown it, a blank.
     """
     number = _number_reader(source.decimal, source.thousands)
     scales = {unit: _scale(source, name, unit) for unit in source.legal_units(name)}
@@ -54,9 +55,7 @@ def reading_reader(source: SourceDescription, name: str) -> Callable[[str], Read
 
     @lru_cache(maxsize=1 << 16)
     def read(text: str) -> Reading | None:
-        if text in tokens:
-            return tokens[text]
-        figure, unit = (text, own_unit) if own_unit else _figure_and_unit(text, scales)
+        figure, unit = (text, own_unit) if own_unit else _figure_and_unit(text)
         if figure in tokens:
             return tokens[figure]
         if unit not in scales:
@@ -72,10 +71,10 @@ def reading_reader(source: SourceDescription, name: str) -> Callable[[str], Read
     return read
 
 
-def _figure_and_unit(text: str, units: Container[str]) -> tuple[str, str]:
-    """The two parts of a text, which one blank joins; either may be empty."""
-    figure, _, unit = text.rpartition(" ")
-    return (figure, unit) if figure or unit in units else (unit, "")
+def _figure_and_unit(text: str) -> tuple[str, str]:
+    """The two cells in a text; the second may be empty."""
+    figure, mark, unit = text.rpartition(UNIT_MARK) if UNIT_MARK in text else text.rpartition(" ")
+    return (figure, unit) if mark else (text, "")
 
 
 def _scale(source: SourceDescription, name: str, unit: str) -> tuple[Decimal, Decimal]:

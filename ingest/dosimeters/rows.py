@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from ingest.dosimeters.cells import Cells, Columns
 from ingest.dosimeters.description import SourceDescription
-from ingest.dosimeters.doses import UnreadableDose, reading_reader
+from ingest.dosimeters.doses import UNIT_MARK, UnreadableDose, reading_reader
 from ingest.dosimeters.layouts import LAYOUTS, PEAK_RATE, QUANTITIES, SpanKind
 from ingest.dosimeters.statement import Statement, stated_in
 from ingest.records import DOSE_ROWS, Finding, RejectedDose, RejectedRow, Stated
@@ -206,7 +206,8 @@ class _Table:
     def texts(self, name: str) -> pa.StringArray:
         """The text of each line in a mapped column."""
         if name not in self._texts:
-            self._texts[name] = _trimmed([self._columns[index] for index in self._places[name]])
+            columns = [self._columns[index] for index in self._places[name]]
+            self._texts[name] = _with_units(columns) if name in self._source.unit_column else _trimmed(columns)
         return self._texts[name]
 
     def _read(self, name: str) -> list[pa.Array]:
@@ -247,6 +248,11 @@ class _Table:
             pa.array([value and value[place] for value in values], value_type).take(coded.indices)
             for place, value_type in enumerate(_TYPES[name])
         ]
+
+
+def _with_units(columns: Columns) -> pa.StringArray:
+    """The text of a dose in each line, whose last cell is its unit."""
+    return pc.binary_join_element_wise(_trimmed(columns[:-1]), _trimmed(columns[-1:]), UNIT_MARK)
 
 
 def _trimmed(columns: Columns) -> pa.StringArray:

@@ -68,6 +68,7 @@ def test_an_export_states_what_a_second_reader_counts(
 @given(damage=damages, kept=st.one_of(st.just(1.0), st.floats(0, 1)), piece=st.sampled_from([20, 60, 1 << 20]))
 @example(damage=[(0.5, 0, '"')], kept=1.0, piece=60)
 @example(damage=[], kept=0.95, piece=1 << 20)
+@example(damage=[(0.65625, 2, ""), (0.71875, 0, ";")], kept=1.0, piece=60)  # of sessions: a unit where the dose is
 def test_a_damaged_export_states_what_a_second_reader_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: list[Damage], kept: float, piece: int
 ) -> None:
