@@ -84,7 +84,7 @@ TABLES: dict[str, Table] = {
         "operator_id specialty grade worker_category works_from works_to",
         "operator_id",
     ),
-    "marts.dim_dosimeter": _table("dosimeter_serial worn_at operator_id room_id valid_from valid_to"),
+    "marts.dim_dosimeter": _table("dosimeter_serial worn_at operator_id room_id valid_from valid_to source_id"),
     "marts.dim_procedure_type": _table("procedure_type"),
     "alerts.alert": _table(
         "alert_id rule severity subject_type operator_id procedure_id patient_key room_id occurred_on quantity value"

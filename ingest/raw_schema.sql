@@ -251,8 +251,9 @@ create table if not exists raw.input_file (  -- one row per site.yaml, reference
     sha256 varchar not null
 );
 
-create table if not exists raw.ref_dosimeter_overlap (  -- one row per stretch of days with several assignments of a badge
+create table if not exists raw.ref_dosimeter_overlap (  -- one row per interval of days with several assignments of a badge
     dosimeter_serial varchar not null,
+    source_id varchar,  -- in whose exports; NULL: in those of every source
     from_date date not null,
     to_date date  -- inclusive; NULL: still
 );

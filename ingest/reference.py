@@ -34,6 +34,7 @@ class Column:
         is_required: every row must have a value.
         allowed: the legal values, if they are a closed list.
         refers_to: (table, column) that must hold the value.
+        is_list: a cell may hold several values, separated by blanks; each is judged by itself.
         is_private: a message never quotes its value.
         stored_as: name in the raw table, where the header is a word that SQL keeps for itself.
     """
@@ -43,6 +44,7 @@ class Column:
     is_required: bool = False
     allowed: tuple[str, ...] = ()
     refers_to: tuple[str, str] | None = None
+    is_list: bool = False
     is_private: bool = False
     stored_as: str | None = None
 
@@ -180,7 +182,7 @@ def _not_negative(column: str) -> RowCheck:
 
 # --- the table of the reference CSVs (contract: INPUTS.md) ---------------------------------------------------------
 
-_ROOM, _OPERATOR = ("rooms", "room_id"), ("operators", "operator_id")
+_ROOM, _OPERATOR, _SOURCE = ("rooms", "room_id"), ("operators", "operator_id"), ("sources", "source_id")
 
 TABLES: tuple[Table, ...] = (
     Table(
@@ -248,6 +250,7 @@ TABLES: tuple[Table, ...] = (
             Column("valid_from", "date", is_required=True),
             Column("valid_to", "date"),
             Column("quiet_until", "date"),
+            Column("source_id", refers_to=_SOURCE, is_list=True),
         ),
         span=("valid_from", "valid_to"),
         checks=(_badge_has_one_wearer,),
@@ -320,7 +323,7 @@ TABLES: tuple[Table, ...] = (
         "clock_offsets",
         (
             Column("room_id", refers_to=_ROOM),
-            Column("source_id", refers_to=("sources", "source_id")),
+            Column("source_id", refers_to=_SOURCE),
             Column("offset_s", "decimal", is_required=True),
             Column("valid_from", "date", is_required=True),
             Column("valid_to", "date"),

@@ -45,9 +45,14 @@ class ReferenceTable:
 
 @dataclass(frozen=True, slots=True)
 class BadgeOverlap:
-    """Days (both inclusive; ``to_date`` None = still) on which one badge is assigned more than once."""
+    """Days (both inclusive; ``to_date`` None = still) on which one badge is assigned more than once.
+
+    Attributes:
+        source_id: the source in whose exports it is; None: in those of every source.
+    """
 
     dosimeter_serial: str
+    source_id: str | None
     from_date: date
     to_date: date | None
 
@@ -247,13 +252,22 @@ def _without(result: ReferenceTable, refusals: Iterable[Problem]) -> ReferenceTa
 
 def _dangling(table: Table, rows: Iterable[Row], known: Mapping[tuple[str, str], set[Value]]) -> Iterator[Problem]:
     targets = [(column, column.refers_to) for column in table.columns if column.refers_to]
-    referring = [(column.name, *target, known[target]) for column, target in targets if target in known]
+    referring = [(column, *target, known[target]) for column, target in targets if target in known]
     for row in rows:
-        for name, there, key, values in referring:
-            if row[name] is not None and row[name] not in values:
+        for column, there, key, values in referring:
+            strange = next((value for value in _given(column, row) if value not in values), None)
+            if strange is not None:
                 where = "described in sources/" if there == "sources" else f"in a valid row of {there}.csv"
-                message = f"no {key} {str(row[name])[:60]!r} is {where}; add it there or correct it here"
-                yield _refusal(table, row, name, message)
+                message = f"no {key} {str(strange)[:60]!r} is {where}; add it there or correct it here"
+                yield _refusal(table, row, column.name, message)
+
+
+def _given(column: Column, row: Row) -> list[Value]:
+    """What a cell names; nothing if it is empty."""
+    value = row[column.name]
+    if value is None:
+        return []
+    return list(str(value).split()) if column.is_list else [value]
 
 
 def _conflicting(table: Table, rows: Iterable[Row]) -> Iterator[Problem]:
@@ -304,30 +318,45 @@ def _refusal(table: Table, row: Row, column: str, message: str) -> Problem:
 # --- badges --------------------------------------------------------------------------------------------------------
 
 
+def sources_named(assignment: Row) -> frozenset[str]:
+    """The sources whose exports know the badge by this assignment; none named: any."""
+    return frozenset(str(assignment["source_id"] or "").split())
+
+
 def badge_overlaps(assignments: Iterable[Row]) -> list[BadgeOverlap]:
-    """The days on which a badge is assigned more than once, as separate stretches in order."""
-    stretches: list[BadgeOverlap] = []
-    for _, _, serial, begin, end in _overlapping_pairs(assignments):
-        last = stretches[-1] if stretches and stretches[-1].dosimeter_serial == serial else None
-        if last and begin <= _last_day(last.to_date):
-            end = max(end, _last_day(last.to_date))
-            begin = last.from_date
-            stretches.pop()
-        stretches.append(BadgeOverlap(serial, begin, None if end == date.max else end))
-    return stretches
+    """The days on which a badge is assigned more than once within a source, as separate intervals in order."""
+    intervals: list[BadgeOverlap] = []
+    for serial, source_id, rows in _badges(assignments):
+        of_badge: list[BadgeOverlap] = []
+        for _, _, begin, end in _overlapping_pairs(rows):
+            if of_badge and begin <= _last_day(of_badge[-1].to_date):
+                last = of_badge.pop()
+                begin, end = last.from_date, max(end, _last_day(last.to_date))
+            of_badge.append(BadgeOverlap(serial, source_id, begin, None if end == date.max else end))
+        intervals += of_badge
+    return intervals
 
 
-def _overlapping_pairs(assignments: Iterable[Row]) -> Iterator[tuple[Row, Row, str, date, date]]:
-    """Each assignment that begins before an earlier one of its badge ends, with that one and the days of both."""
-    by_begin = sorted(assignments, key=lambda row: (str(row["dosimeter_serial"]), row["valid_from"], row["line"]))
-    for serial, group in itertools.groupby(by_begin, key=lambda row: str(row["dosimeter_serial"])):
-        furthest, *others = group
-        for row in others:
-            begin, end, reach = row["valid_from"], _last_day(row["valid_to"]), _last_day(furthest["valid_to"])
-            if isinstance(begin, date) and begin <= reach:
-                yield furthest, row, serial, begin, min(end, reach)
-            if end > reach:
-                furthest = row
+def _badges(assignments: Iterable[Row]) -> Iterator[tuple[str, str | None, list[Row]]]:
+    """Serials with the assignments that hold in each source that one of them names, and in all others (None)."""
+    by_serial = sorted(assignments, key=lambda row: str(row["dosimeter_serial"]))
+    for serial, group in itertools.groupby(by_serial, key=lambda row: str(row["dosimeter_serial"])):
+        rows = list(group)
+        yield serial, None, [row for row in rows if not sources_named(row)]
+        for source_id in sorted(frozenset[str]().union(*map(sources_named, rows))):
+            yield serial, source_id, [row for row in rows if source_id in sources_named(row) or not sources_named(row)]
+
+
+def _overlapping_pairs(assignments: Iterable[Row]) -> Iterator[tuple[Row, Row, date, date]]:
+    """Each assignment of one badge that begins before an earlier one ends, with that one and the days of both."""
+    ordered = sorted(assignments, key=lambda row: (row["valid_from"], row["line"]))
+    furthest = ordered[0] if ordered else {}
+    for row in ordered[1:]:
+        begin, end, reach = row["valid_from"], _last_day(row["valid_to"]), _last_day(furthest["valid_to"])
+        if isinstance(begin, date) and begin <= reach:
+            yield furthest, row, begin, min(end, reach)
+        if end > reach:
+            furthest = row
 
 
 def _last_day(value: Value) -> date:
@@ -339,20 +368,26 @@ def _with_disagreements(tables: dict[str, ReferenceTable]) -> dict[str, Referenc
     assignments = tables.get("dosimeters")
     if assignments is None:
         return tables
-    odd = {"dosimeters": tuple(map(_overlap_problem, _overlapping_pairs(assignments.rows)))}
+    odd = {"dosimeters": tuple(_overlap_problems(assignments.rows))}
     if "rooms" in tables:
         odd["rooms"] = tuple(_unconfirmed_c_arms(tables["rooms"], assignments))
     return tables | {name: replace(tables[name], problems=tables[name].problems + odd[name]) for name in odd}
 
 
-def _overlap_problem(pair: tuple[Row, Row, str, date, date]) -> Problem:
-    earlier, later, serial, begin, end = pair
-    until = "" if end == date.max else f" to {end}"
-    message = (
-        f"badge {serial} has another assignment in line {earlier['line']} from {begin}{until}; "
-        "nobody gets its dose of these days until the dates are corrected"
-    )
-    return replace(_refusal(TABLES_BY_NAME["dosimeters"], later, "valid_from", message), code=BADGE_OVERLAP)
+def _overlap_problems(assignments: Iterable[Row]) -> Iterator[Problem]:
+    """Each pair of overlapping assignments once, in however many sources they meet."""
+    pairs = {
+        (earlier["line"], later["line"]): (serial, earlier, later, begin, end)
+        for serial, _, rows in _badges(assignments)
+        for earlier, later, begin, end in _overlapping_pairs(rows)
+    }
+    for serial, earlier, later, begin, end in pairs.values():
+        until = "" if end == date.max else f" to {end}"
+        message = (
+            f"badge {serial} has another assignment in line {earlier['line']} from {begin}{until}; "
+            "nobody gets its dose of these days until the dates or the sources (source_id) are corrected"
+        )
+        yield replace(_refusal(TABLES_BY_NAME["dosimeters"], later, "valid_from", message), code=BADGE_OVERLAP)
 
 
 def _unconfirmed_c_arms(rooms: ReferenceTable, assignments: ReferenceTable) -> Iterator[Problem]:

@@ -88,6 +88,7 @@ def check(
     Names the files of the inbox that would be refused for their place, name or size, and says what would be read again.
     """
     from ingest.site import check_site, load_site
+    from orchestration.badge_check import check_badges
     from orchestration.export_check import ignored_units_of_sources
     from orchestration.inbox_check import files_to_read_again, misplaced_files
     from orchestration.unmatched_devices import unmatched_devices
@@ -102,6 +103,10 @@ def check(
             odd = [escape(str(found)) for found in [*unmatched_devices(folder), *misplaced_files(folder)]]
             for warning in [*ignored_units_of_sources(folder), *odd, *files_to_read_again(folder)]:
                 out.print(f"[yellow]![/] {warning}")
+            badges = check_badges(folder)
+            problems += badges.problems
+            if badges.n_unread:
+                err.print(f"Large exports that were not read for badges of several sources: {badges.n_unread}.")
     if problems:
         _list_problems(problems)
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")

@@ -244,6 +244,7 @@ _DAYS = f"""
             from marts.dim_dosimeter as badge
             where badge.dosimeter_serial = dose_balance.dosimeter_serial
                 and badge.worn_at = 'c_arm'
+                and coalesce(list_contains(string_split(badge.source_id, ' '), dose_balance.source_id), true)
                 and (badge.valid_from is null or badge.valid_from <= measured_date)
                 and (badge.valid_to is null or badge.valid_to >= measured_date)
         ) as is_c_arm,

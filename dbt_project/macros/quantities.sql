@@ -70,3 +70,13 @@
 {% macro decimal_text(expression) -%}
     regexp_replace(cast({{ expression }} as varchar), '\.?0+$', '')
 {%- endmacro %}
+
+{# Which badge a serial is: the serial itself, with the sources that its assignment names; one serial may be several badges. #}
+{% macro badge_key(serial, source_ids) -%}
+    concat_ws(chr(31), {{ serial }}, array_to_string({{ source_ids }}, ' '))
+{%- endmacro %}
+
+{# Whether an assignment holds in the exports of a source. #}
+{% macro is_of_source(source_id, source_ids) -%}
+    coalesce(list_contains({{ source_ids }}, {{ source_id }}), true)
+{%- endmacro %}

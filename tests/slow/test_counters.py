@@ -25,6 +25,7 @@ from small_site import DOSIMETERS, SHARED, make_site, run, the_key, write
 from ingest.build_db import open_build
 from ingest.raw_load import load_dosimeters, load_reference
 from ingest.site import load_site
+from orchestration.badge_check import Days, unclear_badges
 from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow
@@ -170,6 +171,63 @@ def test_two_counters_of_one_serial_never_make_steps_of_each_other(warehouse: Wa
         ("log", Decimal("1.8")),
         ("ward_log", Decimal(0)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("assigned", "reasons"),
+    [
+        ("OP1,,2024-01-01,,", {"log": "unassigned_badge", "ward_log": "unassigned_badge"}),
+        ("OP1,,2024-01-01,,log ward_log", {"log": "no_procedure", "ward_log": "no_procedure"}),
+        ("OP1,,2024-01-01,,log", {"log": "no_procedure", "ward_log": "unassigned_badge"}),
+    ],
+)
+def test_one_serial_in_two_counters_is_nobodys_until_an_assignment_names_them(
+    warehouse: Warehouse, assigned: str, reasons: dict[str, str]
+) -> None:
+    header = "dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to,source_id\n"
+    write(warehouse.root, "reference/dosimeters.csv", f"{header}B1,over_apron_collar,{assigned}\n")
+    warehouse.load([series("log", 0.2, 1.0, 2.0, step=2), series("ward_log", 1000, 1000, 1000, step=3)])
+    write(warehouse.root, "reference/dosimeters.csv", DOSIMETERS)
+    unlinked = "select source_id, reason, sum(hp10_usv) from ledger.unlinked_dose group by all"
+    found = {source: (reason, dose) for source, reason, dose in warehouse.rows(unlinked)}
+    assert found == {"log": (reasons["log"], Decimal("1.8")), "ward_log": (reasons["ward_log"], Decimal(0))}
+    oddities = warehouse.rows("select message from ledger.oddity where code = 'unclear_badge'")
+    assert len(oddities) == (set(reasons.values()) == {"unassigned_badge"})
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_check_and_the_ledger_name_the_same_unclear_badges(warehouse: Warehouse, data: st.DataObject) -> None:
+    days = st.sets(st.integers(0, 5))
+    present = {(source, badge): data.draw(days) for source in SOURCES for badge in ("B1", "B2")}
+    header = "dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to,source_id\n"
+    row = st.tuples(st.sampled_from(["B1", "B2"]), st.integers(0, 5), st.sampled_from(["", "log", "hours ward_log"]))
+    lines = "".join(
+        f"{badge},over_apron_collar,OP1,,2024-10-{20 + first},,{sources}\n"
+        for badge, first, sources in data.draw(st.lists(row, max_size=3))
+    )
+    write(warehouse.root, "reference/dosimeters.csv", header + lines)
+    files = [
+        [Reading(source, badge, datetime(2024, 10, 20 + day, 9), Decimal(day)) for day in sorted(nth)]  # noqa: DTZ001
+        for (source, badge), nth in present.items()
+        if nth
+    ]
+    warehouse.load(files)
+    site = load_site(warehouse.root)
+    write(warehouse.root, "reference/dosimeters.csv", DOSIMETERS)
+    stated: Days = {}
+    for (source, badge), nth in present.items():
+        stated.setdefault(badge, {})[source] = {date(2024, 10, 20 + day) for day in nth}
+    named = {str(problem) for problem in unclear_badges(stated, site.sources, site.reference["dosimeters"].rows)}
+    pairs = warehouse.rows(
+        "select distinct dosimeter_serial, least(source_id, other), greatest(source_id, other) from ("
+        "select *, unnest(string_split(other_source_ids, ' ')) as other from intermediate.int_unclear_badge)"
+    )
+    assert len(named) == len(pairs)
+    for serial, one, other in pairs:
+        assert any(f"badge {serial} is in exports of the sources {one} and {other} " in text for text in named)
 
 
 @pytest.mark.parametrize(

@@ -41,16 +41,18 @@ BO,Bo,cardiology,nurse
 CY,Cy,radiology,consultant
 MANY,Di,cardiology,consultant
 """
-DOSIMETERS = """\
-dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to
-ANA1,over_apron_collar,ANA,,2024-01-01,
-BO1,over_apron_chest,BO,,2024-01-01,
-CY1,over_apron_collar,CY,,2024-01-01,
-COLLAR,over_apron_collar,MANY,,2024-01-01,
-CHEST,over_apron_chest,MANY,,2024-01-01,
-UNDER,under_apron_chest,MANY,,2024-01-01,
-REF1,c_arm,,R1,2024-01-01,
-REF2,c_arm,,R2,2024-01-01,
+# Every badge is one badge, whichever reader or hub wrote its records.
+ALL_SOURCES = "rates hubless hours reader late_reader ward log vendor passive"
+DOSIMETERS = f"""\
+dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to,source_id
+ANA1,over_apron_collar,ANA,,2024-01-01,,{ALL_SOURCES}
+BO1,over_apron_chest,BO,,2024-01-01,,{ALL_SOURCES}
+CY1,over_apron_collar,CY,,2024-01-01,,{ALL_SOURCES}
+COLLAR,over_apron_collar,MANY,,2024-01-01,,{ALL_SOURCES}
+CHEST,over_apron_chest,MANY,,2024-01-01,,{ALL_SOURCES}
+UNDER,under_apron_chest,MANY,,2024-01-01,,{ALL_SOURCES}
+REF1,c_arm,,R1,2024-01-01,,{ALL_SOURCES}
+REF2,c_arm,,R2,2024-01-01,,{ALL_SOURCES}
 """
 # The clocks are declared, so that times here mean what they say: to the microsecond, with no estimate in between.
 CLOCK_OFFSETS = """\

@@ -504,7 +504,7 @@ def test_everything_that_models_need_of_the_site_is_in_the_raw_tables(root: Path
         ("absolute_dose", "enabled", "false"),
         ("absolute_dose", "step", "120.5"),
     ]
-    assert rows(root, "from raw.ref_dosimeter_overlap") == [("B1", date(2024, 3, 1), None)]
+    assert rows(root, "from raw.ref_dosimeter_overlap") == [("B1", None, date(2024, 3, 1), None)]
     assert rows(root, "select from_at, extra ->> 'ticket' from raw.ref_corrections") == [
         (datetime(2024, 3, 4, 5, tzinfo=UTC), "T1")
     ]

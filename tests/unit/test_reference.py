@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -32,7 +33,7 @@ def read(name: str, text: str | bytes) -> Any:
 def problems_with(**tables: str) -> list[str]:
     """Problems of the small site with these tables instead of its own."""
     texts = {"rooms": ROOMS, "operators": OPERATORS, "dosimeters": DOSIMETERS} | tables
-    checked = check_together({name: read(name, text) for name, text in texts.items()}, {"rates"})
+    checked = check_together({name: read(name, text) for name, text in texts.items()}, {"rates", "log", "reader"})
     return [str(problem) for table in checked.values() for problem in table.problems]
 
 
@@ -248,35 +249,60 @@ def test_a_c_arm_badge_must_agree_with_the_assignments() -> None:
     assert problems_with(rooms=ROOMS.replace("4711,", "4711,REF1")) == []
 
 
+def test_assignments_overlap_only_within_a_source() -> None:
+    header = "dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to,source_id\n"
+    first = header + "B1,over_apron_collar,OP1,,2024-01-01,,rates\n"
+    assert problems_with(dosimeters=first + "B1,over_apron_collar,OP2,,2024-01-01,,log reader\n") == []
+    for other in ("log rates", ""):
+        assert "line 3, field valid_from: badge B1 has another assignment in line 2" in only_problem_with(
+            dosimeters=first + f"B1,over_apron_collar,OP2,,2024-01-01,,{other}\n"
+        )
+
+
+def test_every_source_of_an_assignment_is_described() -> None:
+    header = "dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to,source_id\n"
+    problem = only_problem_with(dosimeters=header + "B1,over_apron_collar,OP1,,2024-01-01,,rates nowhere\n")
+    assert "line 2, field source_id: no source_id 'nowhere' is described in sources/" in problem
+
+
 _days = st.integers(0, 25)
+_sources = st.sampled_from([None, "a", "b", "a b"])
 
 
-@given(st.lists(st.tuples(st.sampled_from("XY"), _days, st.one_of(st.none(), _days)), max_size=7))
-def test_overlaps_are_exactly_the_days_with_two_assignments(spans: list[tuple[str, int, int | None]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from("XY"), _days, st.one_of(st.none(), _days), _sources), max_size=7))
+def test_overlaps_are_exactly_the_days_with_two_assignments_of_a_source(
+    spans: list[tuple[str, int, int | None, str | None]],
+) -> None:
     start = date(2024, 1, 1)
     rows: list[Any] = [
         {
             "dosimeter_serial": badge,
             "valid_from": start + timedelta(begin),
             "valid_to": None if length is None else start + timedelta(begin + length),
+            "source_id": source_ids,
             "line": line,
         }
-        for line, (badge, begin, length) in enumerate(spans)
+        for line, (badge, begin, length, source_ids) in enumerate(spans)
     ]
     overlaps = badge_overlaps(rows)
-    for badge in "XY":
+    for badge, source_id in itertools.product("XY", "abc"):  # no row names c
         for day in (start + timedelta(n) for n in range(60)):
             holders = [
                 row
                 for row in rows
-                if row["dosimeter_serial"] == badge and row["valid_from"] <= day <= (row["valid_to"] or date.max)
+                if row["dosimeter_serial"] == badge
+                and row["valid_from"] <= day <= (row["valid_to"] or date.max)
+                and (row["source_id"] is None or source_id in row["source_id"].split())
             ]
-            stretches = [
-                overlap
+            intervals = [
+                overlap.source_id
                 for overlap in overlaps
-                if overlap.dosimeter_serial == badge and overlap.from_date <= day <= (overlap.to_date or date.max)
+                if overlap.dosimeter_serial == badge
+                and overlap.source_id in (source_id, None)
+                and overlap.from_date <= day <= (overlap.to_date or date.max)
             ]
-            assert len(stretches) == (len(holders) > 1)
+            assert bool(intervals) == (len(holders) > 1)
+            assert len(intervals) == len(set(intervals))
 
 
 @given(st.lists(st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc"))), min_size=3, max_size=3)))

@@ -13,8 +13,14 @@ compared as (
     select * from {{ ref('int_report_oddity') }}
 ),
 
+unclear_badges as (
+    select * from {{ ref('int_unclear_badge_oddity') }}
+),
+
 together as (
     select * from findings
+    union all by name
+    select * from unclear_badges
     union all by name
     select
         compared.*,

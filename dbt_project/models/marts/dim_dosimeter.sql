@@ -9,7 +9,8 @@ final as (
         operator_id,
         room_id,
         valid_from_date as valid_from,
-        valid_to_date as valid_to
+        valid_to_date as valid_to,
+        array_to_string(source_ids, ' ') as source_id
     from assignments
 )
 

@@ -19,7 +19,7 @@ final as (
         on
             disposed_doses.procedure_id = operator_procedures.procedure_id
             and disposed_doses.operator_id = operator_procedures.operator_id
-            and disposed_doses.dosimeter_serial = operator_procedures.dosimeter_serial
+            and disposed_doses.badge_key = operator_procedures.badge_key
     group by all
 )
 

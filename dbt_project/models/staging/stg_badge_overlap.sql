@@ -5,6 +5,7 @@ with source as (
 renamed as (
     select
         dosimeter_serial,
+        source_id,
         from_date,
         to_date
     from source

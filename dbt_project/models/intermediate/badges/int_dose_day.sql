@@ -8,6 +8,14 @@ derived_doses as (
     select * from {{ ref('int_derived_dose') }}
 ),
 
+unclear_badges as (
+    select * from {{ ref('int_unclear_badge') }}
+),
+
+unclear_doses as (
+    select * from {{ ref('int_unclear_dose') }}
+),
+
 hubs as (
     select * from {{ ref('stg_source_hub') }}
 ),
@@ -43,6 +51,18 @@ in_force as (
         hash(declarations) as row_hash
     from {{ ref('stg_clock_declaration') }} as declarations
     where declarations.source_id is not null
+    union all
+    select
+        unclear_badges.measured_date as from_date,
+        unclear_badges.measured_date as to_date,
+        hash(unclear_badges.dosimeter_serial, unclear_badges.source_id) as row_hash
+    from unclear_badges
+    union all
+    select
+        unclear_doses.measured_date as from_date,
+        unclear_doses.measured_date as to_date,
+        hash(unclear_doses.dose_key) as row_hash
+    from unclear_doses
     union all
     select
         {{ local_date('corrections.from_at', 'site.site_timezone') }} - 1 as from_date,

@@ -1,4 +1,5 @@
 -- What an hourly total shows beyond the same badge's rate samples in its span, whatever source these came through.
+-- One serial in two sources may be two badges (badge_key).
 {{ config(**kept_by('measured_date', 'int_hour_day')) }}
 {% set hour_us = 3600000000 %}
 with doses as not materialized (
@@ -10,6 +11,7 @@ hours as (
         dose_key,
         measured_date,
         dosimeter_serial,
+        badge_key,
         quantity,
         operator_id,
         worn_at,
@@ -26,7 +28,7 @@ hours as (
 
 samples as (
     select
-        dosimeter_serial,
+        badge_key,
         quantity,
         recorded_started_at as started_at,
         dose_usv
@@ -34,7 +36,7 @@ samples as (
     where
         layout = 'rate_samples'
         and token is null
-        and dosimeter_serial in (select hours.dosimeter_serial from hours)
+        and badge_key in (select hours.badge_key from hours)
         and {{ is_read_now('measured_date', 'measured_date', 'int_hour_day', 'reached_dates') }}
 ),
 
@@ -42,7 +44,7 @@ samples as (
 utc_hours as (
     select
         dose_key,
-        dosimeter_serial,
+        badge_key,
         quantity,
         started_at,
         ended_at,
@@ -57,7 +59,7 @@ covered as (
     from samples
     inner join utc_hours
         on
-            samples.dosimeter_serial = utc_hours.dosimeter_serial
+            samples.badge_key = utc_hours.badge_key
             and samples.quantity = utc_hours.quantity
             and epoch_us(samples.started_at) // {{ hour_us }} = utc_hours.utc_hour
             and samples.started_at >= utc_hours.started_at
@@ -70,6 +72,7 @@ final as (
         hours.dose_key,
         hours.measured_date,
         hours.dosimeter_serial,
+        hours.badge_key,
         hours.quantity,
         hours.operator_id,
         hours.worn_at,

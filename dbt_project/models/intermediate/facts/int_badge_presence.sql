@@ -51,7 +51,8 @@ final as (
     select distinct
         margins.procedure_id,
         margins.operator_id,
-        telling.dosimeter_serial
+        telling.dosimeter_serial,
+        telling.badge_key
     from margins
     inner join telling
         on

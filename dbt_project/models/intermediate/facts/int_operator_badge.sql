@@ -25,9 +25,15 @@ presences as (
     select * from {{ ref('int_badge_presence') }}
 ),
 
+badge_days as (
+    select * from {{ ref('int_badge_day') }}
+),
+
 electronic as (
-    select distinct dosimeter_serial
-    from {{ ref('stg_dose_record') }}
+    select distinct
+        dosimeter_serial,
+        source_id
+    from badge_days
     where layout != 'badge_periods'
 ),
 
@@ -40,6 +46,7 @@ methods as (
         disposed_doses.procedure_id,
         disposed_doses.operator_id,
         disposed_doses.dosimeter_serial,
+        disposed_doses.badge_key,
         disposed_doses.worn_at,
         disposed_doses.disposition,
         cast(sum(disposed_doses.n_records) as bigint) as n_records,
@@ -63,6 +70,7 @@ dosed as (
         procedure_id,
         operator_id,
         dosimeter_serial,
+        badge_key,
         min(worn_at) as worn_at,
         coalesce(sum(n_records) filter (where disposition != 'apportioned'), 0) as n_linked_records,
         cast(sum(dose_usv) filter (where disposition != 'apportioned') as {{ dose_type() }}) as linked_usv,
@@ -80,15 +88,16 @@ dosed as (
         bool_or(is_sign_of_life) as is_sign_of_life,
         max(peak_rate_usv_per_h) filter (where disposition != 'apportioned') as peak_rate_usv_per_h
     from methods
-    group by procedure_id, operator_id, dosimeter_serial
+    group by procedure_id, operator_id, dosimeter_serial, badge_key
 ),
 
 -- The badges that a person of the logbook should have worn that day.
 expected as (
-    select
+    select distinct
         logbook.procedure_id,
         logbook.operator_id,
         assignments.dosimeter_serial,
+        {{ badge_key('assignments.dosimeter_serial', 'assignments.source_ids') }} as badge_key,
         assignments.worn_at
     from logbook
     inner join assignments
@@ -96,10 +105,14 @@ expected as (
             logbook.operator_id = assignments.operator_id
             and logbook.procedure_date >= assignments.valid_from_date
             and logbook.procedure_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
-    inner join electronic on assignments.dosimeter_serial = electronic.dosimeter_serial
+    inner join electronic
+        on
+            assignments.dosimeter_serial = electronic.dosimeter_serial
+            and {{ is_of_source('electronic.source_id', 'assignments.source_ids') }}
     left join badge_overlaps
         on
             assignments.dosimeter_serial = badge_overlaps.dosimeter_serial
+            and electronic.source_id = coalesce(badge_overlaps.source_id, electronic.source_id)
             and logbook.procedure_date >= badge_overlaps.from_date
             and logbook.procedure_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
     where badge_overlaps.dosimeter_serial is null
@@ -110,6 +123,7 @@ final as (
         coalesce(dosed.procedure_id, expected.procedure_id) as procedure_id,
         coalesce(dosed.operator_id, expected.operator_id) as operator_id,
         coalesce(dosed.dosimeter_serial, expected.dosimeter_serial) as dosimeter_serial,
+        coalesce(dosed.badge_key, expected.badge_key) as badge_key,
         coalesce(dosed.worn_at, expected.worn_at) as worn_at,
         coalesce(dosed.n_linked_records, 0) as n_linked_records,
         dosed.linked_usv,
@@ -128,12 +142,12 @@ final as (
         on
             dosed.procedure_id = expected.procedure_id
             and dosed.operator_id = expected.operator_id
-            and dosed.dosimeter_serial = expected.dosimeter_serial
+            and dosed.badge_key = expected.badge_key
     left join presences
         on
             expected.procedure_id = presences.procedure_id
             and expected.operator_id = presences.operator_id
-            and expected.dosimeter_serial = presences.dosimeter_serial
+            and expected.badge_key = presences.badge_key
 )
 
 select * from final

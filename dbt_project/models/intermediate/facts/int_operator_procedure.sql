@@ -25,7 +25,8 @@ ranked as (
                 list_position(['measured', 'zero', 'missing'], badge_status),
                 worn_at = 'over_apron_collar' desc,
                 n_linked_records desc,
-                dosimeter_serial asc
+                dosimeter_serial asc,
+                badge_key asc
         ) as badge_rank,
         sum(linked_usv) over (partition by procedure_id, operator_id) as all_linked_usv,
         count(*) over (partition by procedure_id, operator_id) as n_badges
@@ -58,6 +59,7 @@ final as (
         logbook.role,
         chosen.worn_at,
         chosen.dosimeter_serial,
+        chosen.badge_key,
         case
             when chosen.badge_status = 'missing' then null
             when coalesce(chosen.linked_usv, 0) = 0 and chosen.apportioned_usv > 0 then null

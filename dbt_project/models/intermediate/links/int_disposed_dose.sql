@@ -12,6 +12,7 @@ final as (
         source_id,
         layout,
         dosimeter_serial,
+        badge_key,
         quantity,
         operator_id,
         worn_at,

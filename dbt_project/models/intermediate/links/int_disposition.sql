@@ -111,6 +111,7 @@ final as (
         doses.source_id,
         doses.layout,
         doses.dosimeter_serial,
+        doses.badge_key,
         doses.quantity,
         doses.measured_date,
         doses.recorded_started_at as started_at,

@@ -19,6 +19,14 @@ badge_overlaps as (
     select * from {{ ref('stg_badge_overlap') }}
 ),
 
+unclear_badges as (
+    select * from {{ ref('int_unclear_badge') }}
+),
+
+unclear_doses as (
+    select * from {{ ref('int_unclear_dose') }}
+),
+
 corrections as (
     select * from {{ ref('stg_correction') }}
 ),
@@ -35,14 +43,18 @@ source_offsets as (
 badge_days as (
     select distinct
         dosimeter_serial,
+        source_id,
         measured_date
     from doses
 ),
 
-worn as (
+assigned as (
     select
         badge_days.dosimeter_serial,
+        badge_days.source_id,
         badge_days.measured_date,
+        assignments.valid_from_date,
+        assignments.source_ids,
         assignments.worn_at,
         assignments.operator_id,
         case when assignments.worn_at = 'c_arm' then assignments.room_id end as c_arm_room_id
@@ -52,14 +64,38 @@ worn as (
             badge_days.dosimeter_serial = assignments.dosimeter_serial
             and badge_days.measured_date >= assignments.valid_from_date
             and badge_days.measured_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
+            and {{ is_of_source('badge_days.source_id', 'assignments.source_ids') }}
+),
+
+-- One serial may be several badges, told apart by the sources that their assignments name.
+badges as (
+    select
+        dosimeter_serial,
+        source_id,
+        measured_date,
+        min(source_ids) as source_ids
+    from assigned
+    group by dosimeter_serial, source_id, measured_date
+),
+
+worn as (
+    select assigned.*
+    from assigned
     left join badge_overlaps
         on
-            badge_days.dosimeter_serial = badge_overlaps.dosimeter_serial
-            and badge_days.measured_date >= badge_overlaps.from_date
-            and badge_days.measured_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
-    where badge_overlaps.dosimeter_serial is null
+            assigned.dosimeter_serial = badge_overlaps.dosimeter_serial
+            and assigned.source_id = coalesce(badge_overlaps.source_id, assigned.source_id)
+            and assigned.measured_date >= badge_overlaps.from_date
+            and assigned.measured_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
+    left join unclear_badges
+        on
+            assigned.dosimeter_serial = unclear_badges.dosimeter_serial
+            and assigned.source_id = unclear_badges.source_id
+            and assigned.measured_date = unclear_badges.measured_date
+    where badge_overlaps.dosimeter_serial is null and unclear_badges.dosimeter_serial is null
     qualify row_number() over (
-        partition by badge_days.dosimeter_serial, badge_days.measured_date order by assignments.valid_from_date desc
+        partition by assigned.dosimeter_serial, assigned.source_id, assigned.measured_date
+        order by assigned.valid_from_date desc
     ) = 1
 ),
 
@@ -107,14 +143,24 @@ declared as (
 wearers as (
     select
         doses.*,
+        {{ badge_key('doses.dosimeter_serial', 'badges.source_ids') }} as badge_key,
         worn.worn_at,
         worn.c_arm_room_id,
         case when corrected.kind = 'worn_by' then corrected.operator_id else worn.operator_id end as operator_id,
         coalesce(corrected.kind = 'not_occupational', false) as is_not_occupational,
         worn.worn_at is not null as is_assigned
     from doses
+    left join badges
+        on
+            doses.dosimeter_serial = badges.dosimeter_serial
+            and doses.source_id = badges.source_id
+            and doses.measured_date = badges.measured_date
+    left join unclear_doses on doses.dose_key = unclear_doses.dose_key
     left join worn
-        on doses.dosimeter_serial = worn.dosimeter_serial and doses.measured_date = worn.measured_date
+        on
+            case when unclear_doses.dose_key is null then doses.dosimeter_serial end = worn.dosimeter_serial
+            and doses.source_id = worn.source_id
+            and doses.measured_date = worn.measured_date
     left join corrected on doses.dose_key = corrected.dose_key
 ),
 
@@ -151,7 +197,7 @@ final as (
         case
             when layout = 'rate_samples' and barred_reason is null
                 then hash(
-                    dosimeter_serial,
+                    badge_key,
                     operator_id,
                     measured_date,
                     evident_room_id,

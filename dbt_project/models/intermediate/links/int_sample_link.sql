@@ -19,7 +19,7 @@ with samples as not materialized (
 sample_rooms as (
     select
         *,
-        max(n_rooms) over (partition by dosimeter_serial) > 1 as is_badge_in_doubt
+        max(n_rooms) over (partition by badge_key) > 1 as is_badge_in_doubt
     from {{ ref('int_sample_room') }}
 ),
 
@@ -59,7 +59,7 @@ windows as (
 touched as not materialized (
     select
         samples.dose_key,
-        sample_rooms.dosimeter_serial,
+        sample_rooms.badge_key,
         sample_rooms.measured_date,
         sample_rooms.n_rooms,
         sample_rooms.is_any_room,
@@ -89,7 +89,7 @@ touched as not materialized (
 in_one_room as not materialized (
     select
         dose_key,
-        dosimeter_serial,
+        badge_key,
         measured_date,
         is_badge_in_doubt,
         event_hash,
@@ -104,7 +104,7 @@ in_one_room as not materialized (
 in_several_rooms as (
     select
         touched.dose_key,
-        any_value(touched.dosimeter_serial) as dosimeter_serial,
+        any_value(touched.badge_key) as badge_key,
         any_value(touched.measured_date) as measured_date,
         count(touched.event_hash) as n_rooms_on,
         any_value(touched.event_hash) as event_hash,
@@ -120,7 +120,7 @@ in_several_rooms as (
         string_agg(
             coalesce(touched.candidates, procedures.procedure_id), ' ' order by procedures.procedure_id
         ) filter (where touched.event_hash is null) as candidates,
-        any_value(case when touched.is_any_room then touched.dosimeter_serial end) as badge_of_any_room
+        any_value(case when touched.is_any_room then touched.badge_key end) as badge_of_any_room
     from touched
     left join procedures on touched.procedure_hash = procedures.procedure_hash
     where touched.n_rooms > 1
@@ -131,27 +131,27 @@ in_several_rooms as (
 disputed as (
     select
         dose_key,
-        dosimeter_serial,
+        badge_key,
         unnest(hits) as hit
     from in_several_rooms
     where n_rooms_on > 1
 ),
 
 disputed_badges as (
-    select distinct dosimeter_serial
+    select distinct badge_key
     from disputed
 ),
 
 -- A badge that may never be disputed is not even looked at.
 certain as (
     select
-        dosimeter_serial,
+        badge_key,
         procedure_hash
     from in_one_room
     where event_hash is not null and is_badge_in_doubt
     union all
     select
-        dosimeter_serial,
+        badge_key,
         procedure_hash
     from in_several_rooms
     where n_rooms_on = 1
@@ -159,11 +159,11 @@ certain as (
 
 badge_samples as (
     select
-        certain.dosimeter_serial,
+        certain.badge_key,
         certain.procedure_hash,
         count(*) as n_samples
     from certain
-    inner join disputed_badges on certain.dosimeter_serial = disputed_badges.dosimeter_serial
+    inner join disputed_badges on certain.badge_key = disputed_badges.badge_key
     group by all
 ),
 
@@ -178,7 +178,7 @@ disputed_shares as (
     inner join procedures on disputed.hit.procedure_hash = procedures.procedure_hash
     left join badge_samples
         on
-            disputed.dosimeter_serial = badge_samples.dosimeter_serial
+            disputed.badge_key = badge_samples.badge_key
             and disputed.hit.procedure_hash = badge_samples.procedure_hash
 ),
 
@@ -200,7 +200,7 @@ settled as (
 -- samples within the procedure the share that rule 2 asks for must be at its beams, else time alone does not tell the room.
 explained as (
     select
-        touched.dosimeter_serial,
+        touched.badge_key,
         procedures.procedure_hash,
         procedures.procedure_id,
         count(touched.event_hash) / count(*) as beam_share
@@ -235,7 +235,7 @@ in_doubtful_room as (
     left join settled on in_several_rooms.dose_key = settled.dose_key
     left join explained
         on
-            in_several_rooms.badge_of_any_room = explained.dosimeter_serial
+            in_several_rooms.badge_of_any_room = explained.badge_key
             and explained.procedure_hash = case
                 when in_several_rooms.n_rooms_on > 1 then settled.hit.procedure_hash
                 when in_several_rooms.n_rooms_on = 1 then in_several_rooms.procedure_hash
@@ -246,7 +246,7 @@ in_doubtful_room as (
 
 together as (
     select
-        * exclude (dosimeter_serial, is_badge_in_doubt),
+        * exclude (badge_key, is_badge_in_doubt),
         false as is_room_in_question,
         cast(null as varchar) as room_candidates
     from in_one_room

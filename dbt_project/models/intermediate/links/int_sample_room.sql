@@ -25,6 +25,7 @@ groups as (
     select
         sample_group,
         any_value(dosimeter_serial) as dosimeter_serial,
+        any_value(badge_key) as badge_key,
         any_value(operator_id) as operator_id,
         any_value(measured_date) as measured_date,
         any_value(evident_room_id) as evident_room_id,

@@ -26,6 +26,7 @@ counted as (
         measured_date,
         worn_at,
         dosimeter_serial,
+        badge_key,
         quantity,
         n_records,
         dose_usv
@@ -36,6 +37,7 @@ counted as (
         measured_date,
         worn_at,
         dosimeter_serial,
+        badge_key,
         quantity,
         0 as n_records,
         -covered_usv as dose_usv
@@ -50,6 +52,7 @@ electronic_badges as (
         places.preference,
         counted.worn_at,
         counted.dosimeter_serial,
+        counted.badge_key,
         sum(counted.n_records) as n_records,
         {{ dose_sum('counted.dose_usv') }} as dose_usv
     from counted
@@ -62,7 +65,7 @@ electronic as (
     qualify row_number() over (
         partition by operator_id, dose_date, place
         -- A badge that shows nothing never hides one that does.
-        order by dose_usv > 0 desc, preference asc, n_records desc, dosimeter_serial asc
+        order by dose_usv > 0 desc, preference asc, n_records desc, dosimeter_serial asc, badge_key asc
     ) = 1
 ),
 
