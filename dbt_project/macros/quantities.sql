@@ -77,6 +77,6 @@
 {%- endmacro %}
 
 {# Whether an assignment holds in the exports of a source. #}
-{% macro is_of_source(source_id, source_ids) -%}
+{% macro holds_in(source_id, source_ids) -%}
     coalesce(list_contains({{ source_ids }}, {{ source_id }}), true)
 {%- endmacro %}

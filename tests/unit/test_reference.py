@@ -332,10 +332,11 @@ def test_headers_are_those_of_the_contract() -> None:
     if not contract.exists():
         pytest.skip("the input contract is not beside this checkout")
     text = contract.read_text("utf-8")
-    beyond_the_contract = {"advice"}
+    beyond_the_contract = {"advice", "links"}  # and columns that version 2 adds come last
     for table in (table for table in TABLES if table.name not in beyond_the_contract):
         section = text.split(f"## reference/{table.name}.csv\n")[1]
-        assert section.split("`")[1].split(",") == [column.name for column in table.columns]
+        columns = section.split("`")[1].split(",")
+        assert columns == [column.name for column in table.columns][: len(columns)]
 
 
 def test_a_site_keeps_the_good_rows_of_a_file_with_bad_ones(tmp_path: Path) -> None:

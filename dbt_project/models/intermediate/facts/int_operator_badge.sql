@@ -108,7 +108,7 @@ expected as (
     inner join electronic
         on
             assignments.dosimeter_serial = electronic.dosimeter_serial
-            and {{ is_of_source('electronic.source_id', 'assignments.source_ids') }}
+            and {{ holds_in('electronic.source_id', 'assignments.source_ids') }}
     left join badge_overlaps
         on
             assignments.dosimeter_serial = badge_overlaps.dosimeter_serial

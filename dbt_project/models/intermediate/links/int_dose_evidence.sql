@@ -64,7 +64,7 @@ assigned as (
             badge_days.dosimeter_serial = assignments.dosimeter_serial
             and badge_days.measured_date >= assignments.valid_from_date
             and badge_days.measured_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
-            and {{ is_of_source('badge_days.source_id', 'assignments.source_ids') }}
+            and {{ holds_in('badge_days.source_id', 'assignments.source_ids') }}
 ),
 
 -- One serial may be several badges, told apart by the sources that their assignments name.
