@@ -14,10 +14,12 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from ingest.folders import OWNER_ONLY, make_folder
 from ingest.problems import UserError
 from ingest.pseudonymise import Key, WrongKey
 from ingest.reference import reference_ddl
 from ingest.site import Site
+from ingest.sql_text import literal
 
 SCHEMA_VERSION = 3
 # Only this product reads the file, so older DuckDBs need not: the newest way of storing takes text at half the cost.
@@ -140,9 +142,8 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 def _make(path: Path) -> None:
     """An empty database. Attached, because a storage version asked for in connecting would be every connection's."""
-    quoted = str(path).replace("'", "''")
     with duckdb.connect() as con:
-        con.execute(f"attach '{quoted}' as made (storage_version '{STORAGE_VERSION}')")
+        con.execute(f"attach {literal(path)} as made (storage_version '{STORAGE_VERSION}')")
 
 
 def _first_sentence(error: duckdb.Error) -> str:
@@ -152,8 +153,7 @@ def _first_sentence(error: duckdb.Error) -> str:
 def _build_folder(site: Site) -> Path:
     folder = site.build_db.parent
     try:
-        site.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)  # group may pass on to what is published
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder, OWNER_ONLY)
     except OSError as error:
         raise BuildUnavailable(
             f"The folder {folder} cannot be made ({error.strerror}); correct data_dir in site.yaml or its rights."

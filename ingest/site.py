@@ -36,6 +36,8 @@ from ingest.user_files import CSV_BYTES, YAML_BYTES, read_regular
 
 UNKNOWN_HUB_ROOM = "unknown_hub_room"
 UNREAD_FILE = "unread_file"
+# SQLAlchemy, by which Dagster opens SQLite, and dbt-duckdb read a path as an address: there these have a meaning.
+UNUSABLE_IN_PATHS = "?#%\n\r"
 
 
 # --- site.yaml (contract: INPUTS.md; keys that are left out have the contract's values) ----------------------------
@@ -346,6 +348,13 @@ def _misplaced_folders(root: Path, config: SiteConfig) -> Iterable[Problem]:
         yield Problem(
             "site.yaml", None, "data_dir", "must be a folder of its own, not one that is read; choose another"
         )
+    if unusable := sorted(set(UNUSABLE_IN_PATHS) & set(str(root / config.data_dir))):
+        signs = " and ".join(map(repr, unusable))
+        message = (
+            f"the path {root / config.data_dir} holds {signs}, which databases below it do not take;"
+            " rename the folder, or let data_dir name one elsewhere"
+        )
+        yield Problem("site.yaml", None, "data_dir", message)
     folder = config.dose_reports.folder
     if "folder" in config.dose_reports.model_fields_set and not (root / folder).is_dir():
         yield Problem("site.yaml", None, "dose_reports.folder", f"the folder '{folder}' does not exist; make it")

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-import duckdb
-
 from ingest.control_characters import control_character
 from ingest.problems import Problem, SiteError, UserError
 from ingest.reference import TABLES_BY_NAME
 from ingest.reference_reader import read_table
 from ingest.site import Site, load_site
 from orchestration.publications import current_publication
+from orchestration.published_files import open_published
 from orchestration.snapshot import RESTRICTED
 
 ALERT_LOG = TABLES_BY_NAME["alert_log"]
@@ -61,7 +60,7 @@ def _find(site: Site, alert_id: str) -> date:
         raise UserError("Nothing was published yet, so there is no finding to answer: run `doseledger run` first.")
     zone = ZoneInfo(site.config.timezone)
     # The occupational physician answers restricted findings by the same command: whoever may read the file may ask it.
-    with duckdb.connect(current.folder / RESTRICTED, read_only=True) as con:
+    with open_published(current.folder / RESTRICTED) as con:
         known = con.execute("select 1 from alerts.alert where alert_id = ?", [alert_id]).fetchone()
         (published_at,) = con.execute(
             "select published_at from ledger.publication where run_id = ?", [current.run_id]

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ingest.control_characters import printable
 from ingest.problems import Problem, SiteError, UserError
-from orchestration.terminal import terminal
+from orchestration.terminal import terminal, typed
 
 if TYPE_CHECKING:
     from orchestration.alert_actions import Action
@@ -71,8 +71,8 @@ def init(
 
     with _told_plainly():
         written = create_site(folder)
-    out.print(f"[green]✓[/] {len(written)} files in {folder}; fill in site.yaml and reference/, then:")
-    out.print(f"  {_program()} check --site {folder}")
+    out.print(f"[green]✓[/] {len(written)} files in {escape(str(folder))}; fill in site.yaml and reference/, then:")
+    out.print(f"  {_program()} check --site {typed(folder)}")
 
 
 @app.command(epilog=EPILOG)
@@ -111,7 +111,7 @@ def check(
         _list_problems(problems)
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
-    out.print(f"[green]✓[/] {site}: site.yaml, reference files and sources are usable.")
+    out.print(f"[green]✓[/] {escape(str(site))}: site.yaml, reference files and sources are usable.")
 
 
 @app.command(epilog=EPILOG)
@@ -130,7 +130,7 @@ def describe(
         typer.echo(text, nl=False)
         return
     err.print(f"[green]✓[/] {escape(str(output))}: decide every CONFIRM in it, then:")
-    err.print(f"  {_program()} check --site SITE --file {escape(str(export))}")
+    err.print(f"  {_program()} check --site SITE --file {typed(export)}")
 
 
 @app.command(epilog=EPILOG)
@@ -400,11 +400,11 @@ def demo(
         err.print(f"[red]✗[/] {escape(str(error))}")
         raise typer.Exit(1) from None
     out.print(
-        f"[green]✓[/] {hospital.site}: {hospital.procedures} procedures in {hospital.rooms} rooms, "
+        f"[green]✓[/] {escape(str(hospital.site))}: {hospital.procedures} procedures in {hospital.rooms} rooms, "
         f"{hospital.operators} operators, {hospital.inbox_files} files, {hospital.size_bytes / 1e6:.0f} MB; "
-        f"what really happened is in {hospital.truth}"
+        f"what really happened is in {escape(str(hospital.truth))}"
     )
-    out.print(f"  {_program()} run --site {folder} --as-of {hospital.last_day}")
+    out.print(f"  {_program()} run --site {typed(folder)} --as-of {hospital.last_day}")
 
 
 @app.command(epilog=EPILOG)
@@ -460,7 +460,7 @@ def chart(
     file = output or Path(f"{room}_{day:%Y-%m-%d}.png")
     with _told_plainly():
         write_chart(site, room, day.date(), file)
-    out.print(f"[green]✓[/] {file}")
+    out.print(f"[green]✓[/] {escape(str(file))}")
 
 
 @app.command(epilog=EPILOG)

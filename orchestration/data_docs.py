@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ingest.folders import GROUP_PASSES, make_folder
+
 KEPT = 30  # pages; a month of nights
 
 
@@ -22,7 +24,7 @@ def write_data_docs(data_dir: Path, build_id: str, page: str) -> Path:
         OSError: data_dir cannot be written.
     """
     file = data_docs_file(data_dir, build_id)
-    file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    make_folder(file.parent, GROUP_PASSES)
     new = file.with_suffix(".tmp")
     new.write_text(page, "utf-8")
     new.chmod(0o640)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
-
-import duckdb
 
 from ingest.site import Mail, SiteConfig
 from orchestration.data_docs import data_docs_file
@@ -27,6 +24,7 @@ from orchestration.letter_restricted import restricted_letter
 from orchestration.letters import TOLD_IN_FULL_DAYS, Envelope, News, is_told_in_full
 from orchestration.personal import Addressee, read_addressees, read_personal
 from orchestration.post import MailServerError, refused_recipients, relay_of, send_by_smtp, write_to_outbox
+from orchestration.published_files import open_published
 from orchestration.sent_ledger import PreparedLetter, Reader, SentLedger, open_sent_ledger
 
 OPERATORS_NAMED = 10
@@ -232,7 +230,7 @@ def _confidential_letters(restricted: Path, publication: Publication, office: Of
     readers = _readers("restricted", site.mail.restricted)
     if not readers:
         return
-    with closing(duckdb.connect(str(restricted), read_only=True)) as connection:
+    with open_published(restricted) as connection:
         findings = read_findings(connection, ["restricted"])
 
     def write(news: News, envelope: Envelope) -> EmailMessage:

@@ -18,6 +18,7 @@ import duckdb
 from orchestration.findings import AUDIENCES, Finding, read_findings
 from orchestration.input_counts import InputCount, read_input_counts
 from orchestration.personal import OperatorMonth, read_months
+from orchestration.published_files import open_published
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def read_publication(warehouse: Path) -> Publication:
     Raises:
         duckdb.Error: the file is missing, or is not one of the output contract.
     """
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with open_published(warehouse) as connection:
         run_id, as_of, checks_passed, build_id = _one(connection, _PUBLICATION)
         procedures, operators, rooms, first_date, last_date = _one(connection, _FIGURES)
         return Publication(

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
+from orchestration.published_files import open_published
 
 # What each rule judges, as SQL on the published tables; a rule that is not here judges its findings only.
 _PROCEDURES_WITH_DOSE = "select count(*) from marts.fct_operator_procedure where hp10_usv is not null"
@@ -61,7 +61,7 @@ def firing_rates(warehouse: Path) -> list[FiringRate]:
     Raises:
         duckdb.Error: the file is missing, or is not one of the output contract.
     """
-    with duckdb.connect(str(warehouse), read_only=True) as con:
+    with open_published(warehouse) as con:
         found = dict(con.execute("select rule, count(*) from alerts.alert group by rule").fetchall())
         return [
             FiringRate(rule, what, con.execute(query).fetchall()[0][0], found.get(rule, 0))

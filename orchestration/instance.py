@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ingest.folders import OWNER_ONLY, make_folder
 from ingest.site import load_site
 
 SETTINGS = """\
@@ -35,7 +36,7 @@ def dagster_home(site_root: Path) -> Path:
         OSError: the folder cannot be written.
     """
     home = load_site(site_root).data_dir / "dagster"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(home, OWNER_ONLY)
     settings = home / "dagster.yaml"
     text = SETTINGS.format(history=json.dumps(str(home / "history" / "runs")))
     with FileLock(home / "making.lock"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.findings import LimitShare
+from orchestration.published_files import open_published
 
 # Fewer procedures say nothing of a class, and could be told apart by a colleague (ICRP 135: rule of 20).
 LEAST_PROCEDURES_OF_A_CLASS = 20
@@ -86,7 +87,7 @@ def read_addressees(restricted: Path) -> tuple[Addressee, ...]:
     Raises:
         duckdb.Error: the file is missing, or is not one of the output contract.
     """
-    with duckdb.connect(str(restricted), read_only=True) as connection:
+    with open_published(restricted) as connection:
         return tuple(Addressee(*row) for row in connection.execute(_ADDRESSEES).fetchall())
 
 
@@ -107,7 +108,7 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
     Raises:
         duckdb.Error: the file is missing, or is not one of the output contract.
     """
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with open_published(warehouse) as connection:
         months = {row.operator_id: row for row in read_months(connection, first.replace(day=1))}
         limits = connection.execute(_LIMITS, [operator_id]).fetchall()
         procedures = connection.execute(_PROCEDURES, [operator_id, first, last]).fetchall()

@@ -20,6 +20,7 @@ from typing import Literal, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ingest.control_characters import printable
+from ingest.folders import OWNER_ONLY, make_folder
 from orchestration.sent_ledger import PreparedLetter
 
 # Each step of the talk with a mail server may take so long; a server that checks for viruses answers late.
@@ -121,7 +122,7 @@ def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
     Raises:
         OSError: the outbox cannot be written.
     """
-    outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(outbox, OWNER_ONLY)
     token = letter.message_id.strip("<>").partition("@")[0][:16]
     target = outbox / f"{letter.prepared_on.isoformat()}_{letter.reader.role}_{token}.eml"
     partial = target.with_suffix(".partial")

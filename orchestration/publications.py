@@ -15,6 +15,7 @@ from typing import NamedTuple
 import duckdb
 
 from ingest.problems import UserError
+from orchestration.published_files import open_published
 from orchestration.snapshot import RESTRICTED, WAREHOUSE, sync
 
 CURRENT = "current"
@@ -280,7 +281,7 @@ def _before(now: Kept | None, kept: Mapping[str, Kept], clock: Clock) -> str:
 def _is_whole(kept: Kept) -> bool:
     """Whether readers of every audience find their file."""
     try:
-        with duckdb.connect(kept.folder / WAREHOUSE, read_only=True) as con:
+        with open_published(kept.folder / WAREHOUSE) as con:
             row = con.execute("select 1 from ledger.publication where run_id = ?", [kept.run_id]).fetchone()
     except duckdb.Error:
         return False
@@ -307,7 +308,7 @@ def _entry(folder: Path) -> Entry | None:
 
 
 def _ledger(folder: Path) -> list[Entry]:
-    with duckdb.connect(folder / RESTRICTED, read_only=True) as con:
+    with open_published(folder / RESTRICTED) as con:
         con.execute("set TimeZone = 'UTC'")
         rows = con.execute(f"select {', '.join(Entry._fields)} from ledger.publication").fetchall()
     return [Entry(*row) for row in rows]

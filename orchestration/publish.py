@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from ingest.folders import GROUP_PASSES, make_folder
+from ingest.sql_text import literal
 from orchestration.build_record import Build, last_build
 from orchestration.product import git_commit, product_version
 from orchestration.publications import (
@@ -29,6 +31,7 @@ from orchestration.publications import (
     point,
     prune,
 )
+from orchestration.published_files import readable
 from orchestration.snapshot import (
     RESTRICTED,
     aggregates_of,
@@ -117,7 +120,7 @@ def publish(
     _remove_leftovers(published_dir)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
-        con.execute(f"attach '{build_db}' as build (read_only)")
+        con.execute(f"attach {literal(build_db)} as build (read_only)")
         build = last_build(con, "build")
         if build is None:
             raise PublishRefused("Nothing was built yet: run `doseledger run` first.")
@@ -139,7 +142,7 @@ def _publish(
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     is_current = becomes_current(build.as_of, current)
     parent = published_dir / ("runs" if is_current else "as_of")
-    parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    make_folder(parent, GROUP_PASSES)
     folder = parent / f".{run_id}.tmp"
     folder.mkdir(mode=0o700)  # nobody else reads it before its files have their modes
 
@@ -177,10 +180,11 @@ def _carry_on_history(con: duckdb.DuckDBPyConnection, newest: Path | None) -> No
     con.execute(PUBLICATION_DDL.format(name="publication"))
     con.execute(ALERT_HISTORY_DDL.format(name="alert_history"))
     if newest:
-        con.execute(f"attach '{newest / RESTRICTED}' as previous (read_only)")
-        con.execute("insert into publication by name select * from previous.ledger.publication")
-        con.execute("insert into alert_history by name select * from previous.ledger.alert_history")
-        con.execute("detach previous")
+        with readable(newest / RESTRICTED) as previous:
+            con.execute(f"attach {literal(previous)} as previous (read_only)")
+            con.execute("insert into publication by name select * from previous.ledger.publication")
+            con.execute("insert into alert_history by name select * from previous.ledger.alert_history")
+            con.execute("detach previous")
 
 
 def _tell_history(con: duckdb.DuckDBPyConnection, run_id: str) -> None:

@@ -18,6 +18,7 @@ from ingest.build_db import look_into_build
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
 from ingest.site import load_site
+from ingest.sql_text import literal
 from orchestration.publications import current_publication
 
 TRUTH_TABLES = ("procedure", "operator_procedure", "operator_event", "clock", "total")
@@ -102,7 +103,7 @@ def score_site(root: Path, truth: Path) -> Score:
     with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
         read_truth(con, truth)
         warehouse = current.folder / "warehouse.duckdb"
-        con.execute(f"attach {_quoted(warehouse)} as warehouse (read_only)")
+        con.execute(f"attach {literal(warehouse)} as warehouse (read_only)")
         con.execute(_PUBLISHED)
         con.execute(_PLAIN_JOIN)
         return score(con, current.run_id)
@@ -120,7 +121,7 @@ def read_truth(con: duckdb.DuckDBPyConnection, truth: Path) -> None:
             raise UserError(f"{path} is missing: --truth names the folder that holds truth_*.csv.")
         try:
             con.execute(
-                f"create temp view truth_{name} as from read_csv({_quoted(path)}, all_varchar = true, header = true)"
+                f"create temp view truth_{name} as from read_csv({literal(path)}, all_varchar = true, header = true)"
             )
         except duckdb.Error as error:
             raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
@@ -209,10 +210,6 @@ def _seconds(error: OffsetError) -> str:
     if not error.room_days:
         return ""
     return f"{error.median_s:.1f} / {error.p95_s:.1f} / {error.max_s:.1f}"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 # What each method linked: dose of (operator, procedure) and of (operator, event), and the offsets that it used.

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ingest.folders import OWNER_ONLY, make_folder
+
 # Changes of the file since the first version, one script a version: PRAGMA user_version says how many were made.
 _VERSIONS = (
     """
@@ -131,7 +133,7 @@ def open_sent_ledger(path: Path) -> Iterator[SentLedger]:
         OSError: the folder cannot be written.
         sqlite3.DatabaseError: the file is not a ledger of letters.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent, OWNER_ONLY)
     # Two that deliver at once would both send what waits.
     with FileLock(path.with_suffix(".lock"), mode=0o600):
         path.touch(mode=0o600)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import duckdb
 
+from ingest.sql_text import literal
+
 SCHEMAS = ("marts", "alerts", "ledger")
 WAREHOUSE = "warehouse.duckdb"
 RESTRICTED = "restricted/restricted.duckdb"
@@ -180,7 +182,7 @@ def _own_row(ledger: Source, run_id: str) -> str:
 def _database(con: duckdb.DuckDBPyConnection, file: Path, new_schemas: Iterable[str] = ()) -> Iterator[None]:
     """A database as ``out``, whole on the disk when the block ends; one transaction, so one wait for the disk."""
     file.parent.mkdir(exist_ok=True)
-    con.execute(f"attach '{_quoted(file)}' as out (storage_version '{STORAGE_VERSION}')")
+    con.execute(f"attach {literal(file)} as out (storage_version '{STORAGE_VERSION}')")
     con.execute("use out")  # views must not remember under which name they were made
     con.execute("begin")
     for schema in new_schemas:
@@ -196,11 +198,11 @@ def _copy_table(con: duckdb.DuckDBPyConnection, source: Source, select: str, com
     if (described := comments.get(source.relation)) is None:
         return
     if described.of_table:
-        con.execute(f"comment on table {source.name} is '{_quoted(described.of_table)}'")
+        con.execute(f"comment on table {source.name} is {literal(described.of_table)}")
     copied = [column[0] for column in con.execute(f"from {source.name} limit 0").description or []]
     for column in copied:
         if comment := described.of_columns.get(column):
-            con.execute(f"""comment on column {source.name}."{column}" is '{_quoted(comment)}'""")
+            con.execute(f"""comment on column {source.name}."{column}" is {literal(comment)}""")
 
 
 def _comments(con: duckdb.DuckDBPyConnection) -> dict[str, Comments]:
@@ -226,10 +228,6 @@ def _write_parquet(con: duckdb.DuckDBPyConnection, source: Source, folder: Path,
     file = folder / "parquet" / schema / f"{table}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     con.execute(
-        f"copy ({_seen(source)}) to '{_quoted(file)}'"
+        f"copy ({_seen(source)}) to {literal(file)}"
         f" (format parquet, compression zstd, kv_metadata {{run_id: '{run_id}'}})"
     )
-
-
-def _quoted(text: object) -> str:
-    return str(text).replace("'", "''")

@@ -22,6 +22,7 @@ from orchestration.data_docs import data_docs_file
 from orchestration.delivery import SENT
 from orchestration.input_counts import input_sentences, read_input_counts
 from orchestration.publications import current_publication, rolled_back_from
+from orchestration.published_files import open_published
 from orchestration.sent_ledger import waiting_letters
 from orchestration.wording import wording
 
@@ -40,7 +41,7 @@ def print_status(root: Path, out: Console, *, all_refused: bool = False) -> None
         SiteError, KeyRefused, WrongKey, BuildUnavailable: said in one sentence by the command line.
     """
     site = load_site(root)
-    out.print(f"[bold]{escape(site.config.name)}[/] ({site.config.site_id}), {site.root}")
+    out.print(f"[bold]{escape(site.config.name)}[/] ({site.config.site_id}), {escape(str(site.root))}")
     _print_publication(site, out)
     if waiting := waiting_letters(site.data_dir / SENT):
         out.print(
@@ -61,10 +62,10 @@ def _print_publication(site: Site, out: Console) -> None:
     if current is None:
         out.print("Published: nothing yet")
         return
-    out.print(f"Published: {current.run_id}, as of {current.as_of}, in {current.folder}")
+    out.print(f"Published: {current.run_id}, as of {current.as_of}, in {escape(str(current.folder))}")
     if sentence := of_a_time_to_come(current, clock_at(site)):
         out.print(f"[red]✗[/] {escape(sentence)}")
-    with duckdb.connect(str(current.folder / "warehouse.duckdb"), read_only=True) as con:
+    with open_published(current.folder / "warehouse.duckdb") as con:
         for sentence in input_sentences(read_input_counts(con), wording("en")):
             out.print(f"  {escape(sentence)}")
     if newest := rolled_back_from(site.published_dir, current):
@@ -84,7 +85,7 @@ def _print_verdict(con: duckdb.DuckDBPyConnection, site: Site, out: Console) -> 
         out.print(f"  [red]✗[/] {escape(reason)}")
     page = data_docs_file(site.data_dir, build.build_id)
     if page.exists():  # a build that failed was not judged, and old pages are not kept
-        out.print(f"Every check of it: {page}")
+        out.print(f"Every check of it: {escape(str(page))}")
 
 
 def _files(con: duckdb.DuckDBPyConnection) -> RenderableType:

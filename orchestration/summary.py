@@ -17,6 +17,7 @@ from rich.table import Table
 from orchestration.digest import Balance, Publication
 from orchestration.input_counts import input_sentences
 from orchestration.publications import Kept, current_publication
+from orchestration.terminal import typed
 from orchestration.wording import wording
 
 
@@ -45,7 +46,7 @@ def places(run: Path, letters: list[str], waiting: int) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("Warehouse", str(_near(run) / "warehouse.duckdb"))
+    table.add_row("Warehouse", escape(str(_near(run) / "warehouse.duckdb")))
     left = _letter_places(letters)
     if waiting:
         left.append(f"[red]{waiting} did not leave[/]; the next run sends them again (the reason is above)")
@@ -84,20 +85,22 @@ def publications_table(kept: Sequence[Kept], timezone: str) -> RenderableType:
 def next_steps(program: str, site: Path, run: Path) -> RenderableType:
     """The next three commands to try."""
     python = str(Path(program).with_name("python"))
+    where = typed(site)
     query = "from marts.fct_operator_procedure order by hp10_usv desc nulls last limit 10"
     opened = f"duckdb.connect({str(_near(run) / 'warehouse.duckdb')!r}, read_only=True)"
+    code = f"import duckdb; print({opened}.sql({query!r}))"
     return Group(
         "\nNext:",
-        f"  {program} status --site {site}",
-        f"  {program} ui --site {site}",
-        f'  {python} -c "import duckdb; print({opened}.sql({query!r}))"',
+        f"  {program} status --site {where}",
+        f"  {program} ui --site {where}",
+        f"  {typed(python)} -c {typed(code)}",
     )
 
 
 def _letter_places(letters: list[str]) -> list[str]:
     """How many letters are in the outbox, or were taken by the mail server."""
     places = [str(_near(Path(letter).parent)) if Path(letter).is_absolute() else letter for letter in letters]
-    return [f"{count} in {place}" for place, count in Counter(places).items()]
+    return [f"{count} in {escape(place)}" for place, count in Counter(places).items()]
 
 
 def _near(path: Path) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.markup import escape
 from rich.segment import Segment
 
 from ingest.control_characters import printable
@@ -15,6 +17,11 @@ def terminal(*, is_stderr: bool = False) -> Console:
     console = Console(stderr=is_stderr, highlight=False, soft_wrap=True)
     console.push_render_hook(_WrittenOut())
     return console
+
+
+def typed(text: object) -> str:
+    """A path or code as a shell takes it, for a command that is printed to be copied."""
+    return escape(shlex.quote(str(text)))
 
 
 class _WrittenOut(RenderHook):

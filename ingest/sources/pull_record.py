@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ingest.folders import GROUP_PASSES, make_folder
 from ingest.problems import UserError
 from ingest.site import Site
 from ingest.sources.source import Study
@@ -88,7 +89,7 @@ class PullRecord:
         """
         path = _path(site)
         try:
-            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            make_folder(path.parent, GROUP_PASSES)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             con = sqlite3.connect(path, isolation_level=None)
             try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.dose_reports.dicom_file import Identity, identity_of
+from ingest.folders import OWNER_ONLY, make_folder
 from ingest.site import Site
 
 MAX_OBJECT_BYTES = 64 * 1024 * 1024  # real reports are below 2 MB; one object is held in memory
@@ -66,7 +67,7 @@ class ReceivedStore:
             _sync(*folders)  # the run that wrote it may have failed before
             return False
         for folder in (self.workshop, place.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder, OWNER_ONLY)
         with tempfile.NamedTemporaryFile(dir=self.workshop, delete=False) as file:
             unfinished = Path(file.name)
             try:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 from small_build import add_build, change, make_build, pass_gate
+from small_site import make_site, the_key
 
 from expectations.contract import RULES, TABLES
 from expectations.gate import Failure, SuiteVerdict, Verdict, record
 from expectations.suites import SUITES
-from orchestration.publications import PublishRefused, current_publication
+from ingest.build_db import open_build
+from ingest.site import load_site
+from orchestration.data_docs import write_data_docs
+from orchestration.delivery import deliver_troubles
+from orchestration.instance import dagster_home
+from orchestration.letter_operations import Trouble
+from orchestration.publications import PublishRefused, current_publication, publications, roll_back
 from orchestration.publish import NothingNew, Publication, publish
+from orchestration.published_files import open_published
 
 pytestmark = pytest.mark.slow
 
@@ -168,6 +179,63 @@ def test_modes(build: Path, published: Path) -> None:
     assert mode("") == mode("parquet/marts") == 0o750
     assert mode("restricted") == 0o700
     assert mode("restricted/restricted.duckdb") == 0o600
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_modes_are_set_whatever_the_umask_is(tmp_path: Path, umask: int) -> None:
+    """All folders on the way from data_dir, whichever of them a run makes first."""
+    root = make_site(tmp_path / "site", site="site_id: small\nmail: {operations: [ops@hospital.example]}\n")
+    config = load_site(root).config
+    before = os.umask(umask)
+    try:
+        dagster_home(root)
+        with open_build(load_site(root), the_key()):
+            pass
+        folder = first(make_build(tmp_path / "build" / "doseledger.duckdb"), root / "data/published").folder
+        write_data_docs(root / "data", "b1", "page")
+        deliver_troubles([Trouble("gate", ("x",))], config, root / "data", {}, date(2024, 4, 1))
+    finally:
+        os.umask(before)
+    passes = [
+        folder,
+        folder / "parquet",
+        *folder.parents[: len(folder.relative_to(root).parts) - 1],
+        root / "data/data_docs",
+    ]
+    assert {path.relative_to(root).as_posix() for path in passes if stat.S_IMODE(path.stat().st_mode) != 0o750} == set()
+    assert root / "data" in passes
+    closed = [folder / "restricted", *(root / "data" / name for name in ("build", "dagster", "delivery", "outbox"))]
+    assert {path.name for path in closed if stat.S_IMODE(path.stat().st_mode) != 0o700} == set()
+    files = [path for path in (root / "data/published").rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files if "restricted" in path.parts} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files if "restricted" not in path.parts} == {0o640}
+
+
+HOLDING = """
+import duckdb, sys
+held = [duckdb.connect(path) for path in sys.argv[1:]]
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_program_that_holds_the_published_files_open_for_writing_stops_nothing(build: Path, published: Path) -> None:
+    old = first(build, published)
+    files = [str(old.folder / name) for name in ("warehouse.duckdb", "restricted/restricted.duckdb")]
+    holder = subprocess.Popen([sys.executable, "-c", HOLDING, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout and holder.stdout.readline() == b"held\n"
+        assert [one.run_id for one in publications(published) if one.is_current and one.entry] == [old.run_id]
+        with open_published(old.folder / "warehouse.duckdb") as con:
+            assert con.execute("select run_id from ledger.publication").fetchall() == [(old.run_id,)]
+        new = publish_anew(build, published, "b2")
+        assert new.previous_run_id == old.run_id
+        with reading(new.folder / "restricted/restricted.duckdb") as con:
+            assert con.execute("select count(*) from ledger.publication").fetchone() == (2,)
+        assert roll_back(published).run_id == old.run_id
+        assert (published / "current").resolve() == old.folder.resolve()
+    finally:
+        holder.communicate()
 
 
 def test_parquet_is_what_the_warehouse_holds(build: Path, published: Path) -> None:
