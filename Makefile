@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: run demo ui test lint unit slow lock clean
+.PHONY: run demo ui test lint unit slow mutants lock clean
 
 run: $(READY) $(if $(filter $(DEMO),$(SITE)),$(DEMO)/site.yaml)
 	@$(BIN)/doseledger run --site "$(SITE)" $(AS_OF)
@@ -42,6 +42,10 @@ unit: $(READY)
 
 slow: $(READY)
 	$(BIN)/pytest --numprocesses auto --dist loadfile -m slow
+
+# Damaged dose reports: each is counted, refused by name, or equal. A few minutes.
+mutants: $(READY)
+	$(BIN)/pytest tests/slow/test_dose_reports_mutants.py
 
 # Installed once per lock file; the hashes in it are checked by pip.
 $(READY): requirements.lock pyproject.toml

@@ -88,7 +88,7 @@ def open_dicom(data: bytes) -> DicomFile:
     try:
         header, body = _split(data)
         header_class = _uid(header, MEDIA_CLASS)
-        if not _DOSE_CLASS_ELEMENT.search(body[:CLASS_WITHIN]):  # the header is only a wrapping
+        if header_class is not None and _is_believed(header_class, _first_bytes(header, body)):
             _refuse_other_class(header_class)  # before all else: an image need be neither whole nor readable
         if len(data) > MAX_BYTES:
             raise Refused("quarantined", f"is larger than {_MAX}, which no dose report is")
@@ -179,6 +179,16 @@ def _decoded(header: DataSet, body: bytes) -> tuple[bytes, Syntax]:
     return body, SYNTAXES[transfer_syntax]
 
 
+def _first_bytes(header: DataSet, body: bytes) -> bytes:
+    """The begin of the data set, as far as its class lies, inflated where it is deflated."""
+    if _uid(header, MEDIA_SYNTAX) != DEFLATED:
+        return body[:CLASS_WITHIN]
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, CLASS_WITHIN)
+    except zlib.error:
+        return b""
+
+
 def _inflated(body: bytes) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -194,6 +204,13 @@ def _inflated(body: bytes) -> bytes:
 
 def _is_other_class(sop_class: str | None) -> bool:
     return sop_class is not None and sop_class not in DOSE_SRS and sop_class not in GENERAL_SRS
+
+
+def _is_believed(header_class: str, first_bytes: bytes) -> bool:
+    """Whether the header's class is the object's: one that the standard does not have must be the data set's, too."""
+    if _DOSE_CLASS_ELEMENT.search(first_bytes):
+        return header_class in DOSE_SRS
+    return class_name(header_class) != header_class or header_class.encode() in first_bytes
 
 
 def _refuse_other_class(sop_class: str | None) -> None:
