@@ -55,6 +55,13 @@ def _told_plainly() -> Iterator[None]:
     except UserError as error:
         err.print(f"[red]✗[/] {escape(str(error))}")
         raise typer.Exit(1) from None
+    except Exception as error:
+        from orchestration.room import sentence_of
+
+        if (sentence := sentence_of(error)) is None:
+            raise
+        err.print(f"[red]✗[/] {escape(sentence)}")
+        raise typer.Exit(1) from None
 
 
 def _list_problems(problems: list[Problem]) -> None:

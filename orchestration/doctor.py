@@ -30,7 +30,15 @@ from orchestration.clock_guard import of_a_time_to_come
 from orchestration.delivery import SENT
 from orchestration.post import MailServerError, refused_recipients, relay_of
 from orchestration.product import product_version
-from orchestration.publications import Clock, current_publication, keep_wanted, publications, rolled_back_from
+from orchestration.publications import (
+    KEEP_VARIABLE,
+    Clock,
+    current_publication,
+    keep_wanted,
+    publications,
+    rolled_back_from,
+)
+from orchestration.room import existing, room_needed
 from orchestration.sent_ledger import waiting_letters
 
 State = Literal["ok", "warn", "fail"]
@@ -189,7 +197,7 @@ def _inbox(site: Site, _environ: Mapping[str, str], _now: datetime) -> Iterator[
 
 def _disk(site: Site, _environ: Mapping[str, str], _now: datetime) -> Iterator[Finding]:
     """A night writes a publication beside the old ones, and changes the build database."""
-    place = next(folder for folder in (site.data_dir, *site.data_dir.parents) if folder.exists())
+    place = existing(site.data_dir)
     if not os.access(place, os.W_OK | os.X_OK):
         yield Finding("disk", "fail", f"{place} cannot be written; correct its rights or data_dir in site.yaml.")
         return
@@ -199,8 +207,12 @@ def _disk(site: Site, _environ: Mapping[str, str], _now: datetime) -> Iterator[F
     sentence = (
         f"{free / 1e9:.1f} GB free at {place}; a publication takes {last / 1e9:.2f} GB, the build {build / 1e9:.2f} GB"
     )
-    if free < last + build / 2:
-        yield Finding("disk", "fail", f"{sentence}. Make room: DOSELEDGER_KEEP_PUBLICATIONS keeps fewer.")
+    if free < room_needed(site):
+        yield Finding(
+            "disk",
+            "fail",
+            f"{sentence}, a night {room_needed(site) / 1e9:.2f} GB. Make room: {KEEP_VARIABLE} keeps fewer.",
+        )
     elif free < 7 * last + build:
         yield Finding("disk", "warn", f"{sentence}. That lasts for less than a week of nights; make room.")
     else:

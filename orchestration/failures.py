@@ -24,6 +24,7 @@ from orchestration.build_record import Build, last_build
 from orchestration.data_docs import data_docs_file
 from orchestration.delivery import deliver_troubles
 from orchestration.letter_operations import RUN, SITE, Trouble
+from orchestration.room import is_full, is_nearly_full, no_room, sentence_of
 from orchestration.steps import GATE, RAW
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ def told_to_operations(root: Path) -> Iterator[None]:
         tell_operations(root, [Trouble(SITE, tuple(str(error).splitlines()))])
         raise
     except Exception as error:
+        if sentence := sentence_of(error):
+            site = load_site(root)
+            sentence = no_room(site) if is_full(sentence) or is_nearly_full(site) else sentence
+            tell_operations(root, [Trouble(SITE, (sentence,))])
+            raise UserError(sentence) from error
         tell_operations(root, [Trouble(RUN, (f"The run broke off unexpectedly: {type(error).__name__}.",))])
         raise
 

@@ -27,6 +27,7 @@ from orchestration.failures import tell_operations, told_to_operations, troubles
 from orchestration.instance import dagster_home
 from orchestration.letter_operations import PULL, Trouble
 from orchestration.publications import current_publication, holds
+from orchestration.room import NoRoom, check_room, is_full, is_nearly_full, no_room
 from orchestration.steps import DBT_MODELS, LETTERS, PUBLICATION
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: Star
                 "nothing_new", folder, letters=_letters(delivery), letters_waiting=delivery.waiting, notes=notes
             )
         else:
+            check_room(site)
             result = _execute("nightly", site, as_of, report, start_dbt, notes, pulled)
     return replace(result, not_pulled=not_pulled)
 
@@ -120,6 +122,7 @@ def _rebuild(site: Site, report: Report, start_dbt: StartDbt) -> NightlyResult:
     if not site.build_db.exists():
         raise UserError(f"Nothing was read yet for site '{site.config.site_id}': run `doseledger run` first.")
     with run_lock(site):
+        check_room(site)
         current = current_publication(site.published_dir)
         run_date(site, None, lambda: True)
         as_of = current.as_of if current else clock_at(site).today
@@ -178,6 +181,9 @@ def _execute(
         failed_steps = result.get_step_failure_events()
         troubles = troubles_of(failed_steps, site.root)
         reasons = [sentence for trouble in troubles for sentence in trouble.sentences]
+        texts = [*reasons, *unexpected_errors(failed_steps)]  # each step has words of its own for it
+        if any(map(is_full, texts)) or is_nearly_full(site):
+            raise NoRoom(no_room(site))
         notes = [*notes, *tell_operations(site.root, troubles)]
         reasons += unexpected_errors(failed_steps)
         was_published = result.asset_materializations_for_node(PUBLICATION)

@@ -21,6 +21,7 @@ from ingest.site import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.clock_guard import clock_at, run_date
 from orchestration.dbt_process import DbtProcess
+from orchestration.room import sentence_of
 
 # step, done, to do
 Report = Callable[[str, int, int], None]
@@ -104,3 +105,7 @@ def told_plainly() -> Iterator[None]:
         yield
     except UserError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
+    except Exception as error:
+        if (sentence := sentence_of(error)) is None:
+            raise
+        raise dg.Failure(description=sentence, allow_retries=False) from error
