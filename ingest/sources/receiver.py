@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_ASSOCIATIONS = 100  # at a time, of titles that may send
 MAX_UNKNOWN = 32  # connections at a time whose title is not known yet; a new one ends the oldest of them
+BACKLOG = 256  # connections that wait to be accepted, which takes milliseconds
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1; the sender tries again later
 ASSOCIATE_RQ = 0x01
 TITLES = {"called": slice(4, 20), "calling": slice(20, 36)}  # in an association request, behind its first 6 bytes
@@ -83,6 +84,8 @@ def serve(site: Site, say: Say) -> None:
             f"Port {settings.port} (site.yaml, dose_reports.receive.port) cannot be used: {error.strerror}."
         ) from None
     assert server is not None  # noqa: S101 - for the type checker: it is None only when it blocks
+    assert server.socket is not None  # noqa: S101 - and this while it does not listen
+    server.socket.listen(BACKLOG)  # the library's 5 would be filled by a few strangers
     say(f"{settings.ae_title} receives on port {settings.port} from {', '.join(settings.allowed_ae)}.")
     stop.wait()
     entity.shutdown()
@@ -123,7 +126,7 @@ class _Door:
             self.unknown[event.assoc] = event.assoc.requestor.address
             oldest = next(iter(self.unknown)) if len(self.unknown) > MAX_UNKNOWN else None
         if oldest is not None:
-            _end(oldest)
+            self._end(oldest, "is ended for a newer one, before its association request")
         self._read_titles(event.assoc)
 
     def asked(self, event: Event) -> None:
@@ -133,10 +136,21 @@ class _Door:
 
     def closed(self, event: Event) -> None:
         """It ended; log it if it never asked for anything that can be read."""
+        self._end(event.assoc, "ended without an association request that can be read")
+
+    def _end(self, assoc: Association, why: str, last_words: bytes = b"") -> None:
+        """End a connection that is unknown, and its threads, which wait for a request."""
         with self.lock:
-            address = self.unknown.pop(event.assoc, None)
-        if address is not None:
-            self.say(f"A connection of {address} ended without an association request that can be read.")
+            address = self.unknown.pop(assoc, None)
+        if address is None:
+            return
+        self.say(f"A connection of {address} {why}.")
+        connection = assoc.dul.socket
+        if connection is not None and connection.socket is not None:
+            with suppress(OSError):  # it ended by itself
+                connection.socket.sendall(last_words)
+                connection.socket.shutdown(socket.SHUT_RDWR)
+        assoc.dul.to_user_queue.put(None)  # as when no request comes in time
 
     def _read_titles(self, assoc: Association) -> None:
         """Refuse a request whose titles cannot be read: the library would end it without an answer."""
@@ -150,23 +164,11 @@ class _Door:
             is_request = header[:1] == bytes([ASSOCIATE_RQ]) and len(arrived) == nr_bytes
             header[:] = arrived
             if is_request and (unreadable := _unreadable_title(arrived)):
-                self._refuse(assoc, unreadable)
+                self._end(assoc, f"is refused: {unreadable}", REJECTION)
                 arrived.clear()  # as if the peer had gone
             return arrived
 
         connection.recv = titled  # type: ignore[method-assign]
-
-    def _refuse(self, assoc: Association, why: str) -> None:
-        with self.lock:
-            address = self.unknown.pop(assoc, None)
-        if address is None:
-            return
-        self.say(f"Refused an association of {address}: {why}.")
-        connection = assoc.dul.socket
-        if connection is not None and connection.socket is not None:
-            with suppress(OSError):
-                connection.socket.sendall(REJECTION)
-        _end(assoc)
 
 
 def _unreadable_title(request: bytearray) -> str | None:
@@ -177,15 +179,6 @@ def _unreadable_title(request: bytearray) -> str | None:
         if not title.isascii() or not title.decode("ascii").isprintable() or b"\\" in title:
             return f"its {name} AE title is no text"
     return None
-
-
-def _end(assoc: Association) -> None:
-    """End a connection now, and its threads, which wait for a request."""
-    connection = assoc.dul.socket
-    if connection is not None and connection.socket is not None:
-        with suppress(OSError):  # it ended by itself
-            connection.socket.shutdown(socket.SHUT_RDWR)
-    assoc.dul.to_user_queue.put(None)  # as when no request comes in time
 
 
 def _keep(event: Event, store: ReceivedStore, say: Say) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -178,12 +179,17 @@ def test_a_wrong_title_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 class Receiver:
     """``doseledger receive`` as a process of its own."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, limit: Callable[[], None] | None = None) -> None:
         assert site.config.dose_reports.receive is not None
         self.site, self.port = site, site.config.dose_reports.receive.port
         command = [Path(sys.executable).with_name("doseledger"), "receive", "--site", site.root]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **KEY}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **KEY},
+            preexec_fn=limit,
         )
         assert self.process.stdout is not None
         assert "receives on port" in self.process.stdout.readline()
@@ -219,8 +225,8 @@ def dcmread_bytes(content: bytes) -> Dataset:
 
 
 @contextmanager
-def receiver(root: Path) -> Iterator[Receiver]:
-    running = Receiver(site_with(root, receive={"port": free_port(), "allowed_ae": ["PACS1"]}))
+def receiver(root: Path, limit: Callable[[], None] | None = None) -> Iterator[Receiver]:
+    running = Receiver(site_with(root, receive={"port": free_port(), "allowed_ae": ["PACS1"]}), limit)
     try:
         yield running
     finally:
@@ -300,6 +306,139 @@ def test_an_object_beyond_the_limit_ends_its_association(tmp_path: Path) -> None
         assert "Status" not in link.send_c_store(big)
         assert running.send(report(2)) == 0
         assert kept(running.site) == [identity_of(report(2))]
+
+
+def request_of(calling: bytes, called: bytes = b"DOSELEDGER") -> bytes:
+    """An association request (PS3.8 table 9-11) for C-ECHO, titles as they are given."""
+
+    def item(kind: int, content: bytes) -> bytes:
+        return bytes([kind, 0]) + len(content).to_bytes(2, "big") + content
+
+    syntaxes = item(0x30, b"1.2.840.10008.1.1") + item(0x40, b"1.2.840.10008.1.2")
+    user = item(0x51, (16384).to_bytes(4, "big")) + item(0x52, b"1.2.3")
+    items = item(0x10, b"1.2.840.10008.3.1.1.1") + item(0x20, b"\x01\x00\x00\x00" + syntaxes) + item(0x50, user)
+    body = b"\x00\x01\x00\x00" + called.ljust(16) + calling.ljust(16) + bytes(32) + items
+    return b"\x01\x00" + len(body).to_bytes(4, "big") + body
+
+
+def answer_to(port: int, request: bytes) -> bytes:
+    """All that the receiver sends until it closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=15) as peer:
+        peer.sendall(request)
+        answer = b""
+        while part := peer.recv(1000):
+            answer += part
+        return answer
+
+
+REJECTED = bytes.fromhex("030000000004000101")  # for good, by the service user
+
+
+@pytest.mark.parametrize(
+    ("calling", "called", "said"),
+    [
+        (b"", b"DOSELEDGER", "calling AE title is empty"),
+        (b"PACS1", b"", "called AE title is empty"),
+        (b"\xff\xfe", b"DOSELEDGER", "calling AE title is no text"),
+        (b"\x00" * 16, b"DOSELEDGER", "calling AE title is no text"),
+        (b"A\\B", b"DOSELEDGER", "calling AE title is no text"),
+        (b"\x1b[2J", b"DOSELEDGER", "calling AE title is no text"),
+        (b"STRANGER", b"DOSELEDGER", "'STRANGER'"),
+    ],
+)
+def test_a_request_whose_title_cannot_be_read_is_refused_by_the_protocol_and_logged(
+    tmp_path: Path, calling: bytes, called: bytes, said: str
+) -> None:
+    with receiver(tmp_path) as running:
+        started = time.monotonic()
+        assert answer_to(running.port, request_of(calling, called))[:9] == REJECTED
+        assert time.monotonic() - started < 5
+        assert running.send(report(1)) == 0
+        log = running.end(signal.SIGTERM)
+    assert said in log
+    assert "efused" in log
+    assert "Traceback" not in log
+
+
+def test_strangers_that_drip_a_request_have_ten_seconds_and_keep_out_nobody(tmp_path: Path) -> None:
+    request, strangers = request_of(b"STRANGER"), 110
+    with receiver(tmp_path) as running:
+        held: list[float] = []
+
+        def drip() -> None:
+            started = time.monotonic()
+            with suppress(OSError), socket.create_connection(("127.0.0.1", running.port), timeout=60) as peer:
+                for at in range(len(request)):
+                    peer.sendall(request[at : at + 1])
+                    peer.settimeout(1)
+                    with suppress(TimeoutError):
+                        if not peer.recv(1):
+                            break
+            held.append(time.monotonic() - started)
+
+        threads = [threading.Thread(target=drip, daemon=True) for _ in range(strangers)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        started = time.monotonic()
+        assert [running.send(report(number)) for number in range(3)] == [0, 0, 0]
+        assert time.monotonic() - started < 10
+        for thread in threads:
+            thread.join(60)
+        assert len(held) == strangers
+        assert max(held) < 15, sorted(held)[-5:]
+        assert sorted(held)[strangers - 40] < 10, sorted(held)  # all but the last 32 were ended by later ones
+        time.sleep(2)  # until the last line is written
+        log = running.end(signal.SIGTERM)
+    assert log.count("before its association request") >= strangers - 32
+    assert log.count("association request") == strangers
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("begin", [b"", b"\x01\x00\x00\x00\x01\x00", request_of(b"PACS1")[:40]])
+def test_a_connection_that_falls_silent_before_its_request_is_whole_ends(tmp_path: Path, begin: bytes) -> None:
+    with receiver(tmp_path) as running:
+        started = time.monotonic()
+        assert answer_to(running.port, begin)[:1] != b"\x02"
+        assert time.monotonic() - started < 14
+
+
+def test_what_is_not_on_disk_is_not_acknowledged(tmp_path: Path) -> None:
+    """The limit of a file's size stands in for a full disk: both fail in the middle of a write."""
+    room = 64 * 1024
+    with receiver(tmp_path, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))) as running:
+        big = dcmread_bytes(report(1))
+        big.TextValue = "x" * (3 * room)
+        link = running.associate()
+        assert link.send_c_store(big).Status == 0xA700
+        assert link.send_c_store(dcmread_bytes(report(2))).Status == 0
+        link.release()
+        assert kept(running.site) == [identity_of(report(2))]
+        assert not list((running.site.data_dir / "receiving").iterdir())
+        assert "cannot be kept" in running.end(signal.SIGTERM)
+
+
+def test_a_full_disk_is_not_acknowledged_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    site = site_with(tmp_path / "site", receive={"port": free_port(), "allowed_ae": ["PACS1"]})
+    site.data_dir.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", site.data_dir]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root can mount a small disk here")
+    try:
+        running = Receiver(site)
+        filler = site.data_dir / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        assert running.send(report(1)) == 0xA700
+        assert kept(site) == []
+        filler.unlink()
+        assert running.send(report(1)) == 0
+        assert kept(site) == [identity_of(report(1))]
+        running.end(signal.SIGTERM)
+    finally:
+        running.process.kill()
+        subprocess.run(["umount", site.data_dir], check=True)
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,13 @@ def test_a_level_without_a_usable_answer_is_a_failure_and_the_day_stays_open(
     assert mark(site) is None  # not over yesterday either: the server names the study for both days
 
 
+@pytest.mark.parametrize("modalities", [*UNKNOWN, "XA", ["XA", "SR"]])
+def test_a_study_without_series_is_a_failure(tmp_path: Path, modalities: Any) -> None:
+    with http_server(dicomweb_of(levels(**{MODALITIES: modalities}) | {"series": []}, give)) as url:
+        result = pulled(site_of(tmp_path, dicomweb={"url": url, "lookback_days": 0}))
+    assert (result.found, result.unanswered, len(result.failures)) == (0, 1, 1)
+
+
 def test_a_study_whose_stated_report_has_no_series_is_a_failure(tmp_path: Path) -> None:
     with http_server(dicomweb_of(levels(**{MODALITY: "XA"}), give)) as url:
         result = pulled(site_of(tmp_path, dicomweb={"url": url, "lookback_days": 0}))
@@ -238,6 +245,7 @@ def test_an_answer_that_cannot_be_used_is_a_failure_of_its_server_alone(tmp_path
         odd, right = pull_all(site, DAY, DAY, {})
     assert len(odd.failures) == 1
     assert url in odd.failures[0]
+    assert "unexpected" not in odd.failures[0]
     assert odd.unanswered >= 1
     assert (right.stored, right.failures) == (1, [])
 
