@@ -41,6 +41,7 @@ BACKLOG = 256  # connections that wait to be accepted, which takes milliseconds
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1; the sender tries again later
 ASSOCIATE_RQ = 0x01
 TITLES = {"called": slice(4, 20), "calling": slice(20, 36)}  # in an association request, behind its first 6 bytes
+UNREADABLE = "ended without an association request that can be read"
 # A-ASSOCIATE-RJ (PS3.8 table 9-21): for good, by the service user, calling AE title not recognised
 REJECTION = bytes.fromhex("03 00 00000004 00 01 01 03")
 Say = Callable[[str], None]
@@ -56,7 +57,7 @@ def serve(site: Site, say: Say) -> None:
     Raises:
         UserError: there is nothing to listen on, or nobody may send.
     """
-    settings, store = _settings(site), ReceivedStore.of(site)
+    settings, store, say = _settings(site), ReceivedStore.of(site), _in_turn(say)
     store.clear_unfinished()
     entity = application_entity(settings.ae_title)
     entity.acse_timeout = REQUEST_S  # a connection that asks for nothing, such as a port scanner's, soon ends
@@ -101,6 +102,17 @@ def _settings(site: Site) -> Receive:
     return settings
 
 
+def _in_turn(say: Say) -> Say:
+    """Lines of many connections one after the other: a text stream loses some that are written at once."""
+    lock = threading.Lock()
+
+    def say_alone(line: str) -> None:
+        with lock:
+            say(line)
+
+    return say_alone
+
+
 def _stop_signals() -> threading.Event:
     stop = threading.Event()
 
@@ -136,7 +148,7 @@ class _Door:
 
     def closed(self, event: Event) -> None:
         """It ended; log it if it never asked for anything that can be read."""
-        self._end(event.assoc, "ended without an association request that can be read")
+        self._end(event.assoc, UNREADABLE)
 
     def _end(self, assoc: Association, why: str, last_words: bytes = b"") -> None:
         """End a connection that is unknown, and its threads, which wait for a request."""
@@ -160,7 +172,11 @@ class _Door:
         receive = connection.recv
 
         def titled(nr_bytes: int) -> bytearray:
-            arrived = receive(nr_bytes)
+            try:
+                arrived = receive(nr_bytes)
+            except OSError:
+                self._end(assoc, UNREADABLE)
+                raise
             is_request = header[:1] == bytes([ASSOCIATE_RQ]) and len(arrived) == nr_bytes
             header[:] = arrived
             if is_request and (unreadable := _unreadable_title(arrived)):
