@@ -117,10 +117,16 @@ def forget_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def forget_tables_of_other_code(con: duckdb.DuckDBPyConnection) -> None:
-    """Forgets the tables unless this very product and DuckDB made them: what others kept must not be continued."""
+    """Forgets the tables unless this very product and DuckDB made them: what others kept must not be continued.
+
+    Nor what a database has without its record: then everything is built from raw.
+    """
     code = f"{product_fingerprint()}+duckdb {duckdb.__version__}"  # hash() may differ between versions of DuckDB
     con.execute(CODE_DDL)
-    if con.execute("select fingerprint from ops.code").fetchall() != [(code,)]:
+    recorded = con.execute(
+        "select 1 from duckdb_tables() where schema_name = 'ops' and table_name in ('build', 'part')"
+    )
+    if len(recorded.fetchall()) < 2 or con.execute("select fingerprint from ops.code").fetchall() != [(code,)]:
         forget_tables(con)
         con.execute("begin; delete from ops.code")
         con.execute("insert into ops.code values (?)", [code])

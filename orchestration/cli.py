@@ -474,21 +474,24 @@ def chart(
 def ui(
     site: SiteOption,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Show everything, start and change nothing from the UI.")
+    ] = False,
 ) -> None:
-    """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C."""
+    """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C or SIGTERM."""
     from ingest.site import load_site
     from orchestration.broken_off import end_broken_off_runs_of
     from orchestration.dbt_build import ensure_manifest
     from orchestration.instance import dagster_home
+    from orchestration.ui_processes import serve
 
     with _told_plainly():
         home = dagster_home(site)
         end_broken_off_runs_of(load_site(site))
     ensure_manifest()
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    arguments = [dagster, "dev", "-m", "orchestration.definitions", "-h", "127.0.0.1", "-p", str(port)]
     environment = {**os.environ, "DOSELEDGER_SITE": str(site.absolute()), "DAGSTER_HOME": str(home)}
-    os.execve(dagster, arguments, environment)  # noqa: S606 - our own program takes this process's place
+    err.print(f"The Dagster UI is at http://127.0.0.1:{port}; Ctrl-C ends it and its daemon.")
+    raise typer.Exit(serve(port, environment, read_only=read_only))
 
 
 @contextmanager

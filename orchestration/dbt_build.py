@@ -6,17 +6,21 @@ of its own: dbt_process.py. What Dagster makes of the events is said in assets.p
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import queue
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
-MANIFEST = DBT_PROJECT / "target" / "manifest.json"
-PARSED = MANIFEST.with_name("partial_parse.msgpack")  # the same as dbt's own objects
+MANIFEST = "manifest.json"
+PARSED = "partial_parse.msgpack"  # the same as dbt's own objects
 PARSING = "parse-"  # of the folders in which both are made
 # What dbt would otherwise ask the network or the terminal, and a log file that nobody reads: a tenth of a build.
 QUIET = (
@@ -46,6 +50,7 @@ WITHOUT_STANDING = (
     *("--exclude", "resource_type:seed", "--indirect-selection", "cautious"),
 )
 PARSED_FROM = ("dbt_project/*.yml", "dbt_project/m*/**/*", "dbt_project/seeds/**/*", "dbt_project/tests/**/*")
+UNUSED_S = 30 * 86_400.0  # after which what was parsed from other files is removed
 NO_DATABASE = {"DOSELEDGER_BUILD_DB": "doseledger.duckdb"}  # gives tables their name, is not opened
 # The events that tell how a node ended; dbt fires thirty times as many.
 TOLD = ("MainReportVersion", "LogSeedResult", "LogModelResult", "LogTestResult", "LogHookEndLine")
@@ -106,38 +111,62 @@ class DbtBuild:
 
 
 def ensure_manifest() -> Path:
-    """The manifest of the project as its files are now, PARSED beside it; parses (seconds) only if a file is newer.
+    """The manifest of the project as its files are now, PARSED beside it; parses (seconds) only if it is not there.
 
-    Of processes that come at the same time one parses and the others wait for it.
+    It is kept below the account's cache folder, by what it was made from: the checkout's own ``target/`` belongs to the
+    people who run dbt by hand, and an installation may be read-only. Of processes that come at the same time one parses
+    and the others wait for it.
 
     Raises:
         RuntimeError: the project cannot be parsed.
     """
-    if not _is_parsed():
-        MANIFEST.parent.mkdir(exist_ok=True)
-        with FileLock(MANIFEST.with_name("parse.lock")):
-            if not _is_parsed():
-                _parse()
-    return MANIFEST
+    manifest = _parsed_folder() / _parsed_from() / MANIFEST
+    if not manifest.exists():
+        with FileLock(manifest.parents[1] / "parse.lock"):
+            if not manifest.exists():
+                _parse(manifest.parent)
+    return manifest
 
 
-def _is_parsed() -> bool:
-    newest = max(path.stat().st_mtime for path in deciding_files(PARSED_FROM))
-    return PARSED.exists() and MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest
+def _parsed_folder() -> Path:
+    """Below the cache folder of the account (XDG), else, where that cannot be made or written, this process's own."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG specification: a value that is not absolute counts as unset.
+    cache = home if home.is_absolute() else Path(os.environ.get("HOME") or Path.home()) / ".cache"
+    folder = cache / "doseledger" / "dbt"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder if os.access(folder, os.W_OK | os.X_OK) else Path(_own_folder().name)
 
 
-def _parse() -> None:
-    for left in MANIFEST.parent.glob(f"{PARSING}*"):  # by a process that was killed
-        shutil.rmtree(left)
+@cache
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="doseledger-dbt-")
+
+
+def _parsed_from() -> str:
+    """Hash of the project's files, where they are (dbt notes it) and dbt's version."""
+    digest = hashlib.sha256(f"{DBT_PROJECT} {version('dbt-core')} {version('dbt-duckdb')}".encode())
+    for path in deciding_files(PARSED_FROM):
+        digest.update(path.relative_to(DBT_PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:32]
+
+
+def _parse(target: Path) -> None:
+    for left in target.parent.iterdir():  # by a process that was killed, or from other files
+        is_old = left.is_dir() and left.stat().st_mtime < time.time() - UNUSED_S
+        if left.name.startswith(PARSING) or is_old:
+            shutil.rmtree(left)
     with (
-        tempfile.TemporaryDirectory(dir=MANIFEST.parent, prefix=PARSING) as folder,
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=PARSING) as folder,
         _environment(NO_DATABASE),
     ):
         result = _invoke(["parse", "--target-path", folder, "--log-path", folder], lambda _: None)
         if not result.success:
             raise RuntimeError(f"The dbt project cannot be parsed: {result.exception}")
-        for made in (PARSED, MANIFEST):  # the manifest last: its time says how new both are
-            (Path(folder) / made.name).replace(made)
+        target.mkdir(exist_ok=True)
+        for made in (PARSED, MANIFEST):  # the manifest last: where it is, both are whole
+            (Path(folder) / made).replace(target / made)
 
 
 def parsed_project() -> Manifest:
@@ -146,10 +175,10 @@ def parsed_project() -> Manifest:
     Raises:
         RuntimeError: the project cannot be parsed.
     """
-    ensure_manifest()
+    parsed = ensure_manifest().with_name(PARSED)
     from dbt.contracts.graph.manifest import Manifest
 
-    project = Manifest.from_msgpack(PARSED.read_bytes())
+    project = Manifest.from_msgpack(parsed.read_bytes())
     project.build_flat_graph()  # type: ignore[no-untyped-call]  # what macros see as `graph`: dbt makes it while parsing
     return project
 

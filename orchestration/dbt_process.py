@@ -25,7 +25,7 @@ import duckdb
 
 from orchestration import own_process
 from orchestration.contents import Contents, contents_of, failing_rows
-from orchestration.dbt_build import MANIFEST, DbtBuild, parsed_project, rehearse
+from orchestration.dbt_build import DbtBuild, ensure_manifest, parsed_project, rehearse
 
 Event = dict[str, Any]  # as in dbt's JSON log
 
@@ -152,7 +152,7 @@ def _contents(con: duckdb.DuckDBPyConnection, build: DbtBuild, event: Event) -> 
         case "LogModelResult" | "LogSeedResult", {"node_status": "success", "node_relation": made}:
             return contents_of(con, f"{made['schema']}.{made['alias']}")
         case "LogTestResult", {"node_status": "fail" | "warn", "unique_id": unique_id}:
-            nodes = json.loads(MANIFEST.read_bytes())["nodes"]
+            nodes = json.loads(ensure_manifest().read_bytes())["nodes"]
             test = nodes[unique_id]
             tested = nodes[test["attached_node"]] if test.get("attached_node") else test
             return failing_rows(con, build.compiled(test), f"{tested['schema']}.{tested['alias']}")
