@@ -92,6 +92,7 @@ where
                     and sample_rooms.dosimeter_serial = dispositions.dosimeter_serial
                     and sample_rooms.measured_date = dispositions.measured_date
                     and sample_rooms.evident_room_id is not distinct from evidence.evident_room_id
+                    and sample_rooms.evident_room_ids is not distinct from evidence.evident_room_ids
             )
         )
     )

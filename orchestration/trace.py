@@ -181,9 +181,8 @@ def _way(con: duckdb.DuckDBPyConnection, site: Site, dose: Row) -> Iterator[tupl
 
 
 def _version(version: Row) -> str:
-    fate = "counts" if version["is_current"] else "superseded" if version["is_news"] else "repeat, counts once"
     value = "below detection" if version["value_usv"] is None else _usv(version["value_usv"])
-    return f"{value}, {version['path']} line {version['line']} (load sequence {version['load_seq']}): {fate}"
+    return f"{value}, {version['path']} line {version['line']} (load sequence {version['load_seq']}): {_FATES[version["row_disposition"]]}"
 
 
 def _cells(site: Site, source: SourceDescription | None, dose: Row) -> tuple[dict[str, str] | None, str]:
@@ -335,13 +334,21 @@ _LARGEST = """
     limit 1
 """
 
+_FATES = {
+    "counted": "counts",
+    "repeated": "repeat, counts once",
+    "conflicting": "a higher value of the same file comes first",
+    "replaced": "replaced by a newer file",
+}
+
 _VERSIONS = """
     select versions.*, files.path
     from intermediate.int_record_version as asked
     join intermediate.int_record_version as versions using (measurement_key)
     join ledger.file as files on versions.load_seq = files.load_seq
+    join intermediate.int_file_reading as readings on versions.load_seq = readings.load_seq
     where asked.load_seq = ? and asked.line = ? and asked.quantity = ?
-    order by versions.load_seq, versions.line
+    order by readings.order_seq, versions.line
 """
 
 _BADGE_DAYS = """

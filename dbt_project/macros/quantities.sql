@@ -49,10 +49,17 @@
     make_timestamptz(epoch_us({{ instant }}) + cast(round(cast({{ seconds }} as double) * 1000000) as bigint))
 {%- endmacro %}
 
-{# Local date on which an export row begins: the day of which all versions of a measurement are. A row without a time has
-   one of its own. #}
+{# The day of totals by study: versions of one may state different times, or none. #}
+{% macro undated() -%} date '0001-01-01' {%- endmacro %}
+
+{# Local date on which an export row begins: the day of which all versions of a measurement are. #}
 {% macro record_date(began_at, zone) -%}
-    coalesce({{ local_date(began_at, zone) }}, date '0001-01-01')
+    coalesce({{ local_date(began_at, zone) }}, {{ undated() }})
+{%- endmacro %}
+
+{# The full minute by which an export row is dated; NULL: a total by study. #}
+{% macro dating_minute(started_at, layout) -%}
+    case when {{ layout }} != 'procedure_totals' then {{ minute_of(started_at) }} end
 {%- endmacro %}
 
 {# The full minute of UTC in which an instant lies: where a local date begins, a minute begins too. Before 1970 "//" would round

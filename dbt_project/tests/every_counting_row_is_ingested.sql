@@ -1,14 +1,25 @@
 {{ config(meta={'dagster': {'ref': {'name': 'dose_balance'}}}) }}
 
 -- The ledger's ingested dose against the parsed rows themselves, past every model between: a row is a source, badge and
--- date whose newest rows sum to something else. Looked at are dates that no build that succeeded has made, and those of
--- files that came since then, whatever the models took for touched. Counters (their steps are no sums of rows), totals by
+-- date whose counting rows (of the newest file in force the highest of each measurement) sum to something else. Looked at are
+-- dates that no build that succeeded has made, and those of files that came since then, whatever the models took for touched. Counters (their steps are no sums of rows), totals by
 -- study (they may have no date) and doubled hours (equal times are two measurements) are left to the tests of their models.
-with records as not materialized (
+with stated as (
+    select * from {{ ref('stg_dose_record') }}
+),
+
+readings as (
+    select * from {{ ref('int_file_reading') }}
+    where reading_state = 'loaded'
+),
+
+records as not materialized (
     select
-        *,
-        {{ minute_of('started_at') }} as began_at
-    from {{ ref('stg_dose_record') }}
+        stated.*,
+        readings.order_seq,
+        {{ minute_of('stated.started_at') }} as began_at
+    from stated
+    inner join readings on stated.load_seq = readings.load_seq
 ),
 
 sources as (
@@ -99,11 +110,12 @@ increments as (
         asked_records.*,
         asked_minutes.measured_date,
         hash(
+            asked_records.source_id,
             asked_records.dosimeter_serial,
             asked_records.quantity,
             asked_records.layout,
             asked_records.started_at,
-            case when asked_records.layout = 'badge_periods' then asked_records.ended_at end
+            case when asked_records.layout = 'badge_periods' then asked_records.period_end_date end
         ) as measurement_key
     from asked_records
     inner join asked_minutes
@@ -116,7 +128,7 @@ increments as (
         or (asked_records.layout = 'hourly_totals' and sources.counter = 'increment')
 ),
 
--- Most measurements come once: the newest of the others is looked for among them only.
+-- Most measurements come once: only the others are compared.
 repeated as (
     select measurement_key
     from increments
@@ -124,35 +136,34 @@ repeated as (
     having count(*) > 1
 ),
 
-newest as (
+compared as (
     select
+        source_id,
         dosimeter_serial,
         quantity,
-        layout,
-        arg_max(
-            struct_pack(source_id := source_id, measured_date := measured_date, value_usv := value_usv),
-            row(load_seq, line)
-        ) as counting,
+        measured_date,
+        arg_max(struct_pack(value_usv := value_usv), row(order_seq, coalesce(value_usv, -1))) as counting,
         bool_or(is_ambiguous) as is_ambiguous
     from increments
     where measurement_key in (select repeated.measurement_key from repeated)
     group by
+        source_id,
         dosimeter_serial,
         quantity,
         layout,
-        started_at,
-        case when layout = 'badge_periods' then ended_at end
+        measured_date,
+        started_at
 ),
 
 counting_rows as (
     select
-        counting.source_id,
+        source_id,
         dosimeter_serial,
         quantity,
-        counting.measured_date,
+        measured_date,
         counting.value_usv,
         is_ambiguous
-    from newest
+    from compared
     union all
     select
         increments.source_id,

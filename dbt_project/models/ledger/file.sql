@@ -15,15 +15,19 @@ roles as (
     select * from {{ ref('int_report_role') }}
 ),
 
-record_versions as (
-    select * from {{ ref('int_record_version') }}
+record_balances as (
+    select * from {{ ref('int_record_balance') }}
+),
+
+readings as (
+    select * from {{ ref('int_file_reading') }}
 ),
 
 news as (
     select
         load_seq,
-        count(*) filter (where is_news) as n_news
-    from record_versions
+        sum(n_news) as n_news
+    from record_balances
     group by load_seq
 ),
 
@@ -31,7 +35,7 @@ judged as (
     select
         files.*,
         case
-            when files.status != 'loaded' then files.status
+            when readings.reading_state != 'loaded' then readings.reading_state
             when not reports.is_latest_of_sop then 'superseded'
             when roles.report_role = 'replaced' then 'superseded'
             when roles.report_role = 'foreign' then 'duplicate'
@@ -39,13 +43,14 @@ judged as (
             else files.status
         end as final_status,
         case
-            when files.status != 'loaded' then cast(null as bigint)
+            when readings.reading_state != 'loaded' then cast(null as bigint)
             when not reports.is_latest_of_sop then reports.winner_load_seq
             when roles.report_role = 'replaced' then roles.replaced_by_load_seq
             when roles.report_role = 'foreign' then roles.other_load_seq
         end as other_load_seq,
         case
-            when files.status != 'loaded' then files.reason
+            when files.superseded_by is not null then 'read again under a changed description of its source'
+            when readings.reading_state != 'loaded' then files.reason
             when not reports.is_latest_of_sop then 'a newer version of the same SOP Instance UID: '
             when roles.report_role = 'replaced' then 'all its irradiation events are in the later report '
             when roles.report_role = 'foreign' then 'all its irradiation events belong to another study, reported in '
@@ -53,6 +58,7 @@ judged as (
             else files.reason
         end as final_reason
     from files
+    inner join readings on files.load_seq = readings.load_seq
     left join reports on files.load_seq = reports.load_seq
     left join roles on files.load_seq = roles.load_seq
     left join news on files.load_seq = news.load_seq

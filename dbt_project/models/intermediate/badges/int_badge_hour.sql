@@ -29,6 +29,7 @@ final as (
         c_arm_room_id,
         hub,
         evident_room_id,
+        evident_room_ids,
         clock_basis,
         is_not_occupational,
         token,

@@ -18,6 +18,7 @@ placed as (
         is_ambiguous,
         started_at,
         hub,
+        other_hubs,
         peak_rate_usv_per_h,
         source_has_hubs,
         records_when_idle,

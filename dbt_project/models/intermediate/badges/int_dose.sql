@@ -16,6 +16,7 @@ with increments as (
         ended_at,
         is_ambiguous,
         hub,
+        other_hubs,
         peak_rate_usv_per_h,
         study_instance_uid,
         accession_number,
@@ -24,7 +25,7 @@ with increments as (
         source_has_hubs,
         records_when_idle,
         site_timezone,
-        record_date as measured_date,
+        measured_date,
         false as is_gap
     from {{ ref('int_record_version') }}
     where is_current and not is_derived

@@ -1,4 +1,4 @@
--- Which file has records of which days. A file's records never change: it is looked at once. In another time zone the same
+-- What each file states of which days. A file's records never change: it is looked at once. In another time zone the same
 -- instants fall on other days: what was noted for the former one is forgotten.
 {{ config(
     materialized='incremental',
@@ -21,8 +21,10 @@ unseen_minutes as (
     select
         load_seq,
         source_id,
-        {{ minute_of('started_at') }} as began_at,
-        count(*) as n_records
+        quantity,
+        {{ dating_minute('started_at', 'layout') }} as began_at,
+        count(*) as n_records,
+        sum(value_usv) as value_usv
     from records
     {% if is_continued() %}
         where load_seq not in (select seen.load_seq from {{ this }} as seen)
@@ -34,9 +36,11 @@ final as (
     select
         unseen_minutes.load_seq,
         unseen_minutes.source_id,
+        unseen_minutes.quantity,
         site.site_timezone,
         {{ record_date('unseen_minutes.began_at', 'site.site_timezone') }} as record_date,
-        cast(sum(unseen_minutes.n_records) as bigint) as n_records
+        cast(sum(unseen_minutes.n_records) as bigint) as n_records,
+        coalesce(sum(unseen_minutes.value_usv), 0) as value_usv
     from unseen_minutes
     cross join site
     group by all

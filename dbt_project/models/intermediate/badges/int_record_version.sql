@@ -1,8 +1,13 @@
--- Every export row with its place among the versions of the same measurement: the newest counts (contract, Repeats).
+-- Every export row in force with its place among the rows that state the same measurement (contract, section 1): the newest
+-- file decides, and of its rows the highest value counts.
 {{ config(**kept_by('record_date', 'int_record_day')) }}
 with records as not materialized (
     select * from {{ ref('stg_dose_record') }}
     where {{ is_read_now('load_seq', 'record_date', 'int_record_day', 'load_seqs') }}
+),
+
+readings as (
+    select * from {{ ref('int_file_reading') }}
 ),
 
 sources as (
@@ -13,9 +18,17 @@ site as (
     select * from {{ ref('stg_site') }}
 ),
 
+procedures as (
+    select
+        study_instance_uid,
+        accession_number,
+        procedure_date
+    from {{ ref('int_procedure') }}
+),
+
 -- By the minute, within which no date ends: the calendar is slow, and some sixty samples share its answer.
 minutes as (
-    select distinct {{ minute_of('started_at') }} as began_at
+    select distinct {{ dating_minute('started_at', 'layout') }} as began_at
     from records
 ),
 
@@ -26,6 +39,28 @@ dated_minutes as (
         {{ record_date('minutes.began_at', 'site.site_timezone') }} as record_date
     from minutes
     cross join site
+),
+
+-- A total by study that states no time is of its study's date, else of the day on which it came.
+total_dates as (
+    select
+        records.load_seq,
+        records.line,
+        records.quantity,
+        coalesce(
+            {{ local_date('any_value(records.started_at)', 'any_value(site.site_timezone)') }},
+            min(procedures.procedure_date),
+            {{ local_date('any_value(readings.first_seen_at)', 'any_value(site.site_timezone)') }}
+        ) as measured_date
+    from records
+    cross join site
+    inner join readings on records.load_seq = readings.load_seq
+    left join procedures
+        on
+            records.study_instance_uid = procedures.study_instance_uid
+            or (records.study_instance_uid is null and records.accession_number = procedures.accession_number)
+    where records.layout = 'procedure_totals'
+    group by records.load_seq, records.line, records.quantity
 ),
 
 -- In a doubled hour equal times are not repeats: the n-th of a file is the n-th of another export of it.
@@ -46,13 +81,24 @@ described as not materialized (
         records.*,
         dated_minutes.site_timezone,
         dated_minutes.record_date,
+        case records.layout
+            when 'badge_periods' then records.period_end_date
+            when 'procedure_totals' then total_dates.measured_date
+            else dated_minutes.record_date
+        end as measured_date,
         coalesce(sources.counter, 'increment') = 'cumulative' or records.layout = 'counter_log' as is_counter,
         coalesce(sources.records_when_idle, false) as records_when_idle,
         coalesce(sources.has_hubs, false) as source_has_hubs,
         coalesce(occurrences.occurrence, 1) as occurrence
     from records
-    inner join dated_minutes on {{ minute_of('records.started_at') }} is not distinct from dated_minutes.began_at
+    inner join dated_minutes
+        on {{ dating_minute('records.started_at', 'records.layout') }} is not distinct from dated_minutes.began_at
     left join sources on records.source_id = sources.source_id
+    left join total_dates
+        on
+            records.load_seq = total_dates.load_seq
+            and records.line = total_dates.line
+            and records.quantity = total_dates.quantity
     left join occurrences
         on
             records.load_seq = occurrences.load_seq
@@ -61,6 +107,7 @@ described as not materialized (
     where {{ is_made_now('dated_minutes.record_date') }}
 ),
 
+-- Totals of a study may be of several days: those after as_of do not compete with those before it.
 identified as not materialized (
     select
         *,
@@ -69,9 +116,10 @@ identified as not materialized (
             dosimeter_serial,
             quantity,
             layout,
-            started_at,
-            case when layout = 'badge_periods' then ended_at end,
+            case when layout != 'procedure_totals' then started_at end,
+            case when layout = 'badge_periods' then period_end_date end,
             case when layout = 'procedure_totals' then coalesce(study_instance_uid, accession_number) end,
+            case when layout = 'procedure_totals' then measured_date > {{ as_of() }} end,
             is_ambiguous,
             occurrence
         ) as measurement_key
@@ -92,39 +140,80 @@ versions as (
         identified.line,
         identified.quantity,
         identified.measurement_key,
-        hash(coalesce(cast(identified.value_usv as varchar), identified.token), identified.ended_at, identified.hub)
-            as content_key
+        identified.value_usv,
+        identified.hub,
+        readings.order_seq,
+        hash(identified.value_usv, identified.ended_at, identified.hub) as content_key
     from identified
     inner join repeated on identified.measurement_key = repeated.measurement_key
+    inner join readings on identified.load_seq = readings.load_seq
 ),
 
-ranked as (
+-- Below detection has no value and is lower than any.
+compared as (
     select
         *,
-        row_number() over newest_first = 1 as is_current,
-        lead(content_key) over newest_first as previous_content_key
+        row_number() over by_rank as nth,
+        first_value(value_usv) over by_rank as counted_usv,
+        first_value(hub) over by_rank as counted_hub,
+        max(value_usv) over (partition by measurement_key, order_seq) as highest_of_file_usv,
+        max(order_seq) over (
+            partition by measurement_key
+            order by order_seq
+            range between unbounded preceding and 1 preceding
+        ) as file_before,
+        max(order_seq) over (
+            partition by measurement_key, content_key
+            order by order_seq
+            range between unbounded preceding and 1 preceding
+        ) as file_before_with_same
     from versions
-    window newest_first as (partition by measurement_key order by load_seq desc, line desc)
+    window by_rank as (partition by measurement_key order by order_seq desc, value_usv desc nulls last, line asc)
+),
+
+decided as (
+    select
+        *,
+        case
+            when nth = 1 then 'counted'
+            when (value_usv is not distinct from counted_usv) then 'repeated'
+            when (value_usv is distinct from highest_of_file_usv) then 'conflicting'
+            else 'replaced'
+        end as row_disposition,
+        (file_before is null or file_before_with_same is distinct from file_before) as is_news
+    from compared
+),
+
+-- One measurement that several hubs received.
+received as (
+    select
+        measurement_key,
+        list(distinct hub order by hub) as other_hubs
+    from decided
+    where row_disposition = 'repeated' and hub != coalesce(counted_hub, '')
+    group by measurement_key
 ),
 
 final as (
     select
         identified.*,
-        coalesce(ranked.is_current, true) as is_current,
+        coalesce(decided.row_disposition, 'counted') as row_disposition,
+        coalesce(decided.row_disposition, 'counted') = 'counted' as is_current,
         -- Its dose or its day follows from other rows too.
-        coalesce(
-            (identified.is_counter and identified.token is null)
-            or identified.layout = 'badge_periods'
-            or identified.started_at is null,
-            true
-        ) as is_derived,
-        coalesce(ranked.previous_content_key != ranked.content_key, true) as is_news
+        (identified.is_counter and identified.token is null)
+        or identified.layout in ('badge_periods', 'procedure_totals') as is_derived,
+        coalesce(decided.is_news, true) as is_news,
+        received.other_hubs
     from identified
-    left join ranked
+    left join decided
         on
-            identified.load_seq = ranked.load_seq
-            and identified.line = ranked.line
-            and identified.quantity = ranked.quantity
+            identified.load_seq = decided.load_seq
+            and identified.line = decided.line
+            and identified.quantity = decided.quantity
+    left join received
+        on
+            identified.measurement_key = received.measurement_key
+            and decided.row_disposition = 'counted'
 )
 
 select * from final

@@ -140,6 +140,23 @@ declared as (
     ) = 1
 ),
 
+-- Rooms of a measurement that several hubs received.
+received as (
+    select
+        heard.dose_key,
+        list(distinct hubs.room_id order by hubs.room_id) as room_ids
+    from (
+        select
+            dose_key,
+            source_id,
+            unnest(list_append(other_hubs, hub)) as hub
+        from doses
+        where other_hubs is not null
+    ) as heard
+    inner join hubs on heard.source_id = hubs.source_id and heard.hub = hubs.hub
+    group by heard.dose_key
+),
+
 wearers as (
     select
         doses.*,
@@ -175,18 +192,28 @@ judged as (
             when wearers.layout in ('sessions', 'counter_log') and not wearers.source_has_hubs then 'source'
             else 'room'
         end as clock_basis,
-        coalesce(wearers.c_arm_room_id, hubs.room_id) as evident_room_id,
+        case
+            when wearers.c_arm_room_id is not null then wearers.c_arm_room_id
+            when received.room_ids[2] is null then coalesce(received.room_ids[1], hubs.room_id)
+        end as evident_room_id,
+        case
+            when wearers.c_arm_room_id is null and received.room_ids[2] is not null then received.room_ids
+        end as evident_room_ids,
         case
             when wearers.token = 'below_detection' then 'below_detection'
             when wearers.layout = 'badge_periods' then 'passive_period'
             when wearers.is_not_occupational then 'not_occupational'
             when wearers.is_ambiguous then 'inside_dst_fold'
             when not wearers.is_assigned then 'unassigned_badge'
-            when wearers.layout = 'rate_samples' and wearers.hub is not null and hubs.room_id is null
+            when
+                wearers.layout = 'rate_samples'
+                and coalesce(wearers.hub, wearers.other_hubs[1]) is not null
+                and coalesce(received.room_ids[1], hubs.room_id) is null
                 then 'room_unknown'
         end as barred_reason
     from wearers
     left join hubs on wearers.source_id = hubs.source_id and wearers.hub = hubs.hub
+    left join received on wearers.dose_key = received.dose_key
     left join declared on wearers.source_id = declared.source_id and wearers.measured_date = declared.measured_date
 ),
 
@@ -201,6 +228,7 @@ final as (
                     operator_id,
                     measured_date,
                     evident_room_id,
+                    evident_room_ids,
                     clock_basis,
                     epoch_us(ended_at) - epoch_us(started_at)
                 )

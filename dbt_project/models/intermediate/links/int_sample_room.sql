@@ -29,12 +29,21 @@ groups as (
         any_value(operator_id) as operator_id,
         any_value(measured_date) as measured_date,
         any_value(evident_room_id) as evident_room_id,
+        any_value(evident_room_ids) as evident_room_ids,
         any_value(clock_basis) as clock_basis,
         any_value(length_us) as length_us,
         min(first_started_at) as first_started_at,
         max(last_ended_at) as last_ended_at
     from badge_hours
     group by sample_group
+),
+
+evident_rooms as (
+    select
+        sample_group,
+        unnest(coalesce(evident_room_ids, [evident_room_id])) as room_id
+    from groups
+    where coalesce(evident_room_ids[1], evident_room_id) is not null
 ),
 
 logbook_rooms as (
@@ -51,15 +60,16 @@ logbook_rooms as (
 allowed as (
     select
         groups.*,
-        coalesce(groups.evident_room_id, logbook_rooms.room_id, rooms.room_id) as room_id,
-        groups.evident_room_id is null and logbook_rooms.room_id is null as is_any_room
+        coalesce(evident_rooms.room_id, logbook_rooms.room_id, rooms.room_id) as room_id,
+        evident_rooms.room_id is null and logbook_rooms.room_id is null as is_any_room
     from groups
+    left join evident_rooms on groups.sample_group = evident_rooms.sample_group
     left join logbook_rooms
         on
-            case when groups.evident_room_id is null then groups.operator_id end = logbook_rooms.operator_id
+            case when evident_rooms.room_id is null then groups.operator_id end = logbook_rooms.operator_id
             and groups.measured_date = logbook_rooms.procedure_date
     left join rooms
-        on coalesce(groups.evident_room_id, logbook_rooms.room_id) is null = rooms.is_any_room
+        on coalesce(evident_rooms.room_id, logbook_rooms.room_id) is null = rooms.is_any_room
 ),
 
 final as (

@@ -53,6 +53,7 @@ spans as (
         doses.operator_id,
         doses.c_arm_room_id,
         doses.evident_room_id,
+        doses.evident_room_ids,
         cast(doses.dose_usv - coalesce(residuals.covered_usv, 0) as {{ dose_type() }}) as open_usv
     from doses
     left join residuals on doses.dose_key = residuals.dose_key
@@ -79,7 +80,10 @@ near as (
         least(open_spans.ended_at, procedure_clocks.ended_at + margin.length) as shared_to_at,
         open_spans.started_at < procedure_clocks.ended_at
         and open_spans.ended_at > procedure_clocks.started_at as is_overlap,
-        procedure_clocks.room_id = open_spans.evident_room_id as is_in_evident_room
+        coalesce(
+            list_contains(open_spans.evident_room_ids, procedure_clocks.room_id),
+            procedure_clocks.room_id = open_spans.evident_room_id
+        ) as is_in_evident_room
     from open_spans
     cross join margin
     inner join procedure_clocks
@@ -147,7 +151,7 @@ judged as (
         case
             when c_arm_room_id is not null then is_in_evident_room
             when bool_or(is_in_logbook) over of_dose then is_in_logbook
-            when evident_room_id is not null then is_in_evident_room
+            when is_in_evident_room is not null then is_in_evident_room
             when bool_or(has_linked_samples) over of_dose then has_linked_samples
             else is_in_own_specialty
         end as is_candidate
