@@ -111,6 +111,13 @@ TABLES: dict[str, Table] = {
     "ledger.pull": _table(
         "run_id server period_begin period_end studies series found stored known failed unanswered", "run_id server"
     ),
+    "ledger.file_balance": _table(
+        "load_seq path sha256 source_id quantity rows_stated stated_usv"
+        " rows_counted counted_usv rows_repeated repeated_usv rows_replaced replaced_usv"
+        " rows_conflicting conflicting_usv rows_after_as_of after_as_of_usv rows_rejected rejected_usv"
+        " rows_superseded superseded_usv rows_withdrawn withdrawn_usv imbalance_rows imbalance_usv",
+        "load_seq quantity",
+    ),
     "ledger.rejected_row": _table("path line reason raw"),
     "ledger.expected_study": _table(
         "study_instance_uid accession_number known_from expected_date has_report reason",

@@ -289,6 +289,18 @@ PARTS_OF_A_BALANCE = (
 PLACES_OF_EVENTS = (
     "events_counted + events_counted_elsewhere + events_superseded + events_after_as_of + events_rejected"
 )
+DISPOSITIONS_OF_ROWS = (
+    "counted",
+    "repeated",
+    "replaced",
+    "conflicting",
+    "after_as_of",
+    "rejected",
+    "superseded",
+    "withdrawn",
+)
+ROWS_OF_A_FILE = " + ".join(f"rows_{disposition}" for disposition in DISPOSITIONS_OF_ROWS)
+DOSES_OF_A_FILE = " + ".join(f"{disposition}_usv" for disposition in DISPOSITIONS_OF_ROWS)
 AS_OF = "(select as_of from ops.build order by build_no desc limit 1)"
 
 
@@ -311,6 +323,29 @@ def _rows_agree() -> list[RowCheck | OffenderCheck]:
             CONTRACT,
             "select source_id, dosimeter_serial, measured_date, quantity, imbalance_usv from ledger.dose_balance"
             f" where imbalance_usv is distinct from 0 or ingested_usv is distinct from {PARTS_OF_A_BALANCE}",
+        ),
+        (
+            "ledger.file_balance",
+            "imbalance_rows, imbalance_usv",
+            "every row and microsievert of a file has exactly one disposition: imbalance is exactly 0, recomputed here",
+            "dose is lost between the bytes of a file and the ledger",
+            CONTRACT_2,
+            "select load_seq, path, quantity, imbalance_rows, imbalance_usv from ledger.file_balance"
+            f" where imbalance_rows is distinct from 0 or rows_stated is distinct from {ROWS_OF_A_FILE}"
+            f" or coalesce(imbalance_usv, 0) <> 0 or stated_usv is distinct from {DOSES_OF_A_FILE}",
+        ),
+        (
+            "ledger.file_balance",
+            "counted_usv",
+            "rows of files that count are what the ledger ingested, by source and quantity (counters apart)",
+            "dose is lost between the files and the ledger, or ingested twice",
+            CONTRACT_2,
+            "select source_id, quantity, counted_usv, ingested_usv from ("
+            " select source_id, quantity, sum(counted_usv) as counted_usv,"
+            " bool_or(counted_usv is null) as is_cumulative from ledger.file_balance group by all) full join ("
+            " select source_id, quantity, sum(ingested_usv) as ingested_usv"
+            " from ledger.dose_balance group by all) using (source_id, quantity)"
+            " where is_cumulative is distinct from true and coalesce(counted_usv, 0) <> coalesce(ingested_usv, 0)",
         ),
         (
             "ledger.counter_balance",

@@ -182,7 +182,8 @@ def _way(con: duckdb.DuckDBPyConnection, site: Site, dose: Row) -> Iterator[tupl
 
 def _version(version: Row) -> str:
     value = "below detection" if version["value_usv"] is None else _usv(version["value_usv"])
-    return f"{value}, {version['path']} line {version['line']} (load sequence {version['load_seq']}): {_FATES[version["row_disposition"]]}"
+    place = f"{version['path']} line {version['line']} (load sequence {version['load_seq']})"
+    return f"{value}, {place}: {_FATES[version['row_disposition']]}"
 
 
 def _cells(site: Site, source: SourceDescription | None, dose: Row) -> tuple[dict[str, str] | None, str]:

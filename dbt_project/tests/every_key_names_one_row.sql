@@ -52,6 +52,7 @@
     'int_hourly_residual': 'dose_key',
     'int_record_balance': 'record_date, load_seq, quantity, measured_date, row_disposition',
     'int_record_conflict': 'load_seq, line, quantity',
+    'int_record_oddity': 'load_seq, field',
     'int_record_day': 'record_date',
     'int_record_version': 'load_seq, line, quantity',
     'int_clock_beam': 'irradiation_event_uid',

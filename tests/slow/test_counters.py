@@ -116,7 +116,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     site = load_site(root)
     with open_build(site, the_key()) as con:
         load_reference(con, site)
-    places = ("intermediate/files", "intermediate/badges", "intermediate/links", "ledger", "alerts/findings/int_quality_counter")
+    folders = ("files", "badges", "links")
+    places = (*(f"intermediate/{name}" for name in folders), "ledger", "alerts/findings/int_quality_counter")
     yield Warehouse(root, compiled_models(site.build_db, folder, date(2024, 10, 31), places))
 
 

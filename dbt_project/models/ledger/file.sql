@@ -49,7 +49,7 @@ judged as (
             when roles.report_role = 'foreign' then roles.other_load_seq
         end as other_load_seq,
         case
-            when files.superseded_by is not null then 'read again under a changed description of its source'
+            when readings.reading_state = 'superseded' then 'read again under a changed description of its source'
             when readings.reading_state != 'loaded' then files.reason
             when not reports.is_latest_of_sop then 'a newer version of the same SOP Instance UID: '
             when roles.report_role = 'replaced' then 'all its irradiation events are in the later report '
@@ -68,7 +68,9 @@ final as (
     select
         judged.path,
         judged.sha256,
-        case when judged.status != 'quarantined' or sources.source_id is not null then judged.source_id end as source_id,
+        case
+            when judged.status != 'quarantined' or sources.source_id is not null then judged.source_id
+        end as source_id,
         judged.kind,
         judged.load_seq,
         judged.first_seen_at,

@@ -11,6 +11,8 @@ compared as (
     select * from {{ ref('int_counter_oddity') }}
     union all by name
     select * from {{ ref('int_report_oddity') }}
+    union all by name
+    select * from {{ ref('int_record_oddity') }}
 ),
 
 unclear_badges as (

@@ -27,10 +27,10 @@ future_records as (
         record_versions.source_id as detail,
         cast(null as varchar) as room_id,
         count(distinct hash(record_versions.load_seq, record_versions.line)) as n_records,
-        max(record_versions.record_date) as latest_date,
+        max(record_versions.measured_date) as latest_date,
         format('records of source {}', record_versions.source_id) as what
     from record_versions
-    where record_versions.is_current and record_versions.record_date > {{ as_of() }} + {{ var('future_days') }}
+    where record_versions.is_current and record_versions.measured_date > {{ as_of() }} + {{ var('future_days') }}
     group by record_versions.source_id
 ),
 

@@ -14,12 +14,12 @@ spans as (
         dosimeter_serial,
         case
             when layout = 'badge_periods' then period_begin_date
-            when started_at is not null then record_date
+            when started_at is not null then measured_date
         end as from_date,
         case
             when layout = 'badge_periods' then period_end_date
             when layout = 'sessions' then {{ local_date('ended_at', 'site_timezone') }}
-            when started_at is not null then record_date
+            when started_at is not null then measured_date
         end as to_date
     from versions
 ),
