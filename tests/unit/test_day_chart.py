@@ -58,10 +58,11 @@ from (values
     (5, 'B9', 'OP9', null, 'unlinked', timestamptz '2024-03-05 08:20:00+00')
 ) as doses (dose_key, dosimeter_serial, operator_id, procedure_id, disposition, started_at);
 create table intermediate.int_dose_evidence as
-select dose_key, case when dosimeter_serial = 'B9' then 'R2' else 'R1' end as evident_room_id
+select dose_key, case when dosimeter_serial = 'B9' then 'R2' else 'R1' end as evident_room_id,
+    cast(null as varchar[]) as evident_room_ids
 from intermediate.int_disposition;
 create table intermediate.int_sample_room as
-select distinct dosimeter_serial, measured_date, evident_room_id, evident_room_id as room_id
+select distinct dosimeter_serial, measured_date, evident_room_id, evident_room_ids, evident_room_id as room_id
 from intermediate.int_disposition inner join intermediate.int_dose_evidence using (dose_key);
 """
 
