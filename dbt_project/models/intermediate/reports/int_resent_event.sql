@@ -53,44 +53,56 @@ of_studies as (
         sent_event_uid,
         study_key,
         study_name,
-        max_by(device_serial, version_rank) as device_serial,
-        max_by(patient_key, version_rank) as patient_key,
-        max_by(started_at, version_rank) as started_at
+        max_by(device_serial, (version_rank, -event_no)) as device_serial,
+        max_by(patient_key, (version_rank, -event_no)) as patient_key,
+        max_by(started_at, (version_rank, -event_no)) as started_at
     from sendings
     group by sent_event_uid, study_key, study_name
     qualify count(*) over (partition by sent_event_uid) > 1
 ),
 
--- What is not stated is no difference: a sending that lacks something is the event of the first whole one that it fits to.
-whole as (
-    select * from of_studies
-    where device_serial is not null and patient_key is not null and started_at is not null
+-- What is not stated is no difference: a sending takes what it lacks from the first one that it fits to and that has it, from
+-- one that lacks nothing if there is any. Most devices state all or never the same: then there is nothing to compare.
+mixed as (
+    select sent_event_uid
+    from of_studies
+    group by sent_event_uid
+    having
+        (bool_or(device_serial is null) and bool_or(device_serial is not null))
+        or (bool_or(patient_key is null) and bool_or(patient_key is not null))
+        or (bool_or(started_at is null) and bool_or(started_at is not null))
+),
+
+compared as (
+    select
+        of_studies.*,
+        of_studies.device_serial is null
+        or of_studies.patient_key is null
+        or of_studies.started_at is null as is_lacking
+    from of_studies
+    semi join mixed on of_studies.sent_event_uid = mixed.sent_event_uid
 ),
 
 adopted as (
     select
         lacking.sent_event_uid,
         lacking.study_key,
-        min_by(
-            struct_pack(
-                device_serial := whole.device_serial,
-                patient_key := whole.patient_key,
-                started_at := whole.started_at
-            ),
-            (whole.started_at, whole.study_name)
-        ) as fitting
-    from of_studies as lacking
-    inner join whole
+        min_by(other.device_serial, (other.is_lacking, other.started_at, other.study_name)) as device_serial,
+        min_by(other.patient_key, (other.is_lacking, other.started_at, other.study_name)) as patient_key,
+        min_by(other.started_at, (other.is_lacking, other.started_at, other.study_name)) as started_at
+    from compared as lacking
+    inner join compared as other
         on
-            lacking.sent_event_uid = whole.sent_event_uid
-            and coalesce(lacking.device_serial, whole.device_serial) = whole.device_serial
-            and coalesce(lacking.patient_key, whole.patient_key) = whole.patient_key
+            lacking.sent_event_uid = other.sent_event_uid
+            and lacking.study_key != other.study_key
+            and coalesce(lacking.device_serial = other.device_serial, true)
+            and coalesce(lacking.patient_key = other.patient_key, true)
             and coalesce(
-                abs(epoch_us(lacking.started_at) - epoch_us(whole.started_at))
+                abs(epoch_us(lacking.started_at) - epoch_us(other.started_at))
                 <= 60000000 * {{ var('same_event_min') }},
                 true
             )
-    where lacking.device_serial is null or lacking.patient_key is null or lacking.started_at is null
+    where lacking.is_lacking
     group by lacking.sent_event_uid, lacking.study_key
 ),
 
@@ -99,12 +111,12 @@ completed as (
         of_studies.sent_event_uid,
         of_studies.study_key,
         of_studies.study_name,
-        coalesce(of_studies.started_at, adopted.fitting.started_at) as started_at,
+        coalesce(of_studies.started_at, adopted.started_at) as started_at,
         dense_rank() over (
             order by
                 of_studies.sent_event_uid,
-                coalesce(of_studies.device_serial, adopted.fitting.device_serial),
-                coalesce(of_studies.patient_key, adopted.fitting.patient_key)
+                coalesce(of_studies.device_serial, adopted.device_serial),
+                coalesce(of_studies.patient_key, adopted.patient_key)
         ) as holder_no
     from of_studies
     left join adopted
