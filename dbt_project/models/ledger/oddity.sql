@@ -29,6 +29,8 @@ together as (
         files.path
     from compared
     inner join files on compared.load_seq = files.load_seq
+    union all by name
+    select * from {{ ref('int_withdrawal_oddity') }}
 ),
 
 final as (

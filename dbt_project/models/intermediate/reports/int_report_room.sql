@@ -1,6 +1,8 @@
--- Which room a report comes from: the first identifier, in the contract's order, that any room has.
+-- Which room a report comes from: the first identifier, in the contract's order, that any room has. A withdrawn report comes
+-- from no room, and makes no study.
 with reports as (
     select * from {{ ref('stg_dose_report') }}
+    where load_seq not in (select withdrawn.load_seq from {{ ref('int_withdrawn_reading') }} as withdrawn)
 ),
 
 rooms as (
