@@ -366,8 +366,8 @@ TABLES: tuple[Table, ...] = (
         "withdrawn_files",
         (
             Column("sha256", is_required=True),
-            Column("by", is_required=True),
-            Column("on", "date", is_required=True),
+            Column("by", is_required=True, stored_as="withdrawn_by"),
+            Column("on", "date", is_required=True, stored_as="withdrawn_on"),
             Column("reason", is_required=True),
         ),
         key=("sha256",),

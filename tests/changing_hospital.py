@@ -5,6 +5,7 @@ Real files through the real loader, and dbt on the real build database; gate and
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -17,6 +18,7 @@ from small_site import KEY, write
 from ingest.build_db import open_build
 from ingest.pseudonymise import load_key
 from ingest.raw_load import load_dose_reports, load_dosimeters, load_reference
+from ingest.reread import reread_changed
 from ingest.site import Site, load_site
 from ingest.synthetic import write_hospital
 from orchestration.build_record import forget_tables, forget_tables_of_other_code
@@ -106,6 +108,7 @@ CHANGES: dict[str, tuple[str, Edit]] = {
     "device of no room": ("reference/rooms.csv", _instead("IR1,2CA0301,IR1_XA", "IR1B,2CA0302,IR1B_XA")),
     "devices swapped": ("reference/rooms.csv", _swapped("AXIS01366,146301,CATH1_XA", "IR1,2CA0301,IR1_XA")),
     "samples of ten seconds": ("sources/cath_rates.yaml", _instead("sample_seconds: 1\n", "sample_seconds: 10\n")),
+    "unit corrected": ("sources/ir_rates.yaml", _instead("uSv/h", "mSv/h")),
     "hub of nowhere": ("sources/ir_rates.yaml", _instead("hubs: {hub/IR1: IR1}", "hubs: {hub/IR9: IR1}")),
     "idle zeros": ("sources/badge_hours.yaml", _with("records_when_idle: true\n")),
     "another time zone": ("site.yaml", _instead("timezone: Europe/Madrid", "timezone: Asia/Tokyo")),
@@ -123,6 +126,7 @@ class ChangingHospital:
         self.texts = {name: self._text(name) for name, _ in CHANGES.values()}
         assert all(edit(self.texts[name]) != self.texts[name] for name, edit in CHANGES.values())
         self.corrections = 0
+        self.withdrawn: set[str] = set()
         self.waiting = self._withhold()
 
     # --- what happens between two nights ---
@@ -153,6 +157,14 @@ class ChangingHospital:
         badge_time_hub = [line.rstrip("\n").split(",") for line in lines[:: every + 2]]
         rows = [f"{badge},{at},{self.corrections}{every}.5,{hub}\n" for badge, at, _, hub in badge_time_hub]
         write(self.root, f"inbox/dosimeters/ir_rates/again_{self.corrections}.csv", header + "".join(rows))
+
+    def withdraw(self, number: int) -> None:
+        """Takes one of the files that have arrived back, or lets it count again."""
+        arrived = sorted(path for path in (self.root / "inbox").rglob("*") if path.is_file())
+        if arrived:
+            self.withdrawn ^= {hashlib.sha256(arrived[number % len(arrived)].read_bytes()).hexdigest()}
+        rows = "".join(f"{sha256},MPE,2024-04-30,test\n" for sha256 in sorted(self.withdrawn))
+        write(self.root, "reference/withdrawn_files.csv", "sha256,by,on,reason\n" + rows)
 
     # --- a night ---
 
@@ -231,6 +243,7 @@ def night(root: Path, as_of: date = LAST_DAY) -> Iterator[str]:
     with open_build(site, key) as con:
         load_reference(con, site)
         load_dose_reports(con, site, key)
+        reread_changed(con, site, key)
         load_dosimeters(con, site, key)
         forget_tables_of_other_code(con)
     yield from make_tables(site.build_db, as_of)

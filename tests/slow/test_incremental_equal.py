@@ -122,6 +122,7 @@ from raw.irradiation_event semi join long using (load_seq, event_no);
 steps = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 100)),
     st.tuples(st.just("correct"), st.integers(0, 5)),
+    st.tuples(st.just("withdraw"), st.integers(0, 100)),
     st.tuples(st.just("change"), st.sampled_from(sorted(CHANGES))),
 )
 nights = st.tuples(st.lists(steps, min_size=1, max_size=8), st.sampled_from([LAST_DAY, LAST_DAY, date(2024, 3, 29)]))

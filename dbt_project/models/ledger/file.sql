@@ -49,6 +49,7 @@ judged as (
             when roles.report_role = 'foreign' then roles.other_load_seq
         end as other_load_seq,
         case
+            when readings.reading_state = 'withdrawn' then readings.withdrawal_reason
             when readings.reading_state = 'superseded' then 'read again under a changed description of its source'
             when readings.reading_state != 'loaded' then files.reason
             when not reports.is_latest_of_sop then 'a newer version of the same SOP Instance UID: '

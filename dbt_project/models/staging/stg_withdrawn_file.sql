@@ -5,8 +5,8 @@ with source as (
 renamed as (
     select
         sha256,
-        by as withdrawn_by,
-        "on" as withdrawn_on,
+        withdrawn_by,
+        withdrawn_on,
         reason,
         line
     from source

@@ -4,18 +4,28 @@ with files as (
     select * from {{ ref('stg_file') }}
 ),
 
+withdrawn as (
+    select * from {{ ref('int_withdrawn_reading') }}
+),
+
 final as (
     select
-        load_seq,
-        order_seq,
-        kind,
-        source_id,
-        sha256,
-        duplicate_of,
+        files.load_seq,
+        files.order_seq,
+        files.kind,
+        files.source_id,
+        files.sha256,
+        files.duplicate_of,
         -- When these bytes first came, however often they were read since.
-        min(first_seen_at) over (partition by order_seq) as first_seen_at,
-        case when superseded_by is not null then 'superseded' else status end as reading_state
+        min(files.first_seen_at) over (partition by files.order_seq) as first_seen_at,
+        case
+            when withdrawn.load_seq is not null then 'withdrawn'
+            when files.superseded_by is not null then 'superseded'
+            else files.status
+        end as reading_state,
+        withdrawn.withdrawal_reason
     from files
+    left join withdrawn on files.load_seq = withdrawn.load_seq
 )
 
 select * from final

@@ -1,0 +1,107 @@
+"""What is done after loading: a file is withdrawn and comes back, a unit is corrected after the inbox was emptied.
+
+Each act is built as a night does, and the tables are at last compared with those of a rebuild.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from contextlib import closing
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sr_builder as sr
+from changing_hospital import differences
+from small_site import RATES, SOURCE, export, make_site, run, write
+
+from ingest.site import load_site
+from orchestration.build_record import forget_tables
+from orchestration.dbt_build import DbtBuild
+
+pytestmark = pytest.mark.slow
+AS_OF = date(2024, 3, 31)
+SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
+OF_ONE_BUILD = {f"intermediate.int_{name}" for name in ("clock_beam", "clock_day", "clock_sample", "room_stretch")}
+HEADER = "sha256,by,on,reason\n"
+INGESTED = "select coalesce(sum(ingested_usv), 0) from ledger.dose_balance"
+OF_FILE = "select status, reason from ledger.file where path = '{}' order by load_seq"
+
+
+def built(root: Path) -> None:
+    """Loads what is there and builds every table with its tests."""
+    run(root)
+    _build(load_site(root).build_db)
+
+
+def _build(build_db: Path) -> None:
+    build = DbtBuild(build_db, AS_OF)
+    assert all(build.events())
+    assert build.failures == []
+
+
+def ask(root: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(duckdb.connect(str(load_site(root).build_db), read_only=True)) as con:
+        return con.execute(query).fetchall()
+
+
+def withdraw(root: Path, *paths: Path) -> None:
+    rows = [f"{hashlib.sha256(path.read_bytes()).hexdigest()},Ana,2024-04-02,of another hospital\n" for path in paths]
+    write(root, "reference/withdrawn_files.csv", HEADER + "".join(rows))
+
+
+def test_files_are_taken_back_and_units_corrected_at_any_time(tmp_path: Path) -> None:
+    root = make_site(tmp_path / "site", rooms="room_id,device_serial\nCATH1,S1\n")
+    wrong = write(root, f"{RATES}/a.csv", export(3600, 7200))
+    write(root, f"{RATES}/copy.csv", export(3600, 7200))
+    write(root, f"{RATES}/b.csv", export(3600, day=6))
+    report = write(root, "inbox/dose_reports/a.dcm", sr.as_file(sr.ordinary_report()))
+    built(root)
+    assert ask(root, INGESTED) == [(4,)]
+    assert ask(root, "select count(*) from marts.fct_procedure") == [(1,)]
+
+    withdraw(root, wrong, report)
+    built(root)
+    reason = "withdrawn on 2024-04-02: of another hospital"
+    assert ask(root, INGESTED) == [(1,)]
+    assert ask(root, "select count(*) from marts.fct_procedure") == [(0,)]
+    assert ask(root, "select path, reason from ledger.file where status = 'withdrawn' order by path") == [
+        ("inbox/dose_reports/a.dcm", reason),
+        (f"{RATES}/a.csv", reason),
+        (f"{RATES}/copy.csv", reason),
+    ]
+
+    write(root, "reference/withdrawn_files.csv", HEADER + f"{'0' * 64},Ana,2024-04-02,a slip\n")
+    built(root)
+    assert ask(root, INGESTED) == [(4,)], "what is no longer withdrawn counts again"
+    assert ask(root, "select count(*) from marts.fct_procedure") == [(1,)]
+    assert ask(root, "select code, path, line, field from ledger.oddity where code = 'unknown_file'") == [
+        ("unknown_file", "reference/withdrawn_files.csv", 2, "sha256")
+    ]
+
+    for path in (root / RATES).iterdir():
+        path.unlink()
+    write(root, "sources/rates.yaml", SOURCE.replace("uSv/h", "mSv/h").replace("dst: true", "dst: false"))
+    built(root)
+    assert ask(root, INGESTED) == [(4000,)]
+    assert ask(root, OF_FILE.format(f"{RATES}/a.csv")) == [
+        ("superseded", "read again under a changed description of its source"),
+        ("loaded", None),
+    ]
+    assert ask(root, OF_FILE.format(f"{RATES}/copy.csv"))[-1][0] == "duplicate"
+    summer = SOURCE.replace("timezone: Europe/Madrid", "timezone: America/New_York")  # other instants, other hours
+    write(root, "sources/rates.yaml", summer)
+    built(root)
+    assert ask(root, INGESTED) == [(4,)]
+    assert ask(root, "select count(*), sum(value_usv) from intermediate.int_record_version") == [(3, Decimal(4))]
+
+    copy = Path(shutil.copy(load_site(root).build_db, tmp_path / "doseledger.duckdb"))
+    with duckdb.connect(copy) as con:
+        forget_tables(con)
+    _build(copy)
+    found = differences(load_site(root).build_db, copy, SCHEMAS)
+    assert {name: rows for name, rows in found.items() if name not in OF_ONE_BUILD} == {}
