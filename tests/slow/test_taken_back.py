@@ -36,6 +36,7 @@ def built(root: Path) -> None:
     """Loads what is there and builds every table with its tests."""
     run(root)
     _build(load_site(root).build_db)
+    assert ask(root, "select * from ledger.file_balance where imbalance_rows <> 0 or imbalance_usv <> 0") == []
 
 
 def _build(build_db: Path) -> None:
@@ -68,6 +69,7 @@ def test_files_are_taken_back_and_units_corrected_at_any_time(tmp_path: Path) ->
     built(root)
     reason = "withdrawn on 2024-04-02: of another hospital"
     assert ask(root, INGESTED) == [(1,)]
+    assert ask(root, "select sum(rows_withdrawn), sum(withdrawn_usv) from ledger.file_balance") == [(4, 6)]
     assert ask(root, "select count(*) from marts.fct_procedure") == [(0,)]
     assert ask(root, "select path, reason from ledger.file where status = 'withdrawn' order by path") == [
         ("inbox/dose_reports/a.dcm", reason),
