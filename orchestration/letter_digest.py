@@ -87,6 +87,9 @@ def _context(news: News, publication: Publication, words: Wording, days: Sequenc
     return {
         "as_of": words.day(publication.as_of),
         "run_id": publication.run_id,
+        "refused_sources": [
+            finding.message for finding in publication.findings if finding.quantity == "refused_source"
+        ],
         "groups": finding_groups(news.findings, words, advise, names_operator=True),
         "severities": severity_counts(news.findings, words),
         "shows_procedure": True,

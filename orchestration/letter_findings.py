@@ -17,7 +17,9 @@ SEVERITIES = ("urgent", "review", "notice")
 SEVERITY_COLOURS = {"urgent": "#b3261e", "review": "#a85b00", "notice": "#2f6690"}
 
 # What really is free text: the program's own sentence about a file of the site.
-QUOTED = frozenset({("data_quality", name) for name in ("refused_input", "rejected_rows", "swapped_dates")})
+QUOTED = frozenset(
+    {("data_quality", name) for name in ("refused_input", "refused_source", "rejected_rows", "swapped_dates")}
+)
 
 # How the published units are written in a letter; one that is not here is written as published.
 UNIT_SIGNS = {
@@ -31,6 +33,7 @@ UNIT_SIGNS = {
     "records": "",
     "studies": "",
     "rows": "",
+    "files": "",
 }
 
 # The advice of a finding in the words of its reader.

@@ -107,3 +107,19 @@ def test_files_are_taken_back_and_units_corrected_at_any_time(tmp_path: Path) ->
     _build(copy)
     found = differences(load_site(root).build_db, copy, SCHEMAS)
     assert {name: rows for name, rows in found.items() if name not in OF_ONE_BUILD} == {}
+
+
+def test_a_source_whose_newest_files_are_all_refused_is_reported_until_one_loads(tmp_path: Path) -> None:
+    root = make_site(tmp_path / "site")
+    fired = "select message, value from alerts.alert where quantity = 'refused_source'"
+    for number in range(3):
+        write(root, f"{RATES}/{number}.csv", export(3600, day=number + 1))
+    for number in range(3, 6):
+        write(root, f"{RATES}/{number}.csv", export(3600, day=number + 1).replace("Rate", "Dose rate"))
+    built(root)
+    ((message, value),) = ask(root, fired)
+    assert value == 3
+    assert message.startswith(f"The newest 3 files of rates were all refused, the last one, {RATES}/5.csv, because: ")
+    (root / RATES / "4.csv").rename(tmp_path / "4.csv")  # moved away: it counts no longer
+    built(root)
+    assert ask(root, fired) == []

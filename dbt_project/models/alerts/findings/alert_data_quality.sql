@@ -48,6 +48,8 @@ future_records as (
 
 patient_ids as (
     select * from {{ ref('int_quality_patient_id') }}
+refused_sources as (
+    select * from {{ ref('int_quality_refused_source') }}
 ),
 
 thresholds as (
@@ -71,6 +73,8 @@ candidates as (
     select * from counters
     union all by name
     select * from files
+    union all by name
+    select * from refused_sources
     union all by name
     select * from feeds
     union all by name
