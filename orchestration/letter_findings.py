@@ -18,7 +18,7 @@ SEVERITY_COLOURS = {"urgent": "#b3261e", "review": "#a85b00", "notice": "#2f6690
 
 # What really is free text: the program's own sentence about a file of the site.
 QUOTED = frozenset(
-    {("data_quality", name) for name in ("refused_input", "refused_source", "rejected_rows", "swapped_dates")}
+    ("data_quality", name) for name in ("refused_input", "refused_source", "rejected_rows", "swapped_dates")
 )
 
 # How the published units are written in a letter; one that is not here is written as published.

@@ -77,6 +77,7 @@
     'int_vendor_link': 'dose_key',
     'int_badge_presence': 'procedure_id, operator_id, dosimeter_serial, badge_key',
     'int_withdrawn_reading': 'load_seq',
+    'int_quality_refused_source': 'detail',
     'int_withdrawal_oddity': 'line',
     'int_c_arm_dose': 'procedure_id',
     'int_operator_badge': 'procedure_id, operator_id, dosimeter_serial, badge_key',

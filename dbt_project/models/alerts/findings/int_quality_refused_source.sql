@@ -61,8 +61,8 @@ final as (
         'refused_source' as threshold_name,
         'site' as subject_type,
         refused.source_name as detail,
-        cast(date_trunc('month', cast(timezone(site.site_timezone, refused.newest_seen_at) as date)) as varchar) as period,
         least(cast(timezone(site.site_timezone, refused.newest_seen_at) as date), {{ as_of() }}) as occurred_on,
+        cast(date_trunc('month', occurred_on) as varchar) as period,
         cast(refused.n_files as double) as finding_value,
         format(
             'The newest {} files of {} were all refused, the last one, {}, because: {}.',
