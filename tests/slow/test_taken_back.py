@@ -37,6 +37,7 @@ def built(root: Path) -> None:
     run(root)
     _build(load_site(root).build_db)
     assert ask(root, "select * from ledger.file_balance where imbalance_rows <> 0 or imbalance_usv <> 0") == []
+    assert ask(root, "select * from ledger.report_balance where imbalance_events <> 0") == []
 
 
 def _build(build_db: Path) -> None:

@@ -48,6 +48,8 @@ future_records as (
 
 patient_ids as (
     select * from {{ ref('int_quality_patient_id') }}
+),
+
 refused_sources as (
     select * from {{ ref('int_quality_refused_source') }}
 ),

@@ -2,7 +2,11 @@
 -- record, of the reading with most such rows, so that an export that grows is one finding a month.
 with files as (
     select * from {{ ref('stg_file') }}
-    where status = 'loaded' and superseded_by is null
+    where load_seq in (
+        select readings.load_seq
+        from {{ ref('int_file_reading') }} as readings
+        where readings.reading_state = 'loaded'
+    )
 ),
 
 statements as (
