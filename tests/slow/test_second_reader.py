@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 import yaml
 from byte_reader import statements
@@ -28,6 +29,7 @@ from ingest.dosimeters.description import load_description
 from ingest.raw_load import load_dosimeters, load_reference
 from ingest.site import load_site
 from ingest.synthetic import write_hospital
+from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow
 MICRO = {
@@ -171,6 +173,32 @@ def test_every_file_states_what_its_bytes_do(root: Path) -> None:
             """
         ).fetchall()
         assert lost == []
+
+
+def test_the_balance_of_every_file_begins_at_its_bytes(root: Path) -> None:
+    site = load_site(root)
+    with open_build(site, the_key()) as con:
+        load_reference(con, site)
+        load_dosimeters(con, site, the_key())
+    build = DbtBuild(site.build_db, date(2024, 12, 31))
+    assert all(build.events())
+    with duckdb.connect(str(site.build_db), read_only=True) as con:
+        balance: defaultdict[str, dict[str, tuple[int, Decimal | None]]] = defaultdict(dict)
+        for path, quantity, n_rows, usv, imbalance_rows, imbalance_usv in con.execute(
+            "select path, quantity, rows_stated, stated_usv, imbalance_rows, imbalance_usv from ledger.file_balance"
+        ).fetchall():
+            assert (imbalance_rows, imbalance_usv or 0) == (0, 0), path
+            balance[path][quantity] = n_rows, usv
+        files = con.execute("select path, source_id from ledger.file where kind = 'dosimeter'").fetchall()
+    for path, source_id in files:
+        described = yaml.safe_load((root / "sources" / f"{source_id}.yaml").read_text("utf-8"))
+        # Readings of a counter are no doses.
+        has_sums = described["layout"] != "counter_log" and described.get("counter") != "cumulative"
+        counted = [
+            {quantity: (n_rows, usv if has_sums else None) for quantity, (n_rows, usv) in one.items()}
+            for one in statements((root / path).read_bytes(), described) or [{}]
+        ]
+        assert {name: sums for name, sums in balance[path].items() if sums[0]} in counted, path
 
 
 BEGINNING = 6000  # bytes of an export that are damaged: its lines repeat themselves
