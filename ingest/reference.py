@@ -1,7 +1,7 @@
 """The one table of the reference CSVs: their columns, types, legal values and keys, and the raw tables made from it.
 
-Only what a legal row is lives here (contract: INPUTS.md). Reading and refusing rows: ``ingest/reference_reader.py``;
-what the rows mean for dose is decided in dbt.
+Only what a legal row is lives here (docs/contract/inputs.md); rows are read and refused by ``reference_reader.py``, and
+what they mean for dose is decided in dbt.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _not_negative(column: str) -> RowCheck:
     return check
 
 
-# --- the table of the reference CSVs (contract: INPUTS.md) ---------------------------------------------------------
+# --- the table of the reference CSVs (docs/contract/inputs.md#I2 and on) ------------------------------------------
 
 _ROOM, _OPERATOR, _SOURCE = ("rooms", "room_id"), ("operators", "operator_id"), ("sources", "source_id")
 

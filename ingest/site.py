@@ -40,7 +40,7 @@ UNREAD_FILE = "unread_file"
 UNUSABLE_IN_PATHS = "?#%\n\r"
 
 
-# --- site.yaml (contract: INPUTS.md; keys that are left out have the contract's values) ----------------------------
+# --- site.yaml (docs/contract/inputs.md#I1; keys that are left out have the contract's values) --------------------
 
 
 def _environment_name(name: str) -> str:

@@ -43,7 +43,7 @@ from orchestration.snapshot import (
     write_snapshot,
 )
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 
 PUBLICATION_DDL = """
 create table {name} (

@@ -1,6 +1,6 @@
 """The six layouts of badge exports as one table: which columns each has and what its rows mean.
 
-Data only (contract: INPUTS.md, table of layouts). How a source spells its columns is its description's matter
+Data only (docs/contract/inputs.md#I15, table of layouts). How a source spells its columns is its description's matter
 (``description.py``), how cells become records that of ``rows.py``.
 """
 

@@ -285,7 +285,7 @@ def test_the_publication_tells_of_itself(build: Path, published: Path) -> None:
     assert told["run_id"] == outcome.run_id
     assert told["as_of"].isoformat() == "2024-03-31"
     assert told["key_id"] == "k1"
-    assert told["contract_version"] == 1
+    assert told["contract_version"] == 2
     assert told["checks_passed"] == 30
     assert told["previous_run_id"] is None
     assert json.loads(told["rows_by_table"]) == counts
