@@ -14,6 +14,18 @@ from orchestration.wording import Wording
 
 # Each gives one row: how many, and a text that belongs into the sentence. What is zero is not shown.
 QUERIES: Mapping[str, str] = {
+    "replaced_rows": "select sum(rows_replaced), null from ledger.file_balance",
+    "conflicting_rows": "select sum(rows_conflicting), null from ledger.file_balance",
+    "rows_after_as_of": "select sum(rows_after_as_of), null from ledger.file_balance",
+    # Reports of which no event and no total is in a figure, be it through another report.
+    "reports_not_counted": """
+        select count(*), null
+        from ledger.report_balance
+        where
+            coalesce(events_counted + events_counted_elsewhere + events_superseded, 0) = 0
+            and not is_total_used
+            and status <> 'duplicate'
+    """,
     "missing_reports": """
         select count(*), null from ledger.expected_study where reason not in ('awaited')
     """,

@@ -21,12 +21,21 @@ create table ledger.unmatched_device (
     device_serial varchar, station_name varchar, ae_title varchar, physical_location varchar, procedures bigint
 );
 create table marts.fct_procedure (procedure_type varchar);
+create table ledger.file_balance (rows_replaced bigint, rows_conflicting bigint, rows_after_as_of bigint);
+create table ledger.report_balance (
+    status varchar, events_counted bigint, events_counted_elsewhere bigint, events_superseded bigint,
+    is_total_used boolean
+);
 """
 ROWS = """
 insert into ledger.expected_study values (null), ('awaited'), ('missing'), ('report_not_counted');
 insert into ledger.unmatched_device values
     ('S1', null, 'AE', null, 1), (null, 'LAB', null, null, 4), ('CT', null, null, null, 0);
 insert into marts.fct_procedure values ('tavi'), ('unclassified');
+insert into ledger.file_balance values (2, 0, 5), (1, 1, 0);
+insert into ledger.report_balance values
+    ('loaded', 3, 0, 0, true), ('superseded', 0, 0, 2, false), ('loaded', 0, 0, 0, true), ('duplicate', 0, 0, 0, false),
+    ('loaded', 0, 0, 0, false), ('quarantined', null, null, null, false);
 """
 
 
@@ -45,11 +54,19 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
     con.execute(ROWS)
     counts = read_input_counts(con)
     assert [(count.name, count.count) for count in counts] == [
+        ("replaced_rows", 3),
+        ("conflicting_rows", 1),
+        ("rows_after_as_of", 5),
+        ("reports_not_counted", 2),
         ("missing_reports", 2),
         ("unclassified", 1),
         ("unknown_room", 5),
     ]
     assert input_sentences(counts, wording("en")) == [
+        "3 rows of exports were replaced by newer files.",
+        "1 row of an export contradicts a higher one of the same file; the higher one counts (ledger.oddity).",
+        "5 rows of exports are later than the as-of date.",
+        "2 dose reports are in no figure (ledger.report_balance).",
         "2 studies are named by the logbook or a vendor and have no dose report (ledger.expected_study).",
         "1 procedure has no procedure class and is compared with no other.",
         "5 procedures are in no known room; identifiers that fit no row of rooms.csv: LAB; S1 / AE.",
