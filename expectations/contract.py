@@ -95,7 +95,8 @@ TABLES: dict[str, Table] = {
     ),
     "ledger.dose_balance": _table(
         "source_id dosimeter_serial measured_date quantity ingested_usv linked_event_usv linked_window_usv"
-        " linked_session_usv linked_vendor_usv apportioned_usv unlinked_usv covered_by_samples_usv imbalance_usv",
+        " linked_session_usv linked_vendor_usv linked_manual_usv apportioned_usv unlinked_usv covered_by_samples_usv"
+        " imbalance_usv",
         "source_id dosimeter_serial measured_date quantity",
     ),
     "ledger.counter_balance": _table(
@@ -179,7 +180,7 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "marts.fct_operator_procedure": {
-        "link_method": ("event", "window", "session", "vendor", "none"),
+        "link_method": ("event", "window", "session", "vendor", "manual", "none"),
         "link_confidence": ("high", "low"),
         "badge_status": ("measured", "zero", "missing"),
     },

@@ -283,7 +283,7 @@ def _doses_are_not_negative() -> list[RowCheck | OffenderCheck]:
 
 
 PARTS_OF_A_BALANCE = (
-    "linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv"
+    "linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv + linked_manual_usv"
     " + apportioned_usv + unlinked_usv + covered_by_samples_usv"
 )
 PLACES_OF_EVENTS = (

@@ -115,6 +115,12 @@ def _logbook_names_a_study(row: Row) -> tuple[str, str] | None:
     return None
 
 
+def _link_has_one_procedure(row: Row) -> tuple[str, str] | None:
+    if (row["procedure_id"] is None) == (row["accession_number"] is None):
+        return "procedure_id", "give either procedure_id or accession_number, and leave the other empty"
+    return None
+
+
 def _offset_has_one_subject(row: Row) -> tuple[str, str] | None:
     if (row["room_id"] is None) == (row["source_id"] is None):
         return "room_id", "give either room_id or source_id, and leave the other empty"
@@ -372,6 +378,21 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("sha256",),
         checks=(_hash_is_whole,),
+    ),
+    Table(
+        "links",
+        (
+            Column("procedure_id"),
+            Column("accession_number"),
+            Column("dosimeter_serial", is_required=True),
+            Column("from", "instant", is_required=True, stored_as="from_at"),
+            Column("to", "instant", is_required=True, stored_as="to_at"),
+            Column("by"),
+            Column("reason"),
+        ),
+        one_at_a_time=("dosimeter_serial",),
+        span=("from", "to"),
+        checks=(_link_has_one_procedure,),
     ),
     Table(
         "alert_log",

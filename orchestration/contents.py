@@ -51,7 +51,8 @@ SUMMARIES: dict[str, str] = {
         select
             measured_date, round(sum(ingested_usv), 1) as ingested_usv,
             round(
-                sum(linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv), 1
+                sum(linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv + linked_manual_usv),
+                1
             ) as linked_usv,
             round(sum(apportioned_usv), 1) as apportioned_usv, round(sum(unlinked_usv), 1) as unlinked_usv,
             round(sum(covered_by_samples_usv), 1) as covered_by_samples_usv,

@@ -249,7 +249,7 @@ _DAYS = f"""
                 and (badge.valid_from is null or badge.valid_from <= measured_date)
                 and (badge.valid_to is null or badge.valid_to >= measured_date)
         ) as is_c_arm,
-        sum(linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv),
+        sum(linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv + linked_manual_usv),
         sum(apportioned_usv),
         sum(unlinked_usv)
     from ledger.dose_balance

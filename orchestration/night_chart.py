@@ -48,7 +48,8 @@ ORDER: Spec = {"field": "order", "type": "quantitative"}
 LINKAGE = f"""
 select
     measured_date::varchar as day,
-    sum(linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv)::double as linked,
+    sum(linked_event_usv + linked_window_usv + linked_session_usv + linked_vendor_usv + linked_manual_usv)::double
+        as linked,
     sum(apportioned_usv)::double as apportioned,
     sum(unlinked_usv)::double as unlinked
 from ledger.dose_balance

@@ -282,6 +282,7 @@ _RULES = {
     "window": "3: outside beam-on, within 60 s around exactly one procedure of these rooms",
     "session": "4: the one procedure that it overlaps among the candidates",
     "apportioned": "4: hourly residuals and sessions over several procedures are shared out, an estimate",
+    "manual": "by hand: reference/links.csv names the procedure",
     "vendor": "5: the vendor's system put it to that study",
     "covered": "ledger: the badge's rate samples within the hour show it already; they have their own ways",
     "no_procedure": "3 and 4: no procedure of the allowed rooms at that time",

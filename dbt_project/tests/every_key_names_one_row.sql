@@ -70,6 +70,7 @@
     'int_link_day': 'measured_date',
     'int_logbook': 'procedure_id, operator_id',
     'int_procedure_clock': 'procedure_id, clock_basis',
+    'int_manual_link': 'line',
     'int_sample_link': 'dose_key',
     'int_room_stretch': 'timeline_key, event_hash, from_at',
     'int_sample_room': 'sample_group, room_id',

@@ -54,6 +54,14 @@ UNDER,under_apron_chest,MANY,,2024-01-01,,{ALL_SOURCES}
 REF1,c_arm,,R1,2024-01-01,,{ALL_SOURCES}
 REF2,c_arm,,R2,2024-01-01,,{ALL_SOURCES}
 """
+# By hand, on day 24: to other procedures than the evidence says, and once to one that is not there.
+LINKS = """\
+procedure_id,accession_number,dosimeter_serial,from,to,by,reason
+,A241,ANA1,2024-03-24T15:00:00Z,2024-03-24T15:00:02Z,MPE,hub was off
+,A242,BO1,2024-03-24T10:00:00Z,2024-03-24T10:00:59Z,MPE,exchanged
+,A241,CY1,2024-03-24T09:00:00Z,2024-03-24T12:00:00Z,MPE,reader
+,NOPE,REF1,2024-03-24T10:00:00Z,2024-03-24T10:01:00Z,MPE,typing error
+"""
 # The clocks are declared, so that times here mean what they say: to the microsecond, with no estimate in between.
 CLOCK_OFFSETS = """\
 room_id,source_id,offset_s,valid_from,valid_to,note
@@ -100,7 +108,13 @@ class Hospital:
 
     def __init__(self, root: Path) -> None:
         self.root = make_site(
-            root, site=SITE, rooms=ROOMS, operators=OPERATORS, dosimeters=DOSIMETERS, clock_offsets=CLOCK_OFFSETS
+            root,
+            site=SITE,
+            rooms=ROOMS,
+            operators=OPERATORS,
+            dosimeters=DOSIMETERS,
+            clock_offsets=CLOCK_OFFSETS,
+            links=LINKS,
         )
         (self.root / "sources/rates.yaml").unlink()
         for name, (layout, columns, unit, more) in SOURCES.items():
@@ -114,7 +128,7 @@ class Hospital:
         """A procedure; its events are STUDY.1, STUDY.2 ... and ``by`` is whom the logbook names."""
         events = [_event(f"1.7.{study}.{n}", day, *beam) for n, beam in enumerate(beams, 1)]
         total = sr.accumulated(sr.num("113722", "1", "Gy.cm2"))
-        names = {"StudyInstanceUID": f"1.5.{study}", "SOPInstanceUID": f"1.6.{study}"}
+        names = {"StudyInstanceUID": f"1.5.{study}", "SOPInstanceUID": f"1.6.{study}", "AccessionNumber": f"A{study}"}
         file = sr.report(total, *events, DeviceSerialNumber=f"SN{room}", **names)
         write(self.root, f"inbox/dose_reports/{study}.dcm", sr.as_file(file))
         self.logbook += [f"1.5.{study},{person},other" for person in by.split()]
@@ -342,6 +356,35 @@ def test_of_several_beams_of_a_room_the_one_that_the_sample_shares_most_time_wit
     assert [(start, event) for start, event in found if event != event_of(start)] == []
 
 
+# --- By hand ---
+
+
+def _by_hand(hospital: Hospital) -> None:
+    hospital.exam("241", 1, 24, ("10:00:00", 10))
+    hospital.exam("242", 2, 24, ("13:00:00", 10))
+    hospital.samples("ANA1", 24, "15:00:00", "15:00:01", hub="H1")
+    hospital.samples("ANA1", 24, "15:00:01.5", hub="H1", dose=4)  # ends half a second after the link
+    hospital.samples("BO1", 24, "10:00:05", hub="H1")
+    hospital.samples("BO1", 24, "10:00:06", hub="HX", dose=2)  # of a room that nobody knows
+    hospital.record("reader", "CY1", "2024-03-24T09:00:00", "2024-03-24T12:00:00", 5)
+    hospital.record("passive", "CY1", "2024-03-24", "2024-03-24", 7)
+    hospital.samples("REF1", 24, "10:00:05", hub="H1")
+
+
+def test_a_link_by_hand_wins_over_evidence_for_the_records_within_it(fates: Fates) -> None:
+    assert fates.of("ANA1", 24) == {"manual 241": 2, "no_procedure": 4}
+    assert fates.of("BO1", 24) == {"manual 242": 3}
+    assert fates.of("CY1", 24) == {"manual 241": 5, "passive_period": 7}
+    methods = "select distinct operator_id, link_method, link_confidence from marts.fct_operator_procedure"
+    assert ("BO", "manual", "high") in fates.rows(methods)
+
+
+def test_a_link_to_no_procedure_is_a_finding_and_the_record_keeps_its_ordinary_link(fates: Fates) -> None:
+    assert fates.of("REF1", 24) == {"event 241.1": 1}
+    ((message,),) = fates.rows("select message from alerts.alert where quantity = 'unknown_link'")
+    assert "links.csv line 5: 0 procedures are NOPE" in message
+
+
 # --- Rule 2 --------------------------------------------------------------------------------------------------------
 
 
@@ -551,6 +594,6 @@ def test_every_microsievert_of_all_this_is_somewhere(fates: Fates) -> None:
 
 
 SCENES = (
-    *(_tolerances, _clocks, _unknown_hub, _allowed_rooms, _overlapping_beams, _two_rooms),
+    *(_by_hand, _tolerances, _clocks, _unknown_hub, _allowed_rooms, _overlapping_beams, _two_rooms),
     *(_windows, _spans, _shares, _vendors, _unknown_clocks, _many_badges),
 )

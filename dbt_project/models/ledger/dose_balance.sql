@@ -32,6 +32,7 @@ disposed as (
         {{ dose_sum("case when disposition = 'window' then dose_usv end") }} as linked_window_usv,
         {{ dose_sum("case when disposition = 'session' then dose_usv end") }} as linked_session_usv,
         {{ dose_sum("case when disposition = 'vendor' then dose_usv end") }} as linked_vendor_usv,
+        {{ dose_sum("case when disposition = 'manual' then dose_usv end") }} as linked_manual_usv,
         {{ dose_sum("case when disposition = 'apportioned' then dose_usv end") }} as apportioned_usv,
         {{ dose_sum("case when disposition = 'unlinked' then dose_usv end") }} as unlinked_usv,
         {{ dose_sum("case when disposition = 'covered' then dose_usv end") }} as covered_by_samples_usv
@@ -50,6 +51,7 @@ final as (
         cast(coalesce(disposed.linked_window_usv, 0) as {{ dose_type() }}) as linked_window_usv,
         cast(coalesce(disposed.linked_session_usv, 0) as {{ dose_type() }}) as linked_session_usv,
         cast(coalesce(disposed.linked_vendor_usv, 0) as {{ dose_type() }}) as linked_vendor_usv,
+        cast(coalesce(disposed.linked_manual_usv, 0) as {{ dose_type() }}) as linked_manual_usv,
         cast(coalesce(disposed.apportioned_usv, 0) as {{ dose_type() }}) as apportioned_usv,
         cast(coalesce(disposed.unlinked_usv, 0) as {{ dose_type() }}) as unlinked_usv,
         cast(coalesce(disposed.covered_by_samples_usv, 0) as {{ dose_type() }}) as covered_by_samples_usv,
@@ -59,6 +61,7 @@ final as (
                 + disposed.linked_window_usv
                 + disposed.linked_session_usv
                 + disposed.linked_vendor_usv
+                + disposed.linked_manual_usv
                 + disposed.apportioned_usv
                 + disposed.unlinked_usv
                 + disposed.covered_by_samples_usv,

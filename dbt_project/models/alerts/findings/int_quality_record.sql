@@ -25,6 +25,10 @@ badge_hours as (
     select * from {{ ref('int_badge_hour') }}
 ),
 
+manual_links as (
+    select * from {{ ref('int_manual_link') }}
+),
+
 hubs as (
     select * from {{ ref('stg_source_hub') }}
 ),
@@ -146,6 +150,24 @@ unknown_hubs as (
     group by badge_hours.source_id, badge_hours.hub
 ),
 
+unknown_links as (
+    select
+        'unknown_link' as threshold_name,
+        'site' as subject_type,
+        named as detail,
+        cast(min(from_at) as date) as occurred_on,
+        cast(count(*) as double) as finding_value,
+        format(
+            'reference/links.csv line {}: {} procedures are {}; the doses keep their ordinary link.',
+            min(line),
+            any_value(n_procedures),
+            named
+        ) as message
+    from manual_links
+    where procedure_id is null and cast(from_at as date) <= {{ as_of() }}
+    group by named
+),
+
 unnamed_patients as (
     select
         'no_patient_id' as threshold_name,
@@ -173,6 +195,8 @@ final as (
     select * from unknown_hubs
     union all by name
     select * from unnamed_patients
+    union all by name
+    select * from unknown_links
 )
 
 select * from final

@@ -32,6 +32,15 @@ corrections as (
     from {{ ref('stg_correction') }} as stated
 ),
 
+manual_links as (
+    select
+        placed.from_at,
+        placed.to_at,
+        hash(placed) as row_hash
+    from {{ ref('int_manual_link') }} as placed
+    where placed.procedure_id is not null
+),
+
 in_force as (
     select
         assignments.valid_from_date as from_date,
@@ -69,6 +78,13 @@ in_force as (
         {{ local_date('corrections.to_at', 'site.site_timezone') }} + 1 as to_date,
         corrections.row_hash
     from corrections
+    cross join site
+    union all
+    select
+        {{ local_date('manual_links.from_at', 'site.site_timezone') }} - 1 as from_date,
+        {{ local_date('manual_links.to_at', 'site.site_timezone') }} + 1 as to_date,
+        manual_links.row_hash
+    from manual_links
     cross join site
 ),
 

@@ -22,7 +22,7 @@ linked as (
         procedure_id,
         {{ dose_sum('dose_usv') }} as c_arm_dose_usv
     from disposed_doses
-    where disposition in ('event', 'window', 'session', 'vendor')
+    where disposition in ('event', 'window', 'session', 'vendor', 'manual')
     group by procedure_id
 ),
 

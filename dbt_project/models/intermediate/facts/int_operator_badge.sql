@@ -81,7 +81,7 @@ dosed as (
             disposition,
             {
                 'dose': dose_usv,
-                'order': -list_position(['event', 'window', 'session', 'vendor'], disposition)
+                'order': -list_position(['manual', 'event', 'window', 'session', 'vendor'], disposition)
             }
         ) filter (where disposition != 'apportioned') as link_method,
         bool_and(is_clock_known) as is_clock_known,

@@ -75,6 +75,18 @@ decided as (
         candidates
     from vendor_links
     union all by name
+    -- Of an hourly total what its samples do not show.
+    select
+        doses.dose_key,
+        'manual' as disposition,
+        doses.manual_procedure_id as named_procedure_id,
+        cast(doses.dose_usv - coalesce(residuals.covered_usv, 0) as {{ dose_type() }}) as part_usv
+    from doses
+    left join residuals on doses.dose_key = residuals.dose_key
+    where
+        doses.manual_procedure_id is not null
+        and (doses.layout != 'hourly_totals' or doses.dose_usv > coalesce(residuals.covered_usv, 0))
+    union all by name
     select
         dose_key,
         'unlinked' as disposition,
@@ -126,7 +138,8 @@ final as (
         coalesce(decided.named_procedure_id, procedures.procedure_id) as procedure_id,
         events.irradiation_event_uid,
         decided.candidates,
-        coalesce(procedures.is_clock_known, false) as is_clock_known,
+        -- A link by hand rests on no clock.
+        decided.disposition = 'manual' or coalesce(procedures.is_clock_known, false) as is_clock_known,
         cast(
             case when doses.token is null then coalesce(decided.part_usv, doses.dose_usv) end as {{ dose_type() }}
         ) as dose_usv

@@ -31,6 +31,11 @@ corrections as (
     select * from {{ ref('stg_correction') }}
 ),
 
+manual_links as (
+    select * from {{ ref('int_manual_link') }}
+    where procedure_id is not null
+),
+
 hubs as (
     select * from {{ ref('stg_source_hub') }}
 ),
@@ -115,6 +120,20 @@ corrected as (
             - to_minutes(cast(doses.layout = 'badge_periods' as integer))
             <= corrections.to_at
     qualify row_number() over (partition by doses.dose_key order by corrections.line desc) = 1
+),
+
+-- Only records that lie wholly within the span of a link by hand.
+linked_by_hand as (
+    select
+        doses.dose_key,
+        manual_links.procedure_id
+    from doses
+    inner join manual_links
+        on
+            doses.dosimeter_serial = manual_links.dosimeter_serial
+            and doses.recorded_started_at >= manual_links.from_at
+            and coalesce(doses.recorded_ended_at, doses.recorded_started_at) <= manual_links.to_at
+    qualify row_number() over (partition by doses.dose_key order by manual_links.line) = 1
 ),
 
 source_days as (
@@ -210,11 +229,24 @@ judged as (
                 and coalesce(wearers.hub, wearers.other_hubs[1]) is not null
                 and coalesce(received.room_ids[1], hubs.room_id) is null
                 then 'room_unknown'
-        end as barred_reason
+        end as found_reason,
+        linked_by_hand.procedure_id as named_procedure_id
     from wearers
     left join hubs on wearers.source_id = hubs.source_id and wearers.hub = hubs.hub
     left join received on wearers.dose_key = received.dose_key
     left join declared on wearers.source_id = declared.source_id and wearers.measured_date = declared.measured_date
+    left join linked_by_hand on wearers.dose_key = linked_by_hand.dose_key
+),
+
+-- A link by hand wins over evidence of where a dose belongs, not over whose it is.
+decided as (
+    select
+        * exclude (found_reason, named_procedure_id),
+        case
+            when found_reason is null or found_reason in ('room_unknown', 'inside_dst_fold') then named_procedure_id
+        end as manual_procedure_id,
+        case when manual_procedure_id is null then found_reason end as barred_reason
+    from judged
 ),
 
 -- All that decides in which rooms a rate sample may be, and what it may touch there: samples are linked by group.
@@ -222,7 +254,7 @@ final as (
     select
         *,
         case
-            when layout = 'rate_samples' and barred_reason is null
+            when layout = 'rate_samples' and barred_reason is null and manual_procedure_id is null
                 then hash(
                     badge_key,
                     operator_id,
@@ -233,7 +265,7 @@ final as (
                     epoch_us(ended_at) - epoch_us(started_at)
                 )
         end as sample_group
-    from judged
+    from decided
 )
 
 select * from final

@@ -2,7 +2,10 @@
 -- (contract, linking rule 4).
 with doses as (
     select * from {{ ref('int_dose_evidence') }}
-    where layout in ('sessions', 'counter_log', 'hourly_totals') and barred_reason is null
+    where
+        layout in ('sessions', 'counter_log', 'hourly_totals')
+        and barred_reason is null
+        and manual_procedure_id is null
 ),
 
 residuals as (
