@@ -88,7 +88,7 @@ def _context(news: News, publication: Publication, words: Wording, days: Sequenc
         "as_of": words.day(publication.as_of),
         "run_id": publication.run_id,
         "refused_sources": [
-            finding.message for finding in publication.findings if finding.quantity == "refused_source"
+            _refused_source(finding, words) for finding in publication.findings if finding.quantity == "refused_source"
         ],
         "groups": finding_groups(news.findings, words, advise, names_operator=True),
         "severities": severity_counts(news.findings, words),
@@ -116,6 +116,11 @@ def _context(news: News, publication: Publication, words: Wording, days: Sequenc
         "input_lines": input_sentences(publication.input_counts, words),
         "chart_alt": _chart_alt(days, words) if days else "",
     }
+
+
+def _refused_source(finding: Finding, words: Wording) -> str:
+    source = (finding.step or "").partition("/")[2]
+    return words.say("quarantined.newest", count=int(finding.value or 0), source=source)
 
 
 def _month(summary: MonthSummary, publication: Publication, words: Wording) -> dict[str, object]:

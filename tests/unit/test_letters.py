@@ -617,3 +617,27 @@ def test_markup_and_line_breaks_in_a_name_stay_harmless() -> None:
     assert arrived["Bcc"] is None
     assert "script" not in Page(parts(letter)[1]).tags
     assert "A & B <script>" in Page(parts(letter)[1]).text
+
+
+@pytest.mark.parametrize(
+    ("language", "first"),
+    [
+        ("en", "The newest 3 files of rates were all refused: nothing of them is in the figures."),
+        ("fr", "Les 3 derniers fichiers de rates ont tous été refusés : rien n'en figure dans les chiffres."),
+        ("es", "Los 3 archivos más recientes de rates fueron todos rechazados: nada de ellos está en las cifras."),
+    ],
+)
+def test_the_letter_begins_with_a_source_whose_newest_files_were_all_refused(language: str, first: str) -> None:
+    finding = replace(
+        FINDING,
+        rule="data_quality",
+        audience="medical_physics",
+        quantity="refused_source",
+        step="refused_source/rates",
+        value=3.0,
+        message="in English",
+    )
+    letter = digest(language=language, publication=replace(PUBLICATION, findings=(finding,)))
+    plain = letter.get_body(("plain",))
+    assert plain is not None
+    assert plain.get_content().splitlines()[0] == first
