@@ -41,7 +41,7 @@ thresholds as (
     where rule = 'data_quality'
 ),
 
--- A result of a passive badge stands for its whole period, so that the next one is due a period later.
+-- A result of a passive badge covers its whole period, so that the next one is due a period later.
 source_days as (
     select
         source_id,
@@ -121,12 +121,13 @@ silent_feeds as (
 last_records as (
     select
         dosimeter_serial,
-        max(measured_date) as last_date,
-        arg_max(source_id, measured_date) as source_id
+        source_id,
+        max(measured_date) as last_date
     from badge_hours
-    group by dosimeter_serial
+    group by dosimeter_serial, source_id
 ),
 
+-- The last record of the badge in the sources in which its assignment holds.
 badges as (
     select
         assignments.dosimeter_serial,
@@ -134,7 +135,10 @@ badges as (
         greatest(last_records.last_date, assignments.valid_from_date) as last_date,
         greatest(thresholds.badge_days, coalesce(thresholds.usual_gaps * feeds.usual_gap_days, 0)) as patience_days
     from assignments
-    left join last_records on assignments.dosimeter_serial = last_records.dosimeter_serial
+    left join last_records
+        on
+            assignments.dosimeter_serial = last_records.dosimeter_serial
+            and {{ holds_in('last_records.source_id', 'assignments.source_ids') }}
     left join feeds on last_records.source_id = feeds.feed_name and feeds.feed = 'source'
     cross join thresholds
     where
@@ -142,6 +146,11 @@ badges as (
         and assignments.valid_from_date <= {{ as_of() }}
         and coalesce(assignments.valid_to_date >= {{ as_of() }}, true)
         and coalesce(assignments.quiet_until_date < {{ as_of() }}, true)
+    qualify row_number() over (
+        partition by
+            assignments.dosimeter_serial, assignments.operator_id, assignments.valid_from_date, assignments.source_ids
+        order by last_records.last_date desc nulls last, last_records.source_id asc
+    ) = 1
 ),
 
 silent_badges as (
@@ -217,7 +226,8 @@ missing_reports as (
             period,
             left(
                 string_agg(
-                    coalesce(accession_number, study_instance_uid), ', ' order by expected_date, accession_number
+                    coalesce(accession_number, study_instance_uid),
+                    ', ' order by expected_date, accession_number, study_instance_uid
                 ),
                 300
             )

@@ -33,6 +33,10 @@ hubs as (
     select * from {{ ref('stg_source_hub') }}
 ),
 
+site as (
+    select * from {{ ref('stg_site') }}
+),
+
 gap_shares as (
     select threshold_value / 100 as least_share
     from {{ ref('int_alert_threshold') }}
@@ -150,12 +154,21 @@ unknown_hubs as (
     group by badge_hours.source_id, badge_hours.hub
 ),
 
+-- Links by hand begin on a local date; those of a later one than as_of are not judged yet.
+dated_links as (
+    select
+        manual_links.*,
+        {{ local_date('manual_links.from_at', 'site.site_timezone') }} as from_date
+    from manual_links
+    cross join site
+),
+
 unknown_links as (
     select
         'unknown_link' as threshold_name,
         'site' as subject_type,
         named as detail,
-        cast(min(from_at) as date) as occurred_on,
+        min(from_date) as occurred_on,
         cast(count(*) as double) as finding_value,
         format(
             'reference/links.csv line {}: {} procedures are {}; the doses keep their ordinary link.',
@@ -163,8 +176,8 @@ unknown_links as (
             any_value(n_procedures),
             named
         ) as message
-    from manual_links
-    where procedure_id is null and cast(from_at as date) <= {{ as_of() }}
+    from dated_links
+    where procedure_id is null and from_date <= {{ as_of() }}
     group by named
 ),
 

@@ -1,4 +1,4 @@
--- Sources of which the newest files were all refused: since a change of the export nothing has come in, and no figure says so.
+-- Sources of which the newest files were all refused: since a change of the export nothing has come in, and no figure shows it.
 -- Refused files count as long as they lie where they were found.
 with readings as (
     select * from {{ ref('int_file_reading') }}

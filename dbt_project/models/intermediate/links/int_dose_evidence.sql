@@ -243,7 +243,8 @@ decided as (
     select
         * exclude (found_reason, named_procedure_id),
         case
-            when found_reason is null or found_reason in ('room_unknown', 'inside_dst_fold') then named_procedure_id
+            when is_assigned and coalesce(found_reason in ('room_unknown', 'inside_dst_fold'), true)
+                then named_procedure_id
         end as manual_procedure_id,
         case when manual_procedure_id is null then found_reason end as barred_reason
     from judged
