@@ -9,7 +9,7 @@ import csv
 import io
 import os
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from ingest.problems import Problem, SiteError, UserError
 from ingest.reference import TABLES_BY_NAME
 from ingest.reference_reader import read_table
 from ingest.site import Site, load_site
+from orchestration.clock_guard import clock_at
 from orchestration.publications import current_publication
 from orchestration.published_files import open_published
 from orchestration.snapshot import RESTRICTED
@@ -73,7 +74,7 @@ def _find(site: Site, alert_id: str) -> date:
     # What was published for a past date (a replay, a demo) is answered as of that date: no run as of it would count an
     # answer that lies in its future.
     is_replay = current.as_of < published_at.astimezone(zone).date()
-    return current.as_of if is_replay else datetime.now(zone).date()
+    return current.as_of if is_replay else clock_at(site).today
 
 
 def _one_line(text: str, option: str) -> str:

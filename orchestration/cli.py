@@ -10,10 +10,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.markup import escape
@@ -317,11 +316,12 @@ def doctor(site: SiteOption) -> None:
 
     Makes, sends and mends nothing.
     """
+    from orchestration.clock_guard import now
     from orchestration.doctor import examine
 
     signs = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
     failed = False
-    for finding in examine(site, os.environ, datetime.now(UTC)):
+    for finding in examine(site, os.environ, now()):
         out.print(f"{signs[finding.state]} {finding.topic:<12} {escape(finding.sentence)}")
         failed = failed or finding.state == "fail"
     if failed:
@@ -423,13 +423,18 @@ def pull(
 ) -> None:
     """Fetch dose reports from the servers that site.yaml names, as each run does; the next run reads them."""
     from ingest.build_db import run_lock
+    from ingest.ledger import whats_new
+    from ingest.pseudonymise import load_key
     from ingest.site import load_site
     from ingest.sources.pull import pull_all
+    from orchestration.clock_guard import run_date
 
     with _told_plainly():
         folder = load_site(site)
-        today = datetime.now(ZoneInfo(folder.config.timezone)).date()
         with run_lock(folder):
+            today = run_date(
+                folder, None, lambda: whats_new(folder, load_key(folder.config.site_id, os.environ)).has_files
+            )
             pulled = pull_all(folder, today, today, is_retry=retry)
     if not pulled:
         out.print("site.yaml names no server of dose reports.")

@@ -28,7 +28,7 @@ from orchestration.instance import dagster_home
 from orchestration.letter_operations import PULL, Trouble
 from orchestration.publications import current_publication, holds
 from orchestration.room import NoRoom, check_room, is_full, is_nearly_full, no_room
-from orchestration.steps import DBT_MODELS, LETTERS, PUBLICATION
+from orchestration.steps import DBT_MODELS, DOSIMETER_EXPORTS, LETTERS, PUBLICATION
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -175,8 +175,8 @@ def _execute(
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
             )
-    if name == "nightly" and result.asset_materializations_for_node("raw__dosimeter_exports"):
-        notes = [*notes, *_metadata(result, "raw__dosimeter_exports")["read_again"]]
+    if name == "nightly" and result.asset_materializations_for_node(DOSIMETER_EXPORTS):
+        notes = [*notes, *_metadata(result, DOSIMETER_EXPORTS)["read_again"]]
     if not result.success:
         failed_steps = result.get_step_failure_events()
         troubles = troubles_of(failed_steps, site.root)

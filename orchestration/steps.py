@@ -1,6 +1,7 @@
 """Names of the nightly line's steps: assets.py defines steps of these names, messages and letters speak of them."""
 
 RAW = "raw"  # prefix of the steps that read the site's files
+DOSIMETER_EXPORTS = f"{RAW}__dosimeter_exports"
 DBT_MODELS = "dbt_models"
 GATE = "gate"
 PUBLICATION = "publication"

@@ -16,7 +16,9 @@ from orchestration.build_record import record_input
 
 TYPES = {
     "fraction_of_limit": "double",
+    "has_report": "boolean",
     "irradiation_events": "bigint",
+    "is_total_used": "boolean",
     "load_seq": "bigint",
     "line": "bigint",
     "month": "date",
@@ -27,8 +29,6 @@ TYPES = {
     "patient_age_years": "integer",
     "procedures": "bigint",
     "readings": "bigint",
-    "rows_loaded": "bigint",
-    "rows_rejected": "bigint",
     "segments": "bigint",
     "threshold": "double",
     "value": "double",
@@ -177,6 +177,8 @@ def change(path: Path, sql: str) -> None:
 def _type(name: str, column: str) -> str:
     if name.startswith("ledger.") and column.endswith("_usv"):
         return "decimal(18, 9)"
+    if column.startswith(("rows_", "events_", "imbalance_")):
+        return "bigint"
     return TYPES.get(column) or next((ENDINGS[end] for end in ENDINGS if column.endswith(end)), "varchar")
 
 

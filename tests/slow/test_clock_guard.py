@@ -125,7 +125,7 @@ def test_a_publication_as_of_a_date_to_come_is_found_and_left(site: Site) -> Non
     code, said = site.call("status")
     assert COMING in said
     assert "`doseledger rollback`" in said
-    for command in ("run", "rebuild"):
+    for command in ("run", "rebuild", "pull"):
         code, said = site.call(command)
         assert (code, COMING in " ".join(said.split())) == (1, True), said
     assert site.current() == ahead
