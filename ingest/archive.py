@@ -29,7 +29,7 @@ LEVEL = 3  # of compression: exports shrink to a tenth at any level, and higher 
 
 
 class NotKeptError(Exception):
-    """The content is not in the archive, or cannot be read from it; tells why, as the end of a sentence."""
+    """The content is not in the archive, or cannot be read from it; the text is the end of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Archive:
 
 
 def _check_blank(kept: Kept, source: SourceDescription, place: Path) -> None:
-    """Raises NotKeptError if the cells that were left out cannot be told under this description, or are needed."""
+    """Raises NotKeptError if the cells that were left out cannot be found under this description, or are needed."""
     is_other_text = kept.encoding != source.encoding and "utf-16" in (kept.encoding, source.encoding)
     if (kept.delimiter, kept.skip_rows) != (source.delimiter, source.skip_rows) or is_other_text:
         raise NotKeptError(

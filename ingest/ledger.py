@@ -175,7 +175,7 @@ class Ledger:
             refused file is no original: the same bytes may be readable under another name or in another folder.
         outdated: path key and SHA-256 of files that were refused or ignored under another source description, by
             another reader of dose reports, or with other ``ignored_files``, than today's.
-        ignored: path key and SHA-256 of files that were ignored; they are read when their name no longer says so.
+        ignored: path key and SHA-256 of files that were ignored; they are read once no pattern fits their name.
     """
 
     stats: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -191,7 +191,7 @@ class Ledger:
         Args:
             con: the build database.
             kind: dose reports or dosimeter exports.
-            descriptions: SHA-256 of what says how files are read, by source_id: ``readers_of``.
+            descriptions: SHA-256 of the description of how files are read, by source_id: ``readers_of``.
         """
         ledger = cls()
         rows = con.execute(  # without bound values: they would load pandas

@@ -391,7 +391,7 @@ def _export_store(con: Connection, site: Site, key: Key, within: Within | None) 
 def store_export(
     batches: Iterable[Batch], source: SourceDescription, load_seq: int, path: str, append: Append
 ) -> Outcome:
-    """Append what an export says.
+    """Append what an export states.
 
     Raises:
         Refused: as the batches are read.

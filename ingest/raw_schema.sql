@@ -227,7 +227,7 @@ create table if not exists raw.pacs_study (  -- one row per study of an expected
     server varchar not null,
     study_instance_uid varchar not null,
     accession_number varchar,
-    study_date date not null,  -- as stated, else the day that was asked for
+    study_date date not null,  -- as stated, else the requested day
     modalities varchar[] not null,
     named_on date not null  -- the date of the run
 );
@@ -240,7 +240,7 @@ create table if not exists raw.unanswered_object (  -- one row per study, series
     sop_instance_uid varchar,  -- NULL: it does not name the objects of the series
     accession_number varchar,
     nights bigint not null,  -- dates of runs on which it failed
-    is_given_up boolean not null,  -- 7 nights: no longer asked for, and no longer holds the look-back
+    is_given_up boolean not null,  -- failed on 7 nights: no longer requested, and no longer delays the look-back
     first_failed_on date not null,
     last_failed_on date not null,
     reason varchar not null

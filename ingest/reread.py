@@ -144,7 +144,7 @@ class _Again:
     Attributes:
         read_now: load sequences of the new readings.
         in_force: load sequences of the readings that count then.
-        problems: what stands against it, one clause each.
+        problems: what prevents it, one clause each.
     """
 
     def __init__(self, con: Connection, source: SourceDescription, reader: str | None, next_load_seq: int) -> None:
@@ -190,7 +190,7 @@ class _Again:
         )
 
     def _note(self, load_seq: int, change: str) -> None:
-        """Change what a reading says without reading rows."""
+        """Change the ledger row of a reading whose rows stay."""
         self._con.execute(
             f"update raw.file set {change}, description_sha256 = '{self._reader}',"
             f" meaning_sha256 = '{self._source.meaning_sha256}' where load_seq = {load_seq}"
@@ -269,7 +269,7 @@ class _Places:
             self._archive.unpack(kept, source, self._unpacked)
         except NotKeptError as error:
             return self._renamed(sha256) or error
-        except Refused:  # its header line does not fit; reading it says so
+        except Refused:  # its header line does not fit; reading it gives the reason
             pass
         return self._unpacked
 

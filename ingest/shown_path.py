@@ -27,7 +27,7 @@ def shown_path(
     Args:
         file: what lies there.
         path_key: keyed hash of its true path, so that a name cannot be found by trying names.
-        own_path: the path, freed of the patient that the file itself names.
+        own_path: the path without the patient whom the file itself names.
         is_readable: whether it is a dose report or an export that could be read.
         sources: the described dosimeter sources; directly in their folders nothing but exports is expected.
     """

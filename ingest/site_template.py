@@ -49,7 +49,7 @@ gate:
   # Of the files first seen in the last 30 days that are still there: more refused than this part of them block the
   # publication; of fewer than 20 files they only warn.
   max_quarantined_files_share: 0.05
-# Names of files that are nobody's data, added to Thumbs.db, .DS_Store, desktop.ini, ._*, ~$*, .~lock*, and *.tmp and
+# Names of files that are no data, added to Thumbs.db, .DS_Store, desktop.ini, ._*, ~$*, .~lock*, and *.tmp and
 # *.part while they are younger than 24 hours.
 ignored_files: []                  # such as: ["*.bak"]
 # Compressed copies of loaded exports, below data_dir/archive, without the cells of ignored columns: read again when the

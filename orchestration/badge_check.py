@@ -61,7 +61,7 @@ def check_badges(site: Site) -> BadgeCheck:
 def unclear_badges(
     days: Days, sources: Mapping[str, SourceDescription], assignments: Iterable[Row]
 ) -> Iterator[Problem]:
-    """A problem for each serial and pair of sources of which nothing says whether it is one badge."""
+    """A problem for each serial and pair of sources where nothing decides whether it is one badge."""
     naming: defaultdict[str, list[Row]] = defaultdict(list)
     for row in assignments:
         if sources_named(row):

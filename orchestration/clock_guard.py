@@ -1,6 +1,6 @@
-"""Whether a run may trust its date: the as-of date asked for and this computer's clock, against the last publication.
+"""Whether a run may trust its date: the requested as-of date and this computer's clock, against the last publication.
 
-The only place where it is decided; the command line, Dagster's runs and its sensor ask here. The combinations are a
+The only place where it is decided: for the command line, Dagster's runs and its sensor. The combinations are a
 table in docs/operations/clock.md. What `current` may name is decided once more where it is switched (publish.py).
 """
 
@@ -37,12 +37,12 @@ def run_date(site: Site, as_of: date | None, has_new_files: Callable[[], bool]) 
 
     Args:
         site: the site.
-        as_of: the date that somebody asked for; None = today at the site.
+        as_of: the requested date; None = today at the site.
         has_new_files: whether the site holds a file that was not read; called only if it matters.
 
     Raises:
         ClockRefused: the date is later than today, the clock is before the current publication, or, where no date was
-            asked for, far behind it without a new file.
+            requested, far after it without a new file.
         PublishRefused: `current` cannot be read.
     """
     clock = clock_at(site)

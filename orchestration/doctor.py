@@ -250,7 +250,7 @@ def _addresses(site: Site) -> list[str]:
 
 
 def _servers(site: Site, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:
-    """Each server of dose reports is asked for today's studies, as the night asks it; nothing is fetched."""
+    """Each server of dose reports is queried for today's studies, as in the night; nothing is fetched."""
     today = now.astimezone(ZoneInfo(site.config.timezone)).date()
     for server in sources(site, environ):
         yield _asked(server, Days(today, today))

@@ -19,7 +19,7 @@ from orchestration.wording import wording
 SITE, PULL, RUN = "site", "pull", "run"
 # Steps with words of their own.
 STEPS = (SITE, PULL, steps.RAW, steps.DBT_MODELS, steps.GATE, steps.PUBLICATION, steps.LETTERS, steps.CHARTS)
-# What may be said of the publication if nothing but these steps failed; else nothing was published.
+# What a letter states of the publication if nothing but these steps failed; else nothing was published.
 KINDS = {
     "incomplete": {PULL},
     "undrawn": {steps.CHARTS},

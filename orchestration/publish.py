@@ -109,7 +109,7 @@ def publish(
         zone: the site's time zone: nothing is published as of a date later than today there.
 
     Raises:
-        PublishRefused: the last build is missing, broken off, failed, partial, unjudged, blocked by the gate or of a
+        PublishRefused: the last build is missing, interrupted, failed, partial, unjudged, blocked by the gate or of a
             date to come, or `current` cannot be read. The old publication stays.
         OSError, duckdb.Error: the disk is full or not writable. The old publication stays.
     """

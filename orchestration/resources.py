@@ -52,7 +52,7 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
-        """A run holds the site's lock, whoever started it, and its date is checked first; a sensor only looks.
+        """A run holds the site's lock, however it was started, and its date is checked first; a sensor only looks.
 
         Raises:
             AlreadyRunning: another process holds it.
@@ -66,7 +66,7 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _check_date(self, run_config: Mapping[str, Any]) -> None:
         try:
             site = self.load()
-        except SiteError:  # each step says so itself
+        except SiteError:  # each step reports it itself
             return
         models = run_config.get("ops", {}).get("dbt_models", {}).get("config", {})
         self.date_of_run(site, models.get("as_of", ""))
@@ -74,7 +74,7 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _lock(self) -> AbstractContextManager[None]:
         try:
             return run_lock(self.load())
-        except SiteError:  # each step says so itself, and can do nothing
+        except SiteError:  # each step reports it itself, and can do nothing
             return nullcontext()
 
     def load(self) -> Site:

@@ -73,7 +73,7 @@ def is_nearly_full(site: Site) -> bool:
 
 
 def is_full(text: str) -> bool:
-    """Whether an error's text says that a disk is full."""
+    """Whether an error's text reports a full disk."""
     return FULL.search(text) is not None
 
 

@@ -74,14 +74,14 @@ def _folded(value: str) -> str:
 
 def _problem(device: Device, count: int, site: Site) -> Problem:
     stated = {column: value for column, value in device._asdict().items() if value}
-    said = ", ".join(f"{column} {value}" for column, value in stated.items()) or "no identifier"
+    shown = ", ".join(f"{column} {value}" for column, value in stated.items()) or "no identifier"
     near = ((column, did_you_mean(value, _values(site, column).values())) for column, value in stated.items())
     meant = next((f" (did you mean {column} {value}?)" for column, value in near if value), "")
     return Problem(
         "reference/rooms.csv",
         None,
         None,
-        f"{count} dose reports with {said} fit no room{meant}; add the room or correct its identifier",
+        f"{count} dose reports with {shown} fit no room{meant}; add the room or correct its identifier",
         "unknown_room",
     )
 

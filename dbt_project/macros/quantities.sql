@@ -68,7 +68,7 @@
     make_timestamptz(epoch_us({{ instant }}) // 60000000 * 60000000)
 {%- endmacro %}
 
-{# Whether a counter began anew between two readings: it fell, and by more than a correction may. #}
+{# Whether a counter was reset between two readings: it fell, and by more than a correction may. #}
 {% macro is_counter_reset(value, previous) -%}
     ({{ value }} < {{ previous }} - least({{ var('dip_share') }} * {{ previous }}, {{ var('dip_usv') }}))
 {%- endmacro %}

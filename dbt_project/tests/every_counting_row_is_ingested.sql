@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'dose_balance'}}}) }}
 
 -- The ledger's ingested dose against the parsed rows themselves, past every model between: a row is a source, badge and
--- date whose counting rows (of the newest file in force the highest of each measurement) sum to something else. Looked at are
+-- date whose counting rows (of the newest file in force the highest of each measurement) sum to something else. Tested are
 -- dates that no build that succeeded has made, and those of files that came since then, whatever the models took for touched. Counters (their steps are no sums of rows), totals by
 -- study (they may have no date) and doubled hours (equal times are two measurements) are left to the tests of their models.
 with stated as (

@@ -1,6 +1,6 @@
 """Units of dose and dose rate as people write them in the name of a column, in a line above it, or in cells.
 
-Only for drafts and warnings: what a source's own units mean says ``ingest/units.py``, and nothing else is read there.
+Only for drafts and warnings: the units of a source description are those of ``ingest/units.py`` alone.
 """
 
 from __future__ import annotations

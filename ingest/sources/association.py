@@ -1,6 +1,6 @@
 """What both sides of a DICOM association (the pulling and the receiving one) have in common: classes, limits, guards.
 
-Only the protocol's frame is here; who asks and who answers is in ``dimse.py`` and ``receiver.py``.
+Only the protocol's frame is here; requests are in ``dimse.py``, answers in ``receiver.py``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def guard(event: Event, spend: Spend | None = None) -> None:
     opened_at = time.monotonic()
 
     def receive(nr_bytes: int) -> bytearray:
-        """In place of the library's, which waits for every byte anew."""
+        """In place of the library's, whose timeout begins again with every byte."""
         if nr_bytes > MAX_PDU_BYTES or _bytes_waiting(assoc) > MAX_OBJECT_BYTES:
             raise OSError("the peer sends more than an object may have")
         is_unknown = assoc.is_acceptor and assoc.requestor.primitive is None

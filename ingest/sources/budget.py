@@ -18,7 +18,7 @@ MOST_ANSWERS = 20_000  # studies of a day, series of a study, objects of a serie
 
 
 class BudgetSpent(OSError):
-    """The server took more than it may. The text says of what."""
+    """The server took more than it may. The text names the limit."""
 
 
 @dataclass(slots=True)

@@ -138,7 +138,7 @@ class DimseSource:
                 yield response
                 if time.monotonic() > ends_at:
                     self._give_up(f"{self.address} does not finish an answer within {ANSWER_S:.0f} s.")
-        except RuntimeError as error:  # the peer closed while it was asked
+        except RuntimeError as error:  # the peer closed during the request
             raise SourceFailed(f"{self.address}: the connection broke; the rest is missing.") from error
 
     def _give_up(self, sentence: str) -> NoReturn:

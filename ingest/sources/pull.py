@@ -1,6 +1,6 @@
 """Pulling dose reports from the PACS that site.yaml names: what is there, what is new, what failed; in any protocol.
 
-Only the search is here, and what may be kept. How a server is asked is in ``dicomweb.py`` and ``dimse.py``, what is
+Only the search is here, and what may be kept. How a server is queried is in ``dicomweb.py`` and ``dimse.py``, what is
 remembered between nights in ``pull_record.py``.
 """
 
@@ -137,8 +137,8 @@ def _counts(period: Period, result: Pulled) -> Counts:
 class _Search:
     """The search of one server in one run.
 
-    An empty or missing key in an answer means unknown, and then the next level is asked. Everything is counted as not
-    answered before it is asked for, and taken off when it was: a server that fails in the middle leaves right counts.
+    An empty or missing key in an answer means unknown, and then the next level is queried. Everything counts as
+    unanswered before it is requested, until it was answered: a server that fails in the middle leaves right counts.
     """
 
     def __init__(self, source: Source, store: ReceivedStore, memory: ServerRecord, expected: frozenset[str]) -> None:
@@ -177,7 +177,7 @@ class _Search:
         return self._result
 
     def _retry(self) -> None:
-        """Ask again for everything that was given up."""
+        """Request again everything that was given up."""
         for item in self._memory.given_up():
             if item.instance_uid:
                 self._count_found(1)
@@ -256,7 +256,7 @@ class _Search:
     def _asked(
         self, item: Item, accession_number: str, question: Callable[[], _Answer], *, is_retry: bool
     ) -> _Answer | None:
-        """The answer to a question; None if there is none, which is then noted, or it is no longer asked."""
+        """The answer to a question; None if there is none, which is then noted, or it is no longer requested."""
         if self._memory.is_given_up(item) and not is_retry:
             self._result.given_up += 1
             return None

@@ -45,7 +45,7 @@ create table if not exists no_report (server text, identity text, primary key (s
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a server is asked for: an object, all objects of a series, all series of a study. Empty: all of it.
+    """What is requested from a server: an object, all objects of a series, all series of a study. Empty: all of it.
 
     Attributes:
         study_date: as the server states it, else the day for which it named the study.
@@ -135,7 +135,7 @@ class ServerRecord:
         self._nights: dict[Item, int] = {Item(date.fromisoformat(day), *uids): nights for day, *uids, nights in rows}
 
     def since(self, lookback_days: int) -> date:
-        """The first day to ask for: the look-back before the run's date, or before the last day answered completely."""
+        """The first day of the search: the look-back before the run's date, or before the last complete day."""
         usual = self._night - timedelta(days=lookback_days)
         self._con.execute("insert or ignore into server values (?, ?, null)", [self._address, usual.isoformat()])
         row = self._con.execute("select begins, complete_until from server where address = ?", [self._address])
@@ -152,11 +152,11 @@ class ServerRecord:
         )
 
     def is_given_up(self, item: Item) -> bool:
-        """Whether it failed on so many nights that it is no longer asked for."""
+        """Whether it failed on so many nights that it is no longer requested."""
         return item in self._nights and self._nights[item] >= NIGHTS
 
     def given_up(self) -> list[Item]:
-        """All that is no longer asked for."""
+        """All that is no longer requested."""
         return sorted(filter(self.is_given_up, self._nights), key=astuple)
 
     def failed(self, item: Item, accession_number: str, reason: str) -> None:

@@ -52,7 +52,7 @@ def serve(site: Site, say: Say) -> None:
 
     Args:
         site: the site; ``dose_reports.receive`` names port, title and who may send.
-        say: is given what a person should see.
+        say: prints a line for the user.
 
     Raises:
         UserError: there is nothing to listen on, or nobody may send.
@@ -60,7 +60,7 @@ def serve(site: Site, say: Say) -> None:
     settings, store, say = _settings(site), ReceivedStore.of(site), _in_turn(say)
     store.clear_unfinished()
     entity = application_entity(settings.ae_title)
-    entity.acse_timeout = REQUEST_S  # a connection that asks for nothing, such as a port scanner's, soon ends
+    entity.acse_timeout = REQUEST_S  # a connection without a request, such as a port scanner's, soon ends
     entity.maximum_associations = MAX_ASSOCIATIONS + MAX_UNKNOWN
     entity.require_called_aet = True
     entity.require_calling_aet = settings.allowed_ae
@@ -69,12 +69,12 @@ def serve(site: Site, say: Say) -> None:
         entity.add_supported_context(sop_class, REPORT_SYNTAXES)
     # A peer's mistake is logged in a line of ours; the library would add tracebacks that may hold a patient's data.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-    stop, door = _stop_signals(), _Door(say)
+    stop, peers = _stop_signals(), _UnknownPeers(say)
     handlers: list[EventHandlerType] = [
         (evt.EVT_CONN_OPEN, guard),
-        (evt.EVT_CONN_OPEN, door.opened),
-        (evt.EVT_REQUESTED, door.asked),
-        (evt.EVT_CONN_CLOSE, door.closed),
+        (evt.EVT_CONN_OPEN, peers.opened),
+        (evt.EVT_REQUESTED, peers.requested),
+        (evt.EVT_CONN_CLOSE, peers.closed),
         (evt.EVT_C_STORE, _keep, [store, say]),
         (evt.EVT_REJECTED, _refused, [say]),
     ]
@@ -125,8 +125,8 @@ def _stop_signals() -> threading.Event:
 
 
 @dataclass(slots=True)
-class _Door:
-    """The connections whose title is not known yet, oldest first: strangers cannot keep out who may send."""
+class _UnknownPeers:
+    """The connections whose title is not known yet, oldest first: strangers cannot keep out those that may send."""
 
     say: Say
     unknown: dict[Association, str] = field(default_factory=dict)
@@ -141,13 +141,13 @@ class _Door:
             self._end(oldest, "is ended for a newer one, before its association request")
         self._read_titles(event.assoc)
 
-    def asked(self, event: Event) -> None:
+    def requested(self, event: Event) -> None:
         """Its request is here: whether it may send is decided by its title."""
         with self.lock:
             self.unknown.pop(event.assoc, None)
 
     def closed(self, event: Event) -> None:
-        """It ended; log it if it never asked for anything that can be read."""
+        """It ended; log it if no request that can be read came."""
         self._end(event.assoc, UNREADABLE)
 
     def _end(self, assoc: Association, why: str, last_words: bytes = b"") -> None:

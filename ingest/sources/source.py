@@ -20,11 +20,11 @@ _UID = re.compile(r"[\w.-]{1,128}", re.ASCII)  # the standard has 64 digits and 
 
 
 class SourceFailed(UserError):
-    """The server cannot be used now; nothing more is requested from it in this run. The text is for a person."""
+    """The server cannot be used now; nothing more is requested from it in this run. The text is for the user."""
 
 
 class ObjectFailed(UserError):
-    """One study, series or object cannot be had; others may be. The text is for a person."""
+    """One study, series or object cannot be had; others may be. The text is for the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
--- What each file states of which days. A file's records never change: it is looked at once. In another time zone the same
+-- What each file states of which days. A file's records never change: it is read once. In another time zone the same
 -- instants fall on other days: what was noted for the former one is forgotten.
 {{ config(
     materialized='incremental',

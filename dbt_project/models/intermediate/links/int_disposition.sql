@@ -1,4 +1,4 @@
--- The ledger's atoms: each dose with where every part of it went. Parts of one dose sum to it exactly.
+-- The rows of the ledger: each dose with where every part of it went. Parts of one dose sum to it exactly.
 {{ config(**kept_by('measured_date', 'int_disposition_day')) }}
 {% set is_made_now = is_made_now('measured_date') %}
 with doses as not materialized (

@@ -1,5 +1,5 @@
--- Where the irradiation events of a report count that do not count under its own path. Most reports count whole, and nothing
--- is to be asked of their events one by one.
+-- Where the irradiation events of a report count that do not count under its own path. Most reports count whole, and
+-- their events need not be compared one by one.
 with reports as (
     select * from {{ ref('int_report') }}
 ),

@@ -1,6 +1,6 @@
 -- Each sending of an irradiation event UID that was sent more than once, and which event it is. Equal UIDs are one event, unless
--- the studies differ and device or patient differs too, or the starts are far apart: some devices begin anew in each study.
--- Most UIDs are sent once: only of the others somebody has to decide.
+-- the studies differ and device or patient differs too, or the starts are far apart: some devices number the events of each study from 1.
+-- Most UIDs are sent once: only the others are to be decided.
 with recursive reports as (
     select * from {{ ref('int_report') }}
 ),
