@@ -27,6 +27,7 @@ from orchestration.dbt_build import DbtBuild
 LAST_DAY = date(2024, 4, 30)
 PIECES = 6  # of every export: what one night brings
 # A cumulative hourly counter with a missing reading, and totals that a vendor's system put to studies without a time.
+# The counter's badge is in both, so that it is unclear until an assignment names the sources.
 COUNTER = """\
 source_id: counter
 layout: hourly_totals
@@ -75,6 +76,13 @@ def _swapped(one: str, other: str) -> Edit:
     return lambda text: text.replace(one, "\0").replace(other, one).replace("\0", other)
 
 
+def _with_sources(text: str, source_ids: dict[str, str]) -> str:
+    """Assignments that name the sources which they are for."""
+    header, *lines = text.splitlines()
+    named = [f"{line},{source_ids.get(line.split(',')[0], '')}" for line in lines]
+    return "\n".join([f"{header},source_id", *named, ""])
+
+
 # What people change afterwards, each on or off: file, and what it does to its text.
 CHANGES: dict[str, tuple[str, Edit]] = {
     "badge handed on": (
@@ -111,6 +119,11 @@ CHANGES: dict[str, tuple[str, Edit]] = {
     "unit corrected": ("sources/ir_rates.yaml", _instead("uSv/h", "mSv/h")),
     "hub of nowhere": ("sources/ir_rates.yaml", _instead("hubs: {hub/IR1: IR1}", "hubs: {hub/IR9: IR1}")),
     "idle zeros": ("sources/badge_hours.yaml", _with("records_when_idle: true\n")),
+    "badge's sources named": ("reference/dosimeters.csv", lambda text: _with_sources(text, {"K1": "counter vendor"})),
+    "dose linked by hand": (
+        "reference/links.csv",
+        _with(",D24000005,1001,2024-03-27T00:00:00,2024-03-28T20:00:00,MPE,test\n"),
+    ),
     "another time zone": ("site.yaml", _instead("timezone: Europe/Madrid", "timezone: Asia/Tokyo")),
 }
 
@@ -195,6 +208,7 @@ class ChangingHospital:
         empty = {
             "reference/clock_offsets.csv": "room_id,source_id,offset_s,valid_from,valid_to,note\n",
             "reference/corrections.csv": "dosimeter_serial,from,to,kind,operator_id,by,reason\n",
+            "reference/links.csv": "procedure_id,accession_number,dosimeter_serial,from,to,by,reason\n",
         }
         path = self.root / name
         return path.read_text("utf-8") if path.exists() else empty[name]
@@ -214,7 +228,7 @@ class ChangingHospital:
         write(self.root, "inbox/dosimeters/counter/log.csv", "\n".join(["Badge;Hour;Reading", *readings, ""]))
         logbook = (self.root / "reference/logbook.csv").read_text("utf-8").splitlines()[1:]
         studies = sorted({line.split(",")[0] for line in logbook} - {""})[:8]
-        totals = [f"V1;{study};{number + 1}.25" for number, study in enumerate(studies)]
+        totals = [f"{'V1' if number % 4 else 'K1'};{study};{number + 1}.25" for number, study in enumerate(studies)]
         write(self.root, "inbox/dosimeters/vendor/totals.csv", "\n".join(["Badge;Study;Dose", *totals, ""]))
 
     def _withhold(self) -> list[tuple[str, bytes]]:

@@ -34,11 +34,20 @@ OF_ONE_BUILD = {
     "intermediate.int_clock_sample",
     "intermediate.int_room_stretch",
 }
+# The models whose configuration is kept_by(...).
 KEPT = (
     "int_record_version",
+    "int_record_balance",
+    "int_record_conflict",
+    "int_badge_day",
     "int_dose_evidence",
+    "int_badge_hour",
+    "int_hourly_residual",
     "int_sample_link",
     "int_disposition",
+    "int_disposed_dose",
+    "dose_balance",
+    "unlinked_dose",
     "int_event",
     "int_beam_on",
     "fct_irradiation_event",
@@ -119,6 +128,51 @@ select * replace (1000004 as load_seq, '1.2.3.9' as event_uid, started_local + i
 from raw.irradiation_event semi join long using (load_seq, event_no);
 """
 
+# An ID without issuer gets one from a report of three days before its reports, and a second one from another.
+ISSUER_APPEARS = """
+create temp table known as
+select arg_min(load_seq, load_seq) as load_seq from raw.dose_report semi join raw.irradiation_event using (load_seq)
+where load_seq < 1000000 and patient_id_key = (
+    select patient_id_key from raw.dose_report
+    where load_seq < 1000000 group by all order by count(distinct study_instance_uid) desc, patient_id_key limit 1
+);
+update raw.dose_report set issuer_key = null
+where load_seq < 1000000
+    and patient_id_key in (select patient_id_key from raw.dose_report semi join known using (load_seq));
+insert into raw.file by name
+select * replace (100001{n} as load_seq, 100001{n} as order_seq,
+    'inbox/dose_reports/issuer{n}' as path, 'issuer{n}' as path_key, 'issuer{n}' as sha256)
+from raw.file semi join known using (load_seq);
+insert into raw.dose_report by name
+select * replace (100001{n} as load_seq, '1.2.4.{n}' as sop_instance_uid, '1.2.5.{n}' as study_instance_uid,
+    null as accession_number, 'issuer{n}' as issuer_key, 'patient{n}' as patient_key,
+    content_local - interval 3 day as content_local, study_date - 3 as study_date)
+from raw.dose_report semi join known using (load_seq);
+insert into raw.irradiation_event by name
+select * replace (100001{n} as load_seq, '1.2.6.{n}.' || event_no as event_uid,
+    started_local - interval 3 day as started_local)
+from raw.irradiation_event semi join known using (load_seq);
+"""
+
+# A device used the event UIDs of a report before, in a study of another patient of the day before.
+REUSED = """
+create temp table last as
+select max(load_seq) as load_seq from raw.irradiation_event where load_seq < 1000000;
+insert into raw.file by name
+select * replace (1000020 as load_seq, 1000020 as order_seq,
+    'inbox/dose_reports/reused' as path, 'reused' as path_key, 'reused' as sha256)
+from raw.file semi join last using (load_seq);
+insert into raw.dose_report by name
+select * replace (1000020 as load_seq, '1.2.7' as sop_instance_uid, '1.2.8' as study_instance_uid,
+    null as accession_number, 'another' as patient_key, 'another' as patient_id_key,
+    'another' as patient_id_stripped_key, content_local - interval 1 day as content_local,
+    study_date - 1 as study_date)
+from raw.dose_report semi join last using (load_seq);
+insert into raw.irradiation_event by name
+select * replace (1000020 as load_seq, started_local - interval 1 day as started_local)
+from raw.irradiation_event semi join last using (load_seq);
+"""
+
 steps = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 100)),
     st.tuples(st.just("correct"), st.integers(0, 5)),
@@ -154,6 +208,12 @@ def made_by(hospital: ChangingHospital) -> dict[tuple[str, date], str]:
         parts = con.execute("select model, part, build_id from ops.part where model in ?", [list(KEPT)]).fetchall()
     assert {model for model, _, _ in parts} == set(KEPT)
     return {(model, part): build_id for model, part, build_id in parts}
+
+
+def ask(hospital: ChangingHospital, *queries: str) -> list[int]:
+    """The number that each query gives."""
+    with duckdb.connect(hospital.site.build_db, read_only=True) as con:
+        return [con.execute(query).fetchall()[0][0] for query in queries]
 
 
 def beam_ends(hospital: ChangingHospital) -> dict[str, object]:
@@ -224,6 +284,49 @@ def test_events_follow_their_room_its_calibration_and_later_reports(hospital: Ch
         ).fetchall()
     assert rooms == [("CATH1",), ("IR1",)]
     assert taken[0][0] > 0
+    assert unequal(hospital, tmp_path / "rebuilt") == {}
+
+
+def test_what_is_said_later_of_known_input_changes_it_back_and_forth(
+    hospital: ChangingHospital, tmp_path: Path
+) -> None:
+    """Files that are withdrawn, dose that is linked by hand, and which sources a badge is of."""
+    apply(hospital, [("arrive", 0)] * len(hospital.waiting))
+    said = [("change", "dose linked by hand"), ("change", "badge's sources named"), ("withdraw", 0), ("withdraw", -20)]
+    unclear = "select count(*) from intermediate.int_unclear_badge"
+    by_hand = "select count(*) from intermediate.int_disposition where disposition = 'manual'"
+    withdrawn = "select count(*) from ledger.file_balance where rows_withdrawn > 0"
+    hospital.night()
+    before = ask(hospital, unclear, by_hand, withdrawn)
+    assert before[0] > 0
+    apply(hospital, said)
+    hospital.night()
+    assert ask(hospital, unclear) == [0]
+    assert min(ask(hospital, by_hand, withdrawn)) > 0
+    assert unequal(hospital, tmp_path / "rebuilt") == {}
+    apply(hospital, said)
+    hospital.night()
+    assert ask(hospital, unclear, by_hand, withdrawn) == before
+    assert unequal(hospital, tmp_path / "rebuilt") == {}
+
+
+def test_patients_and_events_follow_issuers_and_reused_uids(hospital: ChangingHospital, tmp_path: Path) -> None:
+    patients = (
+        "select count(distinct patient_key) from intermediate.int_patient semi join ("
+        "from intermediate.int_patient where stated_patient_key = 'patient0') as known using (patient_id_key)"
+    )
+    reused = "select count(*) from marts.fct_irradiation_event where irradiation_event_uid like 'made-%'"
+    (before,) = ask(hospital, reused)
+    for n, n_patients in enumerate((1, 3)):  # merged; an ID of two issuers and none
+        with duckdb.connect(hospital.site.build_db) as con:
+            con.execute(ISSUER_APPEARS.format(n=n))
+        hospital.night()
+        assert ask(hospital, patients) == [n_patients]
+        assert unequal(hospital, tmp_path / "rebuilt") == {}
+    with duckdb.connect(hospital.site.build_db) as con:
+        con.execute(REUSED)
+    hospital.night()
+    assert ask(hospital, reused)[0] > before
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 
