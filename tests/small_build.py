@@ -35,6 +35,8 @@ TYPES = {
     "works_from": "date",
     "works_to": "date",
 }
+BEGINNINGS = ("rows_", "events_", "imbalance_rows", "imbalance_events")  # counts
+COUNTS = ("studies", "series", "found", "stored", "known", "failed", "unanswered", "reports", "readings", "segments")
 ENDINGS = {
     "_at": "timestamptz",
     "_date": "date",
@@ -116,6 +118,18 @@ ROWS: dict[str, list[dict[str, object]]] = {
             "unlinked_usv": "0.000000001",
         }
     ],
+    "ledger.file_balance": [
+        {
+            "load_seq": 41,
+            "path": "inbox/dosimeters/cath/1.csv",
+            "source_id": "cath",
+            "quantity": "hp10",
+            "rows_stated": 2,
+            "rows_counted": 2,
+            "stated_usv": "120.000000001",
+            "counted_usv": "120.000000001",
+        }
+    ],
     "ledger.file": [
         {"path": f"inbox/dose_reports/{number}.dcm", "load_seq": number, "kind": "dose_report", "status": "loaded"}
         for number in range(1, 41)
@@ -177,13 +191,19 @@ def change(path: Path, sql: str) -> None:
 def _type(name: str, column: str) -> str:
     if name.startswith("ledger.") and column.endswith("_usv"):
         return "decimal(18, 9)"
+    if column.startswith(BEGINNINGS) or column in COUNTS:
+        return "bigint"
     if column.startswith(("rows_", "events_", "imbalance_")):
         return "bigint"
     return TYPES.get(column) or next((ENDINGS[end] for end in ENDINGS if column.endswith(end)), "varchar")
 
 
 def _insert(con: duckdb.DuckDBPyConnection, name: str, row: dict[str, object]) -> None:
-    exact = {column: "0" for column in TABLES[name].columns if _type(name, column) == "decimal(18, 9)"}
+    exact = {
+        column: "0"
+        for column in TABLES[name].columns
+        if _type(name, column) == "decimal(18, 9)" or column.startswith(BEGINNINGS)
+    }
     values = exact | row
     columns = ", ".join(f'"{column}"' for column in values)
     con.execute(f"insert into {name} ({columns}) values ({', '.join('?' * len(values))})", list(values.values()))
