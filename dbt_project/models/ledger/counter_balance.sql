@@ -1,10 +1,11 @@
--- Two independent paths: what counters rose, from the highest reading of each segment; what was ingested, from the daily balance.
+-- Two independent paths: what counters rose, from the highest reading of each segment; what was ingested, from where it went.
+-- A source may hold doses of a former layout beside its counter's, from files that could not be read again.
 with readings as (
     select * from {{ ref('int_counter_reading') }}
 ),
 
-balance as (
-    select * from {{ ref('dose_balance') }}
+disposed_doses as (
+    select * from {{ ref('int_disposed_dose') }}
 ),
 
 segments as (
@@ -36,11 +37,17 @@ counted as (
 
 ingested as (
     select
-        source_id,
-        dosimeter_serial,
-        quantity,
-        {{ dose_sum('ingested_usv') }} as ingested_usv
-    from balance
+        disposed_doses.source_id,
+        disposed_doses.dosimeter_serial,
+        disposed_doses.quantity,
+        {{ dose_sum('disposed_doses.dose_usv') }} as ingested_usv
+    from disposed_doses
+    semi join segments
+        on
+            disposed_doses.source_id = segments.source_id
+            and disposed_doses.dosimeter_serial = segments.dosimeter_serial
+            and disposed_doses.quantity = segments.quantity
+            and disposed_doses.layout = segments.layout
     group by all
 ),
 
