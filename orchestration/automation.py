@@ -16,6 +16,7 @@ from orchestration.clock_guard import ClockRefused, run_date
 from orchestration.failures import DETAILS, tell_operations, troubles_of
 from orchestration.letter_operations import RUN, Trouble
 from orchestration.resources import SiteResource
+from orchestration.steps import PUBLICATION, RAW
 
 NIGHTLY = dg.define_asset_job(
     "nightly", selection=dg.AssetSelection.all(), description="Everything: files, tables, checks, publication, letters."
@@ -103,8 +104,8 @@ def _refusal_at_the_start(failure: dg.DagsterEvent) -> tuple[str, str]:
 
 def freshness_of(key: dg.AssetKey, zone: str) -> dg.FreshnessPolicy | None:
     """Publication: done between the night and the morning round. Raw tables: looked at within a day and a half."""
-    if key.path[0] == "raw":
+    if key.path[0] == RAW:
         return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
-    if key.path == ["publication"]:
+    if key.path == [PUBLICATION]:
         return dg.FreshnessPolicy.cron(deadline_cron=READ_BY, lower_bound_delta=timedelta(hours=4), timezone=zone)
     return None

@@ -22,6 +22,7 @@ from ingest.sources.pull import Pulled, pull_all
 from orchestration.clock_guard import clock_at, run_date
 from orchestration.dbt_process import DbtProcess
 from orchestration.room import sentence_of
+from orchestration.steps import DBT_MODELS
 
 # step, done, to do
 Report = Callable[[str, int, int], None]
@@ -68,7 +69,7 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             site = self.load()
         except SiteError:  # each step reports it itself
             return
-        models = run_config.get("ops", {}).get("dbt_models", {}).get("config", {})
+        models = run_config.get("ops", {}).get(DBT_MODELS, {}).get("config", {})
         self.date_of_run(site, models.get("as_of", ""))
 
     def _lock(self) -> AbstractContextManager[None]:

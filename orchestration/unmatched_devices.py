@@ -6,6 +6,7 @@ Which room a report belongs to is decided in dbt; here only devices that today's
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -69,7 +70,9 @@ def _values(site: Site, column: str) -> dict[str, str]:
 
 
 def _folded(value: str) -> str:
-    return value.strip().casefold()
+    """As the models compare identifiers (the macro ``folded``): trimmed, case and accents ignored."""
+    letters = unicodedata.normalize("NFD", value.strip().lower())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _problem(device: Device, count: int, site: Site) -> Problem:
