@@ -193,8 +193,6 @@ def _type(name: str, column: str) -> str:
         return "decimal(18, 9)"
     if column.startswith(BEGINNINGS) or column in COUNTS:
         return "bigint"
-    if column.startswith(("rows_", "events_", "imbalance_")):
-        return "bigint"
     return TYPES.get(column) or next((ENDINGS[end] for end in ENDINGS if column.endswith(end)), "varchar")
 
 
