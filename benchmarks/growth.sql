@@ -65,7 +65,7 @@ insert into raw.dose_record by name
 select 1000 * (d + 1) as load_seq, row_number() over (partition by d) as line, 'rates' as source_id, 'rate_samples' as layout,
     'B' || b || '_' || i as dosimeter_serial, 'hp10' as quantity, 0.05 as value_usv,
     make_timestamptz(epoch_us(event_at) + 1000000 * s) as started_at, make_timestamptz(epoch_us(event_at) + 1000000 * (s + 1)) as ended_at,
-    false as is_ambiguous, 'HUB' || i as hub
+    false as is_ambiguous, false as is_start_doubled, 'HUB' || i as hub
 from event, range(20) as seconds (s), range(3) as badges (b)
 where s < length_s and (b = 0 or hash(load_seq, b)::hugeint % 100 < 50)
 order by load_seq, started_at;

@@ -169,6 +169,7 @@ create table if not exists raw.dose_record (  -- one row per readable export row
     started_at timestamptz,  -- NULL: a procedure total that states no time
     ended_at timestamptz,
     is_ambiguous boolean not null,
+    is_start_doubled boolean not null,
     hub varchar,
     peak_rate_usv_per_h decimal(18, 9),
     study_instance_uid varchar,

@@ -237,6 +237,7 @@ class DoseRow(NamedTuple):
         ended_at: UTC instant of the end: start + sample_seconds or 1 h (cumulative hourly values too), session end,
             day after period_end; None for counter logs.
         is_ambiguous: local time that happens twice and the source does not tell which.
+        is_start_doubled: the local time that names the measurement is such a one, so that equal times are not repeats.
     """
 
     line: int
@@ -247,6 +248,7 @@ class DoseRow(NamedTuple):
     started_at: datetime | None
     ended_at: datetime | None
     is_ambiguous: bool
+    is_start_doubled: bool
     hub: str | None = None
     peak_rate_usv_per_h: Decimal | None = None
     study_instance_uid: str | None = None
@@ -270,6 +272,7 @@ DOSE_ROWS = pa.schema(
         pa.field("started_at", pa.timestamp("us", "UTC")),
         pa.field("ended_at", pa.timestamp("us", "UTC")),
         pa.field("is_ambiguous", pa.bool_()),
+        pa.field("is_start_doubled", pa.bool_()),
         pa.field("hub", pa.string()),
         pa.field("peak_rate_usv_per_h", pa.decimal128(18, 9)),
         pa.field("study_instance_uid", pa.string()),

@@ -143,7 +143,7 @@ compared as (
         quantity,
         measured_date,
         arg_max(struct_pack(value_usv := value_usv), row(order_seq, coalesce(value_usv, -1))) as counting,
-        bool_or(is_ambiguous) as is_ambiguous
+        bool_or(is_start_doubled) as is_start_doubled
     from increments
     where measurement_key in (select repeated.measurement_key from repeated)
     group by
@@ -162,7 +162,7 @@ counting_rows as (
         quantity,
         measured_date,
         counting.value_usv,
-        is_ambiguous
+        is_start_doubled
     from compared
     union all
     select
@@ -171,7 +171,7 @@ counting_rows as (
         increments.quantity,
         increments.measured_date,
         increments.value_usv,
-        increments.is_ambiguous
+        increments.is_start_doubled
     from increments
     anti join repeated on increments.measurement_key = repeated.measurement_key
 ),
@@ -185,7 +185,7 @@ counted as (
         {{ dose_sum('value_usv') }} as counted_usv
     from counting_rows
     group by all
-    having not bool_or(is_ambiguous)
+    having not bool_or(is_start_doubled)
 ),
 
 final as (

@@ -318,7 +318,7 @@ def _span(source: SourceDescription) -> Callable[[_Table], Span]:
 def _from_start(table: _Table, length: timedelta | None) -> Span:
     """From a stated time, for as long as a row lasts where its layout says so; a counter's reading has no length."""
     start, later = table.values("started_at")
-    return _of_clock(start, pc.add(start, pa.scalar(length, pa.duration("us"))), later.is_valid())
+    return _of_clock(start, pc.add(start, pa.scalar(length, pa.duration("us"))), later.is_valid(), later.is_valid())
 
 
 def _from_start_to_end(table: _Table) -> Span:
@@ -327,28 +327,37 @@ def _from_start_to_end(table: _Table) -> Span:
     is_before, is_later_before = (pc.less(at, start).fill_null(False) for at in (end, later_end))
     table.refuse("ended_at is before started_at", pc.and_(is_before, pc.or_(later_end.is_null(), is_later_before)))
     is_ambiguous = pc.or_(later_start.is_valid(), later_end.is_valid())
-    return _of_clock(start, pc.if_else(is_before, later_end, end), is_ambiguous)
+    return _of_clock(start, pc.if_else(is_before, later_end, end), is_ambiguous, later_start.is_valid())
 
 
 def _of_study(table: _Table) -> Span:
     is_nameless = pc.and_(table.value("study_instance_uid").is_null(), table.value("accession_number").is_null())
     table.refuse("study_instance_uid and accession_number are both empty", is_nameless)
-    return _from_start_to_end(table)
+    # Its study names a total, and not the time.
+    return _from_start_to_end(table) | {"is_start_doubled": pa.repeat(False, len(is_nameless))}
 
 
 def _of_period(table: _Table) -> Span:
     (first, begin), (last, end) = table.values("period_begin"), table.values("period_end")
     table.refuse("period_end is before period_begin", pc.less(last, first).fill_null(False))
     never = pa.repeat(False, len(first))
-    return {"started_at": begin, "ended_at": end, "is_ambiguous": never, "period_begin": first, "period_end": last}
+    return {
+        "started_at": begin,
+        "ended_at": end,
+        "is_ambiguous": never,
+        "is_start_doubled": never,
+        "period_begin": first,
+        "period_end": last,
+    }
 
 
-def _of_clock(start: pa.Array, end: pa.Array, is_ambiguous: pa.BooleanArray) -> Span:
+def _of_clock(start: pa.Array, end: pa.Array, is_ambiguous: pa.BooleanArray, is_start_doubled: pa.BooleanArray) -> Span:
     no_date = pa.nulls(len(start), _DATE)
     return {
         "started_at": start,
         "ended_at": end,
         "is_ambiguous": is_ambiguous,
+        "is_start_doubled": is_start_doubled,
         "period_begin": no_date,
         "period_end": no_date,
     }

@@ -48,7 +48,7 @@ def test_rate_samples_are_rate_times_seconds(tmp_path: Path) -> None:
     text = "day;time;badge;rate;hub\n04.03.2024;09:00:00; 1001 ;1;B1\n04.03.2024;09:00:02;1001;7;\n"
     first, second = read(tmp_path, text, description).rows
     assert first == DoseRow(
-        2, "1001", "hp10", Decimal("0.033333333"), None, EIGHT, EIGHT + timedelta(seconds=2), False, "B1"
+        2, "1001", "hp10", Decimal("0.033333333"), None, EIGHT, EIGHT + timedelta(seconds=2), False, False, "B1"
     )
     assert (second.value_usv, second.hub) == (Decimal("0.233333333"), None)
 
@@ -87,9 +87,9 @@ def test_a_session_into_the_doubled_hour_is_ambiguous_and_not_refused(tmp_path: 
     text = "badge;at;end;dose\n1;2024-10-27 02:50;2024-10-27 02:10;1\n1;2024-10-27 01:50;2024-10-27 02:10;1\n"
     batch = read(tmp_path, text, source("sessions"))
     assert batch.rejected == []
-    assert [(row.ended_at, row.is_ambiguous) for row in batch.rows] == [
-        (datetime(2024, 10, 27, 1, 10, tzinfo=UTC), True),
-        (datetime(2024, 10, 27, 0, 10, tzinfo=UTC), True),
+    assert [(row.ended_at, row.is_ambiguous, row.is_start_doubled) for row in batch.rows] == [
+        (datetime(2024, 10, 27, 1, 10, tzinfo=UTC), True, True),
+        (datetime(2024, 10, 27, 0, 10, tzinfo=UTC), True, False),
     ]
 
 

@@ -55,7 +55,7 @@ def test_an_export_is_loaded_exactly(root: Path) -> None:
     assert (summary.seen, summary.statuses["loaded"], summary.rows_loaded, summary.rows_rejected) == (1, 1, 2, 1)
     assert rows(root, "select * exclude (ended_at) from raw.dose_record order by line")[0] == (
         *(1, 2, "rates", "rate_samples", "B1", "hp10", Decimal("0.01"), None),
-        *(datetime(2024, 3, 5, 9, tzinfo=UTC), False, "BASE", None, None, None, None, None),
+        *(datetime(2024, 3, 5, 9, tzinfo=UTC), False, False, "BASE", None, None, None, None, None),
     )
     assert rows(root, "select load_seq, line from raw.rejected_row") == [(1, 4)]
     assert rows(

@@ -15,6 +15,7 @@ renamed as (
         started_at,
         ended_at,
         is_ambiguous,
+        is_start_doubled,
         hub,
         peak_rate_usv_per_h,
         study_instance_uid,

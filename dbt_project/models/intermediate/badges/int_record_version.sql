@@ -73,7 +73,7 @@ occurrences as (
             partition by load_seq, dosimeter_serial, quantity, layout, started_at order by line
         ) as occurrence
     from records
-    where is_ambiguous
+    where is_start_doubled
 ),
 
 described as not materialized (
@@ -120,7 +120,7 @@ identified as not materialized (
             case when layout = 'badge_periods' then period_end_date end,
             case when layout = 'procedure_totals' then coalesce(study_instance_uid, accession_number) end,
             case when layout = 'procedure_totals' then measured_date > {{ as_of() }} end,
-            is_ambiguous,
+            is_start_doubled,
             occurrence
         ) as measurement_key
     from described
