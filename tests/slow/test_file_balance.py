@@ -347,6 +347,11 @@ class Warehouse:
             ).fetchall()
         return balance, {(source_id, quantity): usv for source_id, quantity, usv in ingested}
 
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the tables that were built last."""
+        with open_build(load_site(self.root), the_key()) as con:
+            return con.execute(query).fetchall()
+
     def _clear(self) -> None:
         shutil.rmtree(self.root / "inbox", ignore_errors=True)
         site = load_site(self.root)
@@ -475,3 +480,53 @@ def test_every_row_of_any_files_has_the_disposition_of_the_contract(
             counted[source_id, str(quantity)] += counted_usv
     doses = {key: usv for key, usv in ingested.items() if key[0] != "log" and usv}
     assert doses == {key: usv for key, usv in counted.items() if usv}
+
+
+# --- what a reader can follow -----------------------------------------------------------------------------------------
+
+HEADER = "dosimeter_serial;started_at;hp10;hp007;hub\n"
+NOON = "B1;2024-10-26T12:00"
+CONFLICT = f"{HEADER}{NOON}:00;360;;H1\n{NOON}:00;180;;H1\n{NOON}:10;720;;H1\n{NOON}:10;720;;H2\n"
+LOST = HEADER + f"{NOON}:20;3600;;H1\n" * 13
+WITHDRAWN = f"{HEADER}{NOON}:30;3600;;H1\n"
+
+
+def test_each_disposition_by_example(warehouses: dict[date, Warehouse]) -> None:
+    warehouse = warehouses[AS_OF[1]]
+    files = {"a": CONFLICT, "copy": CONFLICT, "lost": LOST, "withdrawn": WITHDRAWN}
+    runs = [[("rates", name, text) for name, text in files.items()]]
+    withdrawn = {hashlib.sha256(WITHDRAWN.encode()).hexdigest()}
+    assert stated_by(warehouse, runs, withdrawn, is_corrected=False) == {
+        ("a", "counted", 2, 3),
+        ("a", "repeated", 1, 2),
+        ("a", "conflicting", 1, Decimal("0.5")),
+        ("copy", "repeated", 4, Decimal("5.5")),
+        ("lost", "rejected", 13, 130),
+        ("withdrawn", "withdrawn", 1, 10),
+    }
+    oddities = warehouse.ask("select code, parse_filename(path), line, field from ledger.oddity where load_seq = 1")
+    assert oddities == [("conflicting_rows", "a.csv", 3, "B1")]
+    hubs = warehouse.ask("select hub, other_hubs from intermediate.int_record_version where line = 4 and is_current")
+    assert hubs == [("H1", ["H2"])]
+    assert stated_by(warehouse, runs, withdrawn, is_corrected=True) == {
+        ("a", "superseded", 4, Decimal("5.5")),
+        ("a", "counted", 2, 3000),
+        ("a", "repeated", 1, 2000),
+        ("a", "conflicting", 1, 500),
+        ("copy", "repeated", 4, 5500),
+        ("lost", "rejected", 13, 130_000),
+        ("withdrawn", "withdrawn", 1, 10),
+    }
+
+
+def stated_by(
+    warehouse: Warehouse, runs: Runs, withdrawn: set[str], *, is_corrected: bool
+) -> set[tuple[str, str, int, Decimal]]:
+    """What became of hp10 of each file: its name, a disposition, rows and microsievert."""
+    balance, _ = warehouse.build(runs, withdrawn, is_corrected=is_corrected)
+    return {
+        (Path(path).stem, disposition, rows, usv)
+        for path, _, _, quantity, *cells in balance
+        for disposition, rows, usv in zip(DISPOSITIONS, cells[2:18:2], cells[3:18:2], strict=True)
+        if quantity == "hp10" and rows
+    }
