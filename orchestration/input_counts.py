@@ -17,6 +17,14 @@ QUERIES: Mapping[str, str] = {
     "replaced_rows": "select sum(rows_replaced), null from ledger.file_balance",
     "conflicting_rows": "select sum(rows_conflicting), null from ledger.file_balance",
     "rows_after_as_of": "select sum(rows_after_as_of), null from ledger.file_balance",
+    # Rows of quarantined files are told with their file.
+    "rejected_rows": """
+        select sum(balances.rows_rejected), null
+        from ledger.file_balance as balances
+        inner join ledger.file as files on balances.load_seq = files.load_seq
+        where files.status = 'loaded'
+    """,
+    "same_bytes": "select count(*), null from ledger.oddity where code = 'same_bytes'",
     # Reports of which no event and no total is in a figure, be it through another report.
     "reports_not_counted": """
         select count(*), null

@@ -80,6 +80,7 @@
     'int_withdrawn_reading': 'load_seq',
     'int_quality_refused_source': 'detail',
     'int_withdrawal_oddity': 'line',
+    'int_same_bytes_oddity': 'load_seq',
     'int_c_arm_dose': 'procedure_id',
     'int_operator_badge': 'procedure_id, operator_id, dosimeter_serial, badge_key',
     'int_operator_procedure': 'procedure_id, operator_id',

@@ -124,3 +124,25 @@ def test_a_source_whose_newest_files_are_all_refused_is_reported_until_one_loads
     (root / RATES / "4.csv").rename(tmp_path / "4.csv")  # moved away: it counts no longer
     built(root)
     assert ask(root, fired) == []
+
+
+def test_an_export_that_lies_in_the_folders_of_two_sources_is_named(tmp_path: Path) -> None:
+    ward_rates = SOURCE.replace("source_id: rates", "source_id: ward_rates").replace("CATH1", "CATH2")
+    root = make_site(tmp_path / "site", rooms="room_id,device_serial\nCATH1,S1\nCATH2,S2\n")
+    write(root, "sources/ward_rates.yaml", ward_rates)
+    original = write(root, f"{RATES}/a.csv", export(3600, 7200))
+    write(root, f"{RATES}/again.csv", export(3600, 7200))  # a byte duplicate, which counts nowhere
+    write(root, "inbox/dosimeters/ward_rates/a.csv", export(3600, 7200))
+    write(root, "inbox/dosimeters/ward_rates/b.csv", export(3600, day=6))
+    built(root)
+    odd = "select path, message from ledger.oddity where code = 'same_bytes'"
+    [(path, message)] = ask(root, odd)
+    assert path == "inbox/dosimeters/ward_rates/a.csv"
+    assert f"has the same bytes as {RATES}/a.csv of source rates, and the doses of both count" in message
+    assert ask(root, INGESTED) == [(7,)]
+
+    withdraw(root, original)
+    write(root, f"{RATES}/a.csv", export(3600, 7200) + "\n")
+    built(root)
+    assert ask(root, odd) == []
+    assert ask(root, INGESTED) == [(4,)]

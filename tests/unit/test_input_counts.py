@@ -21,7 +21,11 @@ create table ledger.unmatched_device (
     device_serial varchar, station_name varchar, ae_title varchar, physical_location varchar, procedures bigint
 );
 create table marts.fct_procedure (procedure_type varchar);
-create table ledger.file_balance (rows_replaced bigint, rows_conflicting bigint, rows_after_as_of bigint);
+create table ledger.file_balance (
+    load_seq bigint, rows_replaced bigint, rows_conflicting bigint, rows_after_as_of bigint, rows_rejected bigint
+);
+create table ledger.file (load_seq bigint, status varchar);
+create table ledger.oddity (code varchar);
 create table ledger.report_balance (
     status varchar, events_counted bigint, events_counted_elsewhere bigint, events_superseded bigint,
     is_total_used boolean
@@ -32,7 +36,9 @@ insert into ledger.expected_study values (null), ('awaited'), ('missing'), ('rep
 insert into ledger.unmatched_device values
     ('S1', null, 'AE', null, 1), (null, 'LAB', null, null, 4), ('CT', null, null, null, 0);
 insert into marts.fct_procedure values ('tavi'), ('unclassified');
-insert into ledger.file_balance values (2, 0, 5), (1, 1, 0);
+insert into ledger.file_balance values (1, 2, 0, 5, 6), (2, 1, 1, 0, 0), (3, 0, 0, 0, 240);
+insert into ledger.file values (1, 'loaded'), (2, 'loaded'), (3, 'quarantined');
+insert into ledger.oddity values ('same_bytes'), ('counter_dip');
 insert into ledger.report_balance values
     ('loaded', 3, 0, 0, true), ('superseded', 0, 0, 2, false), ('loaded', 0, 0, 0, true), ('duplicate', 0, 0, 0, false),
     ('loaded', 0, 0, 0, false), ('quarantined', null, null, null, false);
@@ -57,6 +63,8 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
         ("replaced_rows", 3),
         ("conflicting_rows", 1),
         ("rows_after_as_of", 5),
+        ("rejected_rows", 6),
+        ("same_bytes", 1),
         ("reports_not_counted", 2),
         ("missing_reports", 2),
         ("unclassified", 1),
@@ -66,6 +74,8 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
         "3 rows of exports were replaced by newer files.",
         "1 row of an export contradicts a higher one of the same file; the higher one counts (ledger.oddity).",
         "5 rows of exports are later than the as-of date.",
+        "6 rows of exports were rejected and count nowhere (ledger.rejected_row).",
+        "1 export has the same bytes as one of another source; the doses of both count (ledger.oddity).",
         "2 dose reports are in no figure (ledger.report_balance).",
         "2 studies are named by the logbook or a vendor and have no dose report (ledger.expected_study).",
         "1 procedure has no procedure class and is compared with no other.",

@@ -31,6 +31,8 @@ together as (
     inner join files on compared.load_seq = files.load_seq
     union all by name
     select * from {{ ref('int_withdrawal_oddity') }}
+    union all by name
+    select * from {{ ref('int_same_bytes_oddity') }}
 ),
 
 final as (
