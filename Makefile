@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: run demo ui test lint unit slow mutants lock clean
+.PHONY: run demo ui test lint unit slow mutants attack lock clean
 
 run: $(READY) $(if $(filter $(DEMO),$(SITE)),$(DEMO)/site.yaml)
 	@$(BIN)/doseledger run --site "$(SITE)" $(AS_OF)
@@ -46,6 +46,12 @@ slow: $(READY)
 # Damaged dose reports: each is counted, refused by name, or equal. A few minutes.
 mutants: $(READY)
 	$(BIN)/pytest tests/slow/test_dose_reports_mutants.py
+
+# Kills at random moments (counted in tests/attack/counts.csv), damaged reports and exports. Half an hour; not in `make test`.
+KILLS := 5
+attack: $(READY) mutants
+	$(BIN)/pytest tests/slow/test_second_reader.py -k damaged
+	PYTHONPATH=tests:tests/slow $(BIN)/python -m attack --kills $(KILLS)
 
 # Installed once per lock file; the hashes in it are checked by pip.
 $(READY): requirements.lock pyproject.toml

@@ -35,6 +35,8 @@ def http_server(answer: Answer, certificate: Path | None = None) -> Iterator[str
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             request = self.rfile.readline().decode()
+            if not request:  # the client was killed
+                return
             while self.rfile.readline().strip():
                 pass
             said = answer(request)

@@ -146,9 +146,8 @@ def make_build(path: Path, as_of: str = "2024-03-31", fingerprint: str = "f1", b
             "create schema raw; create schema ops; create schema marts; create schema alerts; create schema ledger"
         )
         con.execute("create table raw.warehouse as select 1 as schema_version, 'hcx' as site_id, 'k1' as key_id")
-        for name, table in TABLES.items():
-            columns = ", ".join(f'"{column}" {_type(name, column)}' for column in table.columns)
-            con.execute(f"create table {name} ({columns})")
+        for name in TABLES:
+            con.execute(f"create table {name} ({columns_of(name)})")
         con.execute("alter table marts.dim_operator add column pregnancy_declared_on date")
         con.execute("comment on column marts.fct_procedure.kap_gy_cm2 is 'KAP, Gy·cm²'")
         for name, rows in ROWS.items():
@@ -188,9 +187,17 @@ def change(path: Path, sql: str) -> None:
         con.execute(sql)
 
 
-def _type(name: str, column: str) -> str:
+def columns_of(name: str) -> str:
+    """Columns and types of a published table, as SQL."""
+    return ", ".join(f'"{column}" {column_type(name, column)}' for column in TABLES[name].columns)
+
+
+def column_type(name: str, column: str) -> str:
+    """The type of a column of a published table."""
     if name.startswith("ledger.") and column.endswith("_usv"):
         return "decimal(18, 9)"
+    if column.startswith("is_"):
+        return "boolean"
     if column.startswith(BEGINNINGS) or column in COUNTS:
         return "bigint"
     return TYPES.get(column) or next((ENDINGS[end] for end in ENDINGS if column.endswith(end)), "varchar")
@@ -200,7 +207,7 @@ def _insert(con: duckdb.DuckDBPyConnection, name: str, row: dict[str, object]) -
     exact = {
         column: "0"
         for column in TABLES[name].columns
-        if _type(name, column) == "decimal(18, 9)" or column.startswith(BEGINNINGS)
+        if column_type(name, column) == "decimal(18, 9)" or column.startswith(BEGINNINGS)
     }
     values = exact | row
     columns = ", ".join(f'"{column}"' for column in values)

@@ -25,8 +25,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from rich.console import Console
+from small_build import columns_of
 from small_site import KEY, make_site
 
+from expectations.contract import TABLES
 from ingest.site import SiteConfig
 from orchestration.delivery import SENT, Delivery, deliver, deliver_troubles
 from orchestration.digest import read_publication
@@ -55,7 +57,7 @@ def site_with(*medical_physics: str, **others: list[str]) -> SiteConfig:
     return SiteConfig.model_validate({"site_id": "hcx", "name": "Hospital Clínico", "mail": mail})
 
 
-# The columns of the output contract that letters read.
+# The columns of the output contract that letters read; tables of the contract that are not here are empty.
 DDL = """
     create schema marts; create schema ledger; create schema alerts;
     create table marts.fct_procedure (
@@ -72,12 +74,13 @@ DDL = """
     create table marts.dim_operator (operator_id varchar, operator_name varchar, email varchar, language varchar);
     create table marts.dim_dosimeter (
         dosimeter_serial varchar, worn_at varchar, operator_id varchar, room_id varchar,
-        valid_from date, valid_to date);
+        valid_from date, valid_to date, source_id varchar);
     create table ledger.dose_balance (
         source_id varchar, dosimeter_serial varchar, measured_date date, quantity varchar,
         ingested_usv decimal(18, 9), linked_event_usv decimal(18, 9), linked_window_usv decimal(18, 9),
         linked_session_usv decimal(18, 9), linked_vendor_usv decimal(18, 9), apportioned_usv decimal(18, 9),
-        unlinked_usv decimal(18, 9), covered_by_samples_usv decimal(18, 9), imbalance_usv decimal(18, 9));
+        unlinked_usv decimal(18, 9), covered_by_samples_usv decimal(18, 9), imbalance_usv decimal(18, 9),
+        linked_manual_usv decimal(18, 9) default 0);
     create table ledger.unlinked_dose (
         source_id varchar, dosimeter_serial varchar, hp10_usv decimal(18, 9), reason varchar);
     create table ledger.file (path varchar, load_seq bigint, status varchar, reason varchar);
@@ -98,11 +101,14 @@ CONTENT = """
         ('p3', 'unknown', 'ablation', '2026-02-28');
     insert into marts.fct_operator_procedure (procedure_id, operator_id) values
         ('p1', 'CD01'), ('p1', 'CN03'), ('p2', 'CD01');
-    insert into marts.dim_dosimeter values
+    insert into marts.dim_dosimeter (dosimeter_serial, worn_at, operator_id, room_id, valid_from, valid_to) values
         ('S1', 'over_apron_collar', 'CD01', null, '2026-01-01', null),
         ('R1', 'c_arm', null, 'CATH1', '2026-01-01', '2026-02-28'),  -- from March somebody wears it
         ('R1', 'over_apron_chest', 'CN03', null, '2026-03-01', null);
-    insert into ledger.dose_balance values
+    insert into ledger.dose_balance (
+        source_id, dosimeter_serial, measured_date, quantity, ingested_usv, linked_event_usv, linked_window_usv,
+        linked_session_usv, linked_vendor_usv, apportioned_usv, unlinked_usv, covered_by_samples_usv, imbalance_usv
+    ) values
         ('rates', 'S1', '2026-03-01', 'hp10', 10.000000003, 4, 2, 1, 0.5, 1, 1.500000003, 0, 0),
         ('rates', 'S1', '2026-03-01', 'hp007', 99, 99, 0, 0, 0, 0, 0, 0, 0),
         ('hours', 'S1', '2026-03-01', 'hp10', 12, 0, 0, 0, 0, 0, 2, 10, 0),  -- 10 of it is in the samples above
@@ -142,6 +148,8 @@ def publish(folder: Path, more: str = "", **alerts: dict[str, Any]) -> Path:
     for file, audiences in FILES.items():
         with duckdb.connect(str(folder / file)) as connection:
             connection.execute(DDL + CONTENT + more)
+            for name in TABLES:
+                connection.execute(f"create table if not exists {name} ({columns_of(name)})")
             for alert_id, differs in alerts.items():
                 row = {"alert_id": alert_id, **ALERT, **differs}
                 marks = ", ".join("?" * len(row))
