@@ -487,6 +487,7 @@ def test_every_row_of_any_files_has_the_disposition_of_the_contract(
 HEADER = "dosimeter_serial;started_at;hp10;hp007;hub\n"
 NOON = "B1;2024-10-26T12:00"
 CONFLICT = f"{HEADER}{NOON}:00;360;;H1\n{NOON}:00;180;;H1\n{NOON}:10;720;;H1\n{NOON}:10;720;;H2\n"
+CONFLICT += f"{NOON}:40;M;;H1\n{NOON}:40;360;;H1\n"
 LOST = HEADER + f"{NOON}:20;3600;;H1\n" * 13
 WITHDRAWN = f"{HEADER}{NOON}:30;3600;;H1\n"
 
@@ -497,10 +498,10 @@ def test_each_disposition_by_example(warehouses: dict[date, Warehouse]) -> None:
     runs = [[("rates", name, text) for name, text in files.items()]]
     withdrawn = {hashlib.sha256(WITHDRAWN.encode()).hexdigest()}
     assert stated_by(warehouse, runs, withdrawn, is_corrected=False) == {
-        ("a", "counted", 2, 3),
+        ("a", "counted", 3, 4),
         ("a", "repeated", 1, 2),
-        ("a", "conflicting", 1, Decimal("0.5")),
-        ("copy", "repeated", 4, Decimal("5.5")),
+        ("a", "conflicting", 2, Decimal("0.5")),
+        ("copy", "repeated", 6, Decimal("6.5")),
         ("lost", "rejected", 13, 130),
         ("withdrawn", "withdrawn", 1, 10),
     }
@@ -509,11 +510,11 @@ def test_each_disposition_by_example(warehouses: dict[date, Warehouse]) -> None:
     hubs = warehouse.ask("select hub, other_hubs from intermediate.int_record_version where line = 4 and is_current")
     assert hubs == [("H1", ["H2"])]
     assert stated_by(warehouse, runs, withdrawn, is_corrected=True) == {
-        ("a", "superseded", 4, Decimal("5.5")),
-        ("a", "counted", 2, 3000),
+        ("a", "superseded", 6, Decimal("6.5")),
+        ("a", "counted", 3, 4000),
         ("a", "repeated", 1, 2000),
-        ("a", "conflicting", 1, 500),
-        ("copy", "repeated", 4, 5500),
+        ("a", "conflicting", 2, 500),
+        ("copy", "repeated", 6, 6500),
         ("lost", "rejected", 13, 130_000),
         ("withdrawn", "withdrawn", 1, 10),
     }
