@@ -23,6 +23,7 @@ from expectations.gate import Failure, SuiteVerdict, Verdict, record
 from expectations.suites import SUITES
 from ingest.build_db import open_build
 from ingest.site import load_site
+from orchestration.clock_guard import Clock
 from orchestration.data_docs import write_data_docs
 from orchestration.delivery import deliver_troubles
 from orchestration.instance import dagster_home
@@ -30,6 +31,8 @@ from orchestration.letter_operations import Trouble
 from orchestration.publications import PublishRefused, current_publication, publications, roll_back
 from orchestration.publish import NothingNew, Publication, publish
 from orchestration.published_files import open_published
+
+LATER = Clock(datetime(2024, 12, 1, tzinfo=UTC), date(2024, 12, 1))
 
 pytestmark = pytest.mark.slow
 
@@ -232,7 +235,7 @@ def test_a_program_that_holds_the_published_files_open_for_writing_stops_nothing
         assert new.previous_run_id == old.run_id
         with reading(new.folder / "restricted/restricted.duckdb") as con:
             assert con.execute("select count(*) from ledger.publication").fetchone() == (2,)
-        assert roll_back(published).run_id == old.run_id
+        assert roll_back(published, LATER).run_id == old.run_id
         assert (published / "current").resolve() == old.folder.resolve()
     finally:
         holder.communicate()
