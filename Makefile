@@ -49,8 +49,8 @@ mutants: $(READY)
 
 # Kills at random moments (counted in tests/attack/counts.csv), damaged reports and exports. Half an hour; not in `make test`.
 KILLS := 5
-attack: $(READY) mutants
-	$(BIN)/pytest tests/slow/test_second_reader.py -k damaged
+attack: $(READY)
+	PYTHONPATH=tests:tests/slow $(BIN)/python -m attack.mutants
 	PYTHONPATH=tests:tests/slow $(BIN)/python -m attack --kills $(KILLS)
 
 # Installed once per lock file; the hashes in it are checked by pip.

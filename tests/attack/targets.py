@@ -39,7 +39,7 @@ from orchestration.publish import publish
 from orchestration.published_files import open_published
 from orchestration.snapshot import RESTRICTED, WAREHOUSE
 
-CLOCK_COLUMNS = ("published_at", "build_id", "first_seen_at", "began_at", "ended_at", "pulled_at")
+CLOCK_COLUMNS = ("published_at", "build_id", "git_commit", "first_seen_at", "began_at", "ended_at", "pulled_at")
 
 # --- raw tables ------------------------------------------------------------------------------------------------------
 
