@@ -1,4 +1,4 @@
-"""The attack itself sees what it looks for: torn files, lost and doubled rows."""
+"""The attack itself sees what it looks for: torn files, lost and doubled rows; and the committed counts are whole."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from attack.harness import Facts, Target, attack
+from attack.harness import Counts, Facts, Target, attack, totals
 
 pytestmark = pytest.mark.slow
+COUNTS = Path(__file__).parents[1] / "attack/counts.csv"
+NIGHTS = ("night", "rebuild")
 ROWS = 20
 
 
@@ -50,3 +52,11 @@ def test_lost_rows_are_seen(tmp_path: Path) -> None:
     counts = attack(Target(nothing, write_once, rows), kills=4, seed=1, work=tmp_path)
     assert counts.kills == 4
     assert counts.lost > 0
+
+
+def test_at_least_200_kills_are_on_record_and_each_ended_as_the_control() -> None:
+    by_target = totals(COUNTS)
+    everything = sum(by_target.values(), Counts())
+    assert everything.kills >= 200
+    assert everything.is_clean
+    assert sum(by_target.get(name, Counts()).kills for name in NIGHTS) <= 60

@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_site import SHARED, content, files, mixed_inbox, rows, run, the_key
+from small_site import KEY, SHARED, content, files, mixed_inbox, rows, run, the_key
+from typer.testing import CliRunner
 
 from ingest.build_db import AlreadyRunning, BuildUnavailable, open_build, run_lock
 from ingest.site import load_site
+from orchestration.cli import app
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).resolve().parents[1]
@@ -70,6 +72,19 @@ def test_a_second_run_is_refused_while_one_is_going_on(tmp_path: Path, monkeypat
         holder.communicate()
     with run_lock(site), run_lock(site), open_build(site, the_key()):
         pass
+
+
+def test_a_rollback_while_a_run_is_going_on_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = mixed_inbox(tmp_path)
+    monkeypatch.setattr("ingest.build_db.PATIENCE_S", 0.1)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(root)], env=ENVIRON, **pipes) as holder:  # type: ignore[call-overload]
+        assert holder.stdout.readline() == b"held\n"
+        for more in ([], ["--all"]):
+            refused = CliRunner().invoke(app, ["rollback", "--site", str(root), *more], env=KEY)
+            assert refused.exit_code == 1
+            assert "Another run of site 'small' is going on" in " ".join(refused.output.split())
+        holder.communicate()
 
 
 @pytest.mark.parametrize("hospital", ["hospital_clean", "hospital_tiny"])
