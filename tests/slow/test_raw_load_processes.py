@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_site import KEY, SHARED, content, files, mixed_inbox, rows, run, the_key
+from small_site import KEY, RATES, SHARED, content, export, files, mixed_inbox, rows, run, the_key, write
 from typer.testing import CliRunner
 
 from ingest.build_db import AlreadyRunning, BuildUnavailable, open_build, run_lock
@@ -85,6 +85,20 @@ def test_a_rollback_while_a_run_is_going_on_is_refused(tmp_path: Path, monkeypat
             assert refused.exit_code == 1
             assert "Another run of site 'small' is going on" in " ".join(refused.output.split())
         holder.communicate()
+
+
+def test_with_the_data_folder_of_yesterday_the_next_run_reads_what_came_since(tmp_path: Path) -> None:
+    root, backup = mixed_inbox(tmp_path / "site"), tmp_path / "backup"
+    run(root)
+    shutil.copytree(root / "data", backup)
+    write(root, f"{RATES}/later.csv", export(7, day=6))
+    run(root)
+    wanted = content(root)
+    shutil.rmtree(root / "data")
+    shutil.copytree(backup, root / "data")
+    assert content(root) != wanted
+    run(root)
+    assert content(root) == wanted
 
 
 @pytest.mark.parametrize("hospital", ["hospital_clean", "hospital_tiny"])
