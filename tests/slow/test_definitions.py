@@ -91,7 +91,7 @@ def test_every_raw_table_is_told_column_by_column(without_site: dg.Definitions) 
         con.execute(raw_ddl())
         made = con.execute(
             "select table_name || '.' || column_name from duckdb_columns() where schema_name = 'raw'"
-            " and table_name not in ('warehouse', 'file_stat', 'input_file', 'archived_export')"  # bookkeeping of ingest
+            " and table_name not in ('warehouse', 'file_stat', 'input_file', 'archived_export')"  # of ingest alone
         ).fetchall()
     told = [
         column
