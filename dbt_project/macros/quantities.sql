@@ -19,6 +19,12 @@
     ({{ load_seq }} * 4294967296 + {{ line }}) * 4 + enum_code(cast({{ quantity }} as enum('hp10', 'hp007', 'hp3')))
 {%- endmacro %}
 
+{# Within what the measurements of a badge may be one and the same: its source. Hubs of several sources receive the same badge,
+   so their rate samples of one instant are one measurement. #}
+{% macro measured_in(layout, has_hubs, source_id) -%}
+    case when {{ layout }} = 'rate_samples' and {{ has_hubs }} then '' else {{ source_id }} end
+{%- endmacro %}
+
 {# Text as the reference files compare it: trimmed, case and accents ignored. #}
 {% macro folded(expression) -%}
     strip_accents(lower(nfc_normalize(trim({{ expression }}))))

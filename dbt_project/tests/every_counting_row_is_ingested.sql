@@ -109,8 +109,9 @@ increments as (
     select
         asked_records.*,
         asked_minutes.measured_date,
+        {{ measured_in('asked_records.layout', 'sources.has_hubs', 'asked_records.source_id') }} as measured_in,
         hash(
-            asked_records.source_id,
+            {{ measured_in('asked_records.layout', 'sources.has_hubs', 'asked_records.source_id') }},
             asked_records.dosimeter_serial,
             asked_records.quantity,
             asked_records.layout,
@@ -138,16 +139,17 @@ repeated as (
 
 compared as (
     select
-        source_id,
         dosimeter_serial,
         quantity,
         measured_date,
-        arg_max(struct_pack(value_usv := value_usv), row(order_seq, coalesce(value_usv, -1))) as counting,
+        arg_max(
+            struct_pack(source_id := source_id, value_usv := value_usv), row(order_seq, coalesce(value_usv, -1))
+        ) as counting,
         bool_or(is_start_doubled) as is_start_doubled
     from increments
     where measurement_key in (select repeated.measurement_key from repeated)
     group by
-        source_id,
+        measured_in,
         dosimeter_serial,
         quantity,
         layout,
@@ -157,7 +159,7 @@ compared as (
 
 counting_rows as (
     select
-        source_id,
+        counting.source_id,
         dosimeter_serial,
         quantity,
         measured_date,

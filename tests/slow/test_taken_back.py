@@ -138,8 +138,8 @@ def test_an_export_that_lies_in_the_folders_of_two_sources_is_named(tmp_path: Pa
     odd = "select path, message from ledger.oddity where code = 'same_bytes'"
     [(path, message)] = ask(root, odd)
     assert path == "inbox/dosimeters/ward_rates/a.csv"
-    assert f"has the same bytes as {RATES}/a.csv of source rates, and the doses of both count" in message
-    assert ask(root, INGESTED) == [(7,)]
+    assert f"has the same bytes as {RATES}/a.csv of source rates, and is read for both sources" in message
+    assert ask(root, INGESTED) == [(4,)]  # hubs of two sources receive the same badge: a sample counts once
 
     withdraw(root, original)
     write(root, f"{RATES}/a.csv", export(3600, 7200) + "\n")

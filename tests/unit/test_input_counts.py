@@ -75,7 +75,7 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
         "1 row of an export contradicts a higher one of the same file; the higher one counts (ledger.oddity).",
         "5 rows of exports are later than the as-of date.",
         "6 rows of exports were rejected and count nowhere (ledger.rejected_row).",
-        "1 export has the same bytes as one of another source; the doses of both count (ledger.oddity).",
+        "1 export has the same bytes as one of another source; it is read for both (ledger.oddity).",
         "2 dose reports are in no figure (ledger.report_balance).",
         "2 studies are named by the logbook or a vendor and have no dose report (ledger.expected_study).",
         "1 procedure has no procedure class and is compared with no other.",

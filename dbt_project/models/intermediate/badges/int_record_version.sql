@@ -112,7 +112,7 @@ identified as not materialized (
     select
         *,
         hash(
-            source_id,
+            {{ measured_in('layout', 'source_has_hubs', 'source_id') }},
             dosimeter_serial,
             quantity,
             layout,
@@ -141,6 +141,7 @@ versions as (
         identified.quantity,
         identified.measurement_key,
         identified.value_usv,
+        identified.source_id,
         identified.hub,
         readings.order_seq,
         hash(identified.value_usv, identified.ended_at, identified.hub) as content_key
@@ -155,6 +156,7 @@ compared as (
         *,
         row_number() over by_rank as nth,
         first_value(value_usv) over by_rank as counted_usv,
+        first_value(source_id) over by_rank as counted_source_id,
         first_value(hub) over by_rank as counted_hub,
         max(value_usv) over (partition by measurement_key, order_seq) as highest_of_file_usv,
         max(order_seq) over (
@@ -184,13 +186,13 @@ decided as (
     from compared
 ),
 
--- One measurement that several hubs received.
+-- One measurement that several hubs of a source received.
 received as (
     select
         measurement_key,
         list(distinct hub order by hub) as other_hubs
     from decided
-    where row_disposition = 'repeated' and hub != coalesce(counted_hub, '')
+    where row_disposition = 'repeated' and source_id = counted_source_id and hub != coalesce(counted_hub, '')
     group by measurement_key
 ),
 

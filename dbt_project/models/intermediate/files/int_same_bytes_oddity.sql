@@ -25,7 +25,7 @@ final as (
         files.path,
         'source_id' as field,
         format(
-            'has the same bytes as {} of source {}, and the doses of both count; if one lies in the wrong folder, '
+            'has the same bytes as {} of source {}, and is read for both sources; if one lies in the wrong folder, '
             || 'withdrawn_files.csv takes back both, and the right one counts again with an empty line more at its end',
             first_files.path,
             first_readings.source_id
