@@ -87,7 +87,7 @@ def stands(con: duckdb.DuckDBPyConnection, database: str, relations: Collection[
         database: the name under which the build database is attached to it.
         relations: schema and name of each seed and view.
     """
-    if not _has_table(con, database, "build_input"):
+    if not (_has_table(con, database, "build") and _has_table(con, database, "build_input")):
         return False
     last = con.execute(
         "select is_complete and succeeded and input_fingerprint like '%+' || ?"

@@ -42,6 +42,11 @@ hubs: {BASE: CATH1}
 """
 
 
+def deserved(path: str, of_truth: str) -> set[str]:
+    """The statuses that a truth of the first contract allows a file; files of file managers are ignored since."""
+    return {"ignored"} if Path(path).name in (".DS_Store", "Thumbs.db", "desktop.ini") else set(of_truth.split("|"))
+
+
 def write(root: Path, name: str, text: str | bytes) -> Path:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
