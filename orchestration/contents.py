@@ -137,7 +137,7 @@ def failing_rows(con: duckdb.DuckDBPyConnection, test: str, name: str) -> Conten
 
 def _restricted(name: str) -> str:
     """Predicate of a table's rows for the restricted audience; findings are the same rows wherever they are."""
-    if name.startswith(("alerts.", "intermediate.alert_")):
+    if name.startswith(("alerts.", "intermediate.finding_")):
         return TABLES[FINDINGS].restricted
     return TABLES[name].restricted if name in TABLES else "false"
 

@@ -25,7 +25,7 @@ def pages() -> dict[str, str]:
     findings = {
         name: model for path in sorted(_folder("findings").glob("_*models.yml")) for name, model in _read(path).items()
     }
-    made = {f"{rule}.md": _page(rule, model, findings.get(f"alert_{rule}")) for rule, model in rules.items()}
+    made = {f"{rule}.md": _page(rule, model, findings.get(f"finding_{rule}")) for rule, model in rules.items()}
     return made | {"README.md": _index(rules)}
 
 

@@ -235,7 +235,7 @@ def test_check_and_the_ledger_name_the_same_unclear_badges(warehouse: Warehouse,
     ("values", "findings"),
     [
         ((10, 6, 9, 12), [("counter_reset", 60.0)]),
-        ((10, 3, 9), [("counter_reset", 30.0)]),  # compared with its threshold in alert_data_quality
+        ((10, 3, 9), [("counter_reset", 30.0)]),  # compared with its threshold in finding_data_quality
         ((10, 500, 10.5), [("counter_reset", 2.1), ("counter_spike", 490.0)]),
         ((10, 500, 9.5), [("counter_reset", 1.9), ("counter_spike", 490.0)]),  # back but for a correction
         ((10, 500, 3), [("counter_reset", 0.6)]),  # a reset after a dose

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from expectations.contract import TABLES
 from orchestration import data_docs
 from orchestration.contents import SUMMARIES, contents_of, failing_rows, row_count
 from orchestration.data_docs import data_docs_file, write_data_docs
+from orchestration.product import DBT_PROJECT
 from orchestration.shown import shown
 
 
@@ -23,13 +25,13 @@ def build(tmp_path: Path) -> Path:
 
 
 def test_rows_of_the_restricted_audience_are_not_even_counted(build: Path) -> None:
-    change(build, "create schema intermediate; create table intermediate.alert_pregnancy as from alerts.pregnancy")
+    change(build, "create schema intermediate; create table intermediate.finding_pregnancy as from alerts.pregnancy")
     with duckdb.connect(build, read_only=True) as con:
         held = {name: con.execute(f"select count(*) from {name}").fetchone() for name in TABLES}
         assert held["alerts.alert"] == (4,)
         assert row_count(con, "alerts.alert") == 3
         assert row_count(con, "marts.fct_operator_limit") == 1
-        assert row_count(con, "alerts.pregnancy") == row_count(con, "intermediate.alert_pregnancy") == 0
+        assert row_count(con, "alerts.pregnancy") == row_count(con, "intermediate.finding_pregnancy") == 0
         assert row_count(con, "alerts.absolute_dose") == 1
         for name in TABLES.keys() - {"alerts.alert", "marts.fct_operator_limit"}:
             assert (row_count(con, name),) == held[name]
@@ -44,10 +46,20 @@ def test_failing_rows_are_named_by_keys_only(build: Path) -> None:
         many = failing_rows(con, "select range as load_seq from range(9)", "staging.stg_file")
         assert [record.data["load_seq"] for record in shown(many)["failing_rows"].records] == [0, 1, 2, 3, 4]
         for query, name in [
-            ("select * from alerts.alert", "intermediate.alert_pregnancy"),
+            ("select * from alerts.alert", "intermediate.finding_pregnancy"),
             ("from marts.fct_operator_limit", "marts.fct_operator_limit"),
         ]:
             assert "not named" in shown(failing_rows(con, query, name))["failing_rows"]
+
+
+def test_failing_rows_of_every_model_of_findings_stay_unnamed(build: Path) -> None:
+    union = (DBT_PROJECT / "models" / "alerts" / "alert.sql").read_text()
+    models = re.findall(r"ref\('(finding_\w+)'\)", union)
+    assert len(models) >= 12
+    with duckdb.connect(build, read_only=True) as con:
+        for model in models:
+            rows = failing_rows(con, "select * from alerts.alert", f"intermediate.{model}")
+            assert "not named" in shown(rows)["failing_rows"], model
 
 
 def test_every_summary_can_be_asked_with_and_without_rows(build: Path) -> None:

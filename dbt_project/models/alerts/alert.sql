@@ -1,27 +1,27 @@
 with findings as (
-    select * from {{ ref('alert_procedure_dose') }}
+    select * from {{ ref('finding_procedure_dose') }}
     union all by name
-    select * from {{ ref('alert_dose_per_kap') }}
+    select * from {{ ref('finding_dose_per_kap') }}
     union all by name
-    select * from {{ ref('alert_dose_to_c_arm') }}
+    select * from {{ ref('finding_dose_to_c_arm') }}
     union all by name
-    select * from {{ ref('alert_absolute_dose') }}
+    select * from {{ ref('finding_absolute_dose') }}
     union all by name
-    select * from {{ ref('alert_dose_limit') }}
+    select * from {{ ref('finding_dose_limit') }}
     union all by name
-    select * from {{ ref('alert_persistent') }}
+    select * from {{ ref('finding_persistent') }}
     union all by name
-    select * from {{ ref('alert_monthly_dose') }}
+    select * from {{ ref('finding_monthly_dose') }}
     union all by name
-    select * from {{ ref('alert_badge_not_worn') }}
+    select * from {{ ref('finding_badge_not_worn') }}
     union all by name
-    select * from {{ ref('alert_pregnancy') }}
+    select * from {{ ref('finding_pregnancy') }}
     union all by name
-    select * from {{ ref('alert_patient_dose') }}
+    select * from {{ ref('finding_patient_dose') }}
     union all by name
-    select * from {{ ref('alert_reference_level') }}
+    select * from {{ ref('finding_reference_level') }}
     union all by name
-    select * from {{ ref('alert_data_quality') }}
+    select * from {{ ref('finding_data_quality') }}
 ),
 
 actions as (

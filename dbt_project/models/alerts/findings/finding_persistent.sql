@@ -9,17 +9,17 @@ dose_findings as (
     select
         operator_id,
         procedure_id
-    from {{ ref('alert_procedure_dose') }}
+    from {{ ref('finding_procedure_dose') }}
     union
     select
         operator_id,
         procedure_id
-    from {{ ref('alert_dose_per_kap') }}
+    from {{ ref('finding_dose_per_kap') }}
     union
     select
         operator_id,
         procedure_id
-    from {{ ref('alert_dose_to_c_arm') }}
+    from {{ ref('finding_dose_to_c_arm') }}
 ),
 
 thresholds as (
