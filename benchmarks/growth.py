@@ -26,7 +26,7 @@ import duckdb
 
 from expectations.gate import judge, record
 from expectations.suites import Settings
-from ingest.build_db import SCHEMA_VERSION, raw_ddl
+from ingest.raw.build_db import SCHEMA_VERSION, raw_ddl
 from orchestration.build_record import last_build, made_from, record_input
 from orchestration.dbt_build import DbtBuild
 from orchestration.publish import publish

@@ -153,10 +153,10 @@ def _read(reader: str, files: list[str]) -> dict[str, float]:
 
 
 def _backfill(site: str) -> dict[str, Any]:
-    from ingest.build_db import open_build
     from ingest.pseudonymise import load_key
-    from ingest.raw_load import load_dose_reports, load_reference
-    from ingest.site import load_site
+    from ingest.raw.build_db import open_build
+    from ingest.raw.loader import load_dose_reports, load_reference
+    from ingest.site.config import load_site
 
     loaded, key = load_site(Path(site)), load_key("backfill", KEY)
     cpu, wall = _cpu_seconds(), time.perf_counter()
@@ -217,7 +217,7 @@ def write_backfill(site: Path, originals: list[Path], count: int) -> int:
 
 def reference_headers() -> Iterator[tuple[str, str]]:
     """The required reference files, empty."""
-    from ingest.reference import TABLES
+    from ingest.site.reference import TABLES
 
     for table in TABLES:
         if table.name in ("rooms", "operators", "dosimeters"):

@@ -1,6 +1,6 @@
 """One cell of a reference CSV: text to a typed value, or what is wrong with it and what to do.
 
-Nothing about which column has which type lives here (``ingest/reference.py``), nor about the cells of badge exports,
+Nothing about which column has which type lives here (``site/reference.py``), nor about the cells of badge exports,
 whose spelling is the source's own (``ingest/dosimeters``).
 """
 

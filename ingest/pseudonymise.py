@@ -1,7 +1,7 @@
 """The site's secret key and what it makes of patients and paths: keyed hashes that nobody can count through.
 
 Only the key lives here. Freeing text of names is in ``ingest/dose_reports/scrub.py``; where hashes are stored is in
-``ingest/raw_load.py``.
+``ingest/raw/loader.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """YAML as site files use it: plain data with the line of every key, and pydantic's complaints said with these lines.
 
-What the keys mean lives elsewhere: the models are in ``ingest/site.py`` and ``ingest/dosimeters/description.py``.
+What the keys mean is in the models of ``ingest/site/config.py`` and ``ingest/dosimeters/description.py``.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 from ingest.control_characters import control_character
 from ingest.problems import Problem, SiteError, UserError
-from ingest.reference import TABLES_BY_NAME
-from ingest.reference_reader import read_table
-from ingest.site import Site, load_site
+from ingest.site.config import Site, load_site
+from ingest.site.reference import TABLES_BY_NAME
+from ingest.site.reference_reader import read_table
 from orchestration.clock_guard import clock_at
 from orchestration.publications import current_publication
 from orchestration.published_files import open_published

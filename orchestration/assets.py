@@ -19,9 +19,9 @@ import duckdb
 from expectations.data_docs import data_docs
 from expectations.gate import SuiteVerdict, judge, record
 from expectations.suites import QUESTIONS, SUITES, Settings
-from ingest.ledger import input_fingerprint
-from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
-from ingest.reread import reread_changed
+from ingest.raw.file_ledger import input_fingerprint
+from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters, load_reference
+from ingest.raw.reread import reread_changed
 from ingest.sources.pull_record import copy_into
 from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
 from orchestration.clock_guard import clock_at

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from ingest.build_db import AlreadyRunning
-from ingest.ledger import whats_new
 from ingest.problems import UserError
-from ingest.site import load_config
+from ingest.raw.build_db import AlreadyRunning
+from ingest.raw.file_ledger import whats_new
+from ingest.site.config import load_config
 from orchestration.clock_guard import ClockRefused, run_date
 from orchestration.failures import DETAILS, tell_operations, troubles_of
 from orchestration.letter_operations import RUN, Trouble

@@ -17,13 +17,13 @@ import duckdb
 
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
-from ingest.ledger import FoundFile, find_dosimeter_exports
 from ingest.problems import Problem
-from ingest.raw_load import MB, source_of
+from ingest.raw.file_ledger import FoundFile, find_dosimeter_exports
+from ingest.raw.loader import MB, source_of
 from ingest.records import Refused
-from ingest.reference import Row
-from ingest.reference_reader import sources_named
-from ingest.site import Site
+from ingest.site.config import Site
+from ingest.site.reference import Row
+from ingest.site.reference_reader import sources_named
 
 MOST_BYTES = 256 * MB  # of exports that are read here, the newest first: a check is no run
 MOST_INTERVALS = 3

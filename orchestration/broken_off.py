@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import dagster as dg
 
-from ingest.build_db import AlreadyRunning, run_lock
-from ingest.site import Site
+from ingest.raw.build_db import AlreadyRunning, run_lock
+from ingest.site.config import Site
 from orchestration.instance import dagster_home
 
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]

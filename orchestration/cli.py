@@ -73,7 +73,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
 ) -> None:
     """Write a commented site folder to start from."""
-    from ingest.site_template import create_site
+    from ingest.site.template import create_site
 
     with _told_plainly():
         written = create_site(folder)
@@ -93,7 +93,7 @@ def check(
 
     Names the files of the inbox that would be refused for their place, name or size, and says what would be read again.
     """
-    from ingest.site import check_site, load_site
+    from ingest.site.config import check_site, load_site
     from orchestration.badge_check import check_badges
     from orchestration.export_check import ignored_units_of_sources
     from orchestration.inbox_check import files_to_read_again, misplaced_files
@@ -150,7 +150,7 @@ def trace(
     alert: Annotated[str | None, typer.Option(help="An alert_id, as letters and alerts.alert have it.")] = None,
 ) -> None:
     """Print a dose's way: file and line, versions, unit, times, where it went and by which rule. Writes nothing."""
-    from ingest.site import load_site
+    from ingest.site.config import load_site
     from orchestration.trace import Question, print_trace
 
     if [procedure, badge, alert].count(None) != 2 or (badge is None) != (date is None):
@@ -221,11 +221,11 @@ def reread(
     ] = False,
 ) -> None:
     """Read the loaded files of a source again whose description has changed. The nightly run does so by itself, too."""
-    from ingest.build_db import open_build, run_lock
-    from ingest.ledger import due
     from ingest.pseudonymise import load_key
-    from ingest.reread import reread as reread_source
-    from ingest.site import load_site
+    from ingest.raw.build_db import open_build, run_lock
+    from ingest.raw.file_ledger import due
+    from ingest.raw.reread import reread as reread_source
+    from ingest.site.config import load_site
 
     with _told_plainly(), _progress() as report:
         folder = load_site(site)
@@ -263,7 +263,7 @@ def status(
 @app.command(epilog=EPILOG)
 def publications(site: SiteOption) -> None:
     """List the publications on disk: when, as of when, size, checks passed, and which one readers see."""
-    from ingest.site import load_site
+    from ingest.site.config import load_site
     from orchestration.publications import publications as on_disk
     from orchestration.summary import publications_table
 
@@ -291,8 +291,8 @@ def rollback(
     ] = False,
 ) -> None:
     """Let `current` name an earlier publication, until the next run publishes. Sends nothing, removes nothing."""
-    from ingest.build_db import run_lock
-    from ingest.site import load_site
+    from ingest.raw.build_db import run_lock
+    from ingest.site.config import load_site
     from orchestration import publications
     from orchestration.clock_guard import clock_at
 
@@ -422,10 +422,10 @@ def pull(
     ] = False,
 ) -> None:
     """Fetch dose reports from the servers that site.yaml names, as each run does; the next run reads them."""
-    from ingest.build_db import run_lock
-    from ingest.ledger import whats_new
     from ingest.pseudonymise import load_key
-    from ingest.site import load_site
+    from ingest.raw.build_db import run_lock
+    from ingest.raw.file_ledger import whats_new
+    from ingest.site.config import load_site
     from ingest.sources.pull import pull_all
     from orchestration.clock_guard import run_date
 
@@ -450,7 +450,7 @@ def pull(
 @app.command(epilog=EPILOG)
 def receive(site: SiteOption) -> None:
     """Receive dose reports by C-STORE as site.yaml says (dose_reports.receive), until SIGTERM or Ctrl-C."""
-    from ingest.site import load_site
+    from ingest.site.config import load_site
     from ingest.sources.receiver import serve
 
     with _told_plainly():
@@ -484,7 +484,7 @@ def ui(
     ] = False,
 ) -> None:
     """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C or SIGTERM."""
-    from ingest.site import load_site
+    from ingest.site.config import load_site
     from orchestration.broken_off import end_broken_off_runs_of
     from orchestration.dbt_build import ensure_manifest
     from orchestration.instance import dagster_home

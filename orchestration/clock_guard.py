@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ingest.problems import UserError
-from ingest.site import Site
+from ingest.site.config import Site
 from orchestration.publications import Clock, Current, current_publication
 
 SILENCE = timedelta(days=400)  # a year of closed doors and the holidays around it

@@ -17,10 +17,10 @@ from typing import Any
 import duckdb
 import vl_convert
 
-from ingest.build_db import look_into_build
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
-from ingest.site import load_site
+from ingest.raw.build_db import look_into_build
+from ingest.site.config import load_site
 
 # Colours that stay apart for colour-blind readers (Okabe-Ito); procedures that follow each other never share one.
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7a6a00")

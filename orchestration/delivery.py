@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
 
-from ingest.site import Mail, SiteConfig
+from ingest.site.config import Mail, SiteConfig
 from orchestration.data_docs import data_docs_file
 from orchestration.digest import Publication, month_end, read_publication
 from orchestration.findings import Finding, read_findings

@@ -19,10 +19,10 @@ from zoneinfo import ZoneInfo
 
 from packaging.requirements import Requirement
 
-from ingest.build_db import look_into_build
 from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import key_file, load_key
-from ingest.site import Site, load_site
+from ingest.raw.build_db import look_into_build
+from ingest.site.config import Site, load_site
 from ingest.sources.pull import sources
 from ingest.sources.source import Days, ObjectFailed, Source, SourceFailed
 from orchestration.build_record import last_build

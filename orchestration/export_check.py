@@ -16,11 +16,11 @@ from rich.markup import escape
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.preview import Preview, preview_export
 from ingest.dosimeters.reader import ignored_units, read_export
-from ingest.ledger import DOSIMETER_FOLDER
 from ingest.problems import UserError
-from ingest.raw_load import LARGE_BYTES, MB, source_of
+from ingest.raw.file_ledger import DOSIMETER_FOLDER
+from ingest.raw.loader import LARGE_BYTES, MB, source_of
 from ingest.records import DoseRow, Refused
-from ingest.site import Site, load_site
+from ingest.site.config import Site, load_site
 from orchestration.aligned import aligned
 
 MOST_NAMES = 12

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ingest.build_db import AlreadyRunning, look_into_build
 from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import load_key
-from ingest.site import load_config, load_site
+from ingest.raw.build_db import AlreadyRunning, look_into_build
+from ingest.site.config import load_config, load_site
 from orchestration.build_record import Build, last_build
 from orchestration.data_docs import data_docs_file
 from orchestration.delivery import deliver_troubles

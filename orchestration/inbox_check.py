@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ingest.build_db import look_into_any_build
-from ingest.ledger import FoundFile, due, find_dose_reports, find_dosimeter_exports
 from ingest.problems import Problem
-from ingest.raw_load import own_path, source_of
+from ingest.raw.build_db import look_into_any_build
+from ingest.raw.file_ledger import FoundFile, due, find_dose_reports, find_dosimeter_exports
+from ingest.raw.loader import own_path, source_of
 from ingest.records import Refused
-from ingest.site import Site
+from ingest.site.config import Site
 
 FILES_NAMED = 20
 

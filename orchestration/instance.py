@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from ingest.folders import OWNER_ONLY, make_folder
-from ingest.site import load_site
+from ingest.site.config import load_site
 
 SETTINGS = """\
 # Written by DoseLedger, when Dagster's files beside it were made.

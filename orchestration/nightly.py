@@ -13,11 +13,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ingest.build_db import look_into_build, open_build, run_lock
-from ingest.ledger import input_fingerprint, whats_new
 from ingest.problems import UserError
 from ingest.pseudonymise import Key, load_key
-from ingest.site import Site, load_site
+from ingest.raw.build_db import look_into_build, open_build, run_lock
+from ingest.raw.file_ledger import input_fingerprint, whats_new
+from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.build_record import forget_tables, made_from
 from orchestration.clock_guard import clock_at, leap_of, run_date

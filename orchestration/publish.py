@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from ingest.folders import GROUP_PASSES, make_folder
-from ingest.sql_text import literal
+from ingest.raw.sql_text import literal
 from orchestration.build_record import Build, last_build
 from orchestration.product import git_commit, product_version
 from orchestration.publications import (

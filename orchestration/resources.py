@@ -13,11 +13,11 @@ from typing import Any, Self
 import dagster as dg
 import duckdb
 
-from ingest.build_db import open_build, run_lock
-from ingest.ledger import whats_new
 from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import Key, load_key
-from ingest.site import Site, load_site
+from ingest.raw.build_db import open_build, run_lock
+from ingest.raw.file_ledger import whats_new
+from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.clock_guard import clock_at, run_date
 from orchestration.dbt_process import DbtProcess

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.ledger import find_dose_reports, find_dosimeter_exports
 from ingest.problems import UserError
-from ingest.site import Site
+from ingest.raw.file_ledger import find_dose_reports, find_dosimeter_exports
+from ingest.site.config import Site
 from orchestration.publications import publications
 
 # Measured on small hospitals: tables without rows, Dagster's records, a publication; and of the exports what they

@@ -14,11 +14,11 @@ from pathlib import Path
 import duckdb
 from rich.table import Table
 
-from ingest.build_db import look_into_build
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
-from ingest.site import load_site
-from ingest.sql_text import literal
+from ingest.raw.build_db import look_into_build
+from ingest.raw.sql_text import literal
+from ingest.site.config import load_site
 from orchestration.publications import current_publication
 
 TRUTH_TABLES = ("procedure", "operator_procedure", "operator_event", "clock", "total")

@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from ingest import reference
-from ingest.build_db import raw_ddl
+from ingest.raw.build_db import raw_ddl
+from ingest.site import reference
 from orchestration.contents import Contents, Row
 
 # A line of the raw tables' DDL: name, type, comment.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.sql_text import literal
+from ingest.raw.sql_text import literal
 
 SCHEMAS = ("marts", "alerts", "ledger")
 WAREHOUSE = "warehouse.duckdb"

@@ -13,9 +13,9 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from ingest.build_db import look_into_build
 from ingest.pseudonymise import load_key
-from ingest.site import Site, load_site
+from ingest.raw.build_db import look_into_build
+from ingest.site.config import Site, load_site
 from orchestration.build_record import last_build
 from orchestration.clock_guard import clock_at, of_a_time_to_come
 from orchestration.data_docs import data_docs_file

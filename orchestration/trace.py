@@ -18,15 +18,15 @@ import duckdb
 from rich.console import Console
 from rich.markup import escape
 
-from ingest.build_db import look_into_build
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.doses import UnreadableDose, reading_reader
 from ingest.dosimeters.layouts import LAYOUTS
 from ingest.dosimeters.reader import written_cells
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
+from ingest.raw.build_db import look_into_build
 from ingest.records import Refused
-from ingest.site import Site
+from ingest.site.config import Site
 from orchestration.aligned import aligned
 
 Row = Mapping[str, Any]

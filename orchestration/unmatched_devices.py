@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from ingest.build_db import look_into_build
-from ingest.ledger import find_dose_reports
-from ingest.opened import open_report
 from ingest.problems import Problem, did_you_mean
 from ingest.pseudonymise import load_key
+from ingest.raw.build_db import look_into_build
+from ingest.raw.file_ledger import find_dose_reports
+from ingest.raw.read_ahead import open_report
 from ingest.records import DoseReport
-from ingest.site import Site
+from ingest.site.config import Site
 
 LOOKED_AT = 50  # reports of the inbox, where nothing was read yet
 

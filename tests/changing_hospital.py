@@ -15,11 +15,11 @@ import duckdb
 import yaml
 from small_site import KEY, write
 
-from ingest.build_db import open_build
 from ingest.pseudonymise import load_key
-from ingest.raw_load import load_dose_reports, load_dosimeters, load_reference
-from ingest.reread import reread_changed
-from ingest.site import Site, load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_dose_reports, load_dosimeters, load_reference
+from ingest.raw.reread import reread_changed
+from ingest.site.config import Site, load_site
 from ingest.synthetic import write_hospital
 from orchestration.build_record import forget_tables, forget_tables_of_other_code
 from orchestration.dbt_build import DbtBuild

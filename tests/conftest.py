@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from ingest import raw_load
+from ingest.raw import loader as raw_load
 
 settings.register_profile("untimed", deadline=None)  # a slow machine fails no test; speed is measured in benchmarks/
 settings.load_profile("untimed")

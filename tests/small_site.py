@@ -9,11 +9,11 @@ from typing import Any
 
 import duckdb
 
-from ingest.build_db import open_build
 from ingest.pseudonymise import Key, load_key
-from ingest.raw_load import Summary, load_dose_reports, load_dosimeters, load_reference
-from ingest.reread import reread_changed
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters, load_reference
+from ingest.raw.reread import reread_changed
+from ingest.site.config import load_site
 
 RATES = "inbox/dosimeters/rates"
 KEY = {"DOSELEDGER_KEY": "0123456789abcdef0123456789abcdef"}

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ingest.dose_reports.dicom_file import Identity, identity_of
-from ingest.site import DicomWeb
+from ingest.site.config import DicomWeb
 from ingest.sources.budget import MOST_ANSWERS, Budget
 from ingest.sources.http import HttpServer
 from ingest.sources.source import Days, Instance, ObjectFailed, Series, SourceFailed, Study

@@ -17,7 +17,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from ingest.dose_reports.dicom_file import Identity
-from ingest.site import Dimse
+from ingest.site.config import Dimse
 from ingest.sources.association import (
     PENDING,
     REPORT_CLASSES,

@@ -17,7 +17,7 @@ from typing import TypeVar
 from ingest.dose_reports.dicom_file import Identity, identity_of, open_dicom
 from ingest.problems import UserError
 from ingest.records import Refused
-from ingest.site import Site
+from ingest.site.config import Site
 from ingest.sources.pull_record import NO_UID, Counts, Item, PullRecord, ServerRecord, new_run_id
 from ingest.sources.source import (
     WANTED_CLASSES,

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from ingest.folders import GROUP_PASSES, make_folder
 from ingest.problems import UserError
-from ingest.site import Site
+from ingest.site.config import Site
 from ingest.sources.source import Study
 
 NO_UID = "(none)"  # of what a server names without a UID that could be sent back; no UID has parentheses

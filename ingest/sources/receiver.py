@@ -19,7 +19,7 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.events import Event, EventHandlerType
 
 from ingest.problems import UserError
-from ingest.site import Receive, Site
+from ingest.site.config import Receive, Site
 from ingest.sources.association import (
     REPORT_CLASSES,
     REPORT_SYNTAXES,

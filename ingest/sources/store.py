@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ingest.dose_reports.dicom_file import Identity, identity_of
 from ingest.folders import OWNER_ONLY, make_folder
-from ingest.site import Site
+from ingest.site.config import Site
 
 MAX_OBJECT_BYTES = 64 * 1024 * 1024  # real reports are below 2 MB; one object is held in memory
 UNFINISHED_S = 3600.0  # an object is written within seconds

@@ -1,7 +1,7 @@
 """What the two clocks of a room show: the X-ray system's and, by its hub, the badges'.
 
 Belongs here: drawing offsets, drift, settings and steps. Does not belong here: which zone a file is written in, and the
-product's estimate of these offsets (ingest/clocks.py).
+product's estimate of these offsets (ingest/clock_offsets.py).
 """
 
 from __future__ import annotations

@@ -29,9 +29,9 @@ from small_build import add_build, change, make_build, pass_gate
 from small_site import KEY, RATES, SOURCE, content, export, looking, make_site, run, write
 from sr_builder import as_file, ordinary_report
 
-from ingest import raw_load
 from ingest.dose_reports.dicom_file import identity_of
-from ingest.site import load_site
+from ingest.raw import loader as raw_load
+from ingest.site.config import load_site
 from ingest.sources.pull import pull_all
 from ingest.sources.receiver import serve
 from orchestration.publications import Clock, current_publication, publications, roll_back

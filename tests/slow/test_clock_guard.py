@@ -12,10 +12,10 @@ from small_build import make_build, pass_gate
 from small_site import KEY, RATES, export, make_site, write
 from typer.testing import CliRunner
 
-from ingest.build_db import open_build
 from ingest.pseudonymise import load_key
-from ingest.raw_load import load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_reference
+from ingest.site.config import load_site
 from orchestration import clock_guard
 from orchestration.automation import inbox_sensor
 from orchestration.cli import app

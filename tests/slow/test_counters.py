@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_site import DOSIMETERS, SHARED, make_site, run, the_key, write
 
-from ingest.build_db import open_build
-from ingest.raw_load import load_dosimeters, load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.site.config import load_site
 from orchestration.badge_check import Days, unclear_badges
 from orchestration.dbt_build import DbtBuild
 

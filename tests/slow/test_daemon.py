@@ -18,10 +18,10 @@ import duckdb
 import pytest
 from small_site import KEY, RATES, export, make_site, write
 
-from ingest.build_db import open_build
 from ingest.pseudonymise import load_key
-from ingest.raw_load import load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_reference
+from ingest.site.config import load_site
 from orchestration.instance import dagster_home
 from orchestration.publish import current_publication
 

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from small_site import KEY, RATES, export, make_site, write
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration import dbt_build
 from orchestration.nightly import NightlyResult, run_nightly
 from orchestration.product import DBT_PROJECT, PRODUCT

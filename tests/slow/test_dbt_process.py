@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from small_site import RATES, export, make_site, run, write
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration.dbt_build import DbtBuild
 from orchestration.dbt_process import DbtProcess
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 import yaml
 
-from ingest.build_db import raw_ddl
+from ingest.raw.build_db import raw_ddl
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 PROPERTIES = [yaml.safe_load(path.read_text("utf-8")) for path in sorted(PROJECT.glob("models/**/_*.yml"))]

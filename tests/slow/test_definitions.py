@@ -13,10 +13,10 @@ from small_site import KEY, RATES, make_site, write
 
 from expectations.contract import RULES, TABLES
 from expectations.suites import SUITES
-from ingest.build_db import open_build, raw_ddl
 from ingest.pseudonymise import load_key
-from ingest.raw_load import load_dosimeters, load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build, raw_ddl
+from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.site.config import load_site
 from orchestration import dbt_build
 from orchestration.automation import NIGHTLY, inbox_sensor
 from orchestration.definitions import build_definitions, defs

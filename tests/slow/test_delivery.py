@@ -29,7 +29,7 @@ from small_build import columns_of
 from small_site import KEY, make_site
 
 from expectations.contract import TABLES
-from ingest.site import SiteConfig
+from ingest.site.config import SiteConfig
 from orchestration.delivery import SENT, Delivery, deliver, deliver_troubles
 from orchestration.digest import read_publication
 from orchestration.doctor import Finding, examine

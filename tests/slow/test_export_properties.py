@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_site import DOSIMETERS, make_site, the_key, write
 
-from ingest.build_db import open_build
-from ingest.raw_load import load_dosimeters, load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.site.config import load_site
 
 pytestmark = pytest.mark.slow
 BEGIN = datetime(2024, 10, 26, 22)  # noqa: DTZ001 - the badges' clock, through the night in which summer time ends

@@ -13,11 +13,11 @@ from filelock import FileLock
 from small_site import KEY, make_site, write
 from typer.testing import CliRunner
 
-from ingest.build_db import AlreadyRunning, open_build, run_lock
 from ingest.problems import SiteError
 from ingest.pseudonymise import load_key
-from ingest.raw_load import load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import AlreadyRunning, open_build, run_lock
+from ingest.raw.loader import load_reference
+from ingest.site.config import load_site
 from ingest.sources.pull import Pulled
 from orchestration.automation import NIGHTLY, operations_letter_sensor
 from orchestration.cli import app

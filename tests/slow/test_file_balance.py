@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from small_site import make_site, run, the_key, write
 
-from ingest.build_db import open_build
-from ingest.raw_load import load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_reference
+from ingest.site.config import load_site
 
 pytestmark = pytest.mark.slow
 MADRID = ZoneInfo("Europe/Madrid")

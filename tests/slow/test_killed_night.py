@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 from small_site import KEY, RATES, export, make_site, write
 
-from ingest.build_db import run_lock
-from ingest.site import load_site
+from ingest.raw.build_db import run_lock
+from ingest.site.config import load_site
 from orchestration.broken_off import end_broken_off_runs_of
 from orchestration.instance import dagster_home
 

@@ -20,7 +20,7 @@ from small_site import make_site
 from sr_builder import as_file, ordinary_report
 
 from ingest.dose_reports.dicom_file import identity_of
-from ingest.site import Site, load_site
+from ingest.site.config import Site, load_site
 from ingest.sources.pull import pull_all
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ FIRST, N_DAYS, PER_DAY = date(2024, 3, 1), 10, 6
 LAST = FIRST + timedelta(days=N_DAYS - 1)
 KILLS = 25
 CODE = (
-    "import sys; from datetime import date; from pathlib import Path; from ingest.site import load_site\n"
+    "import sys; from datetime import date; from pathlib import Path; from ingest.site.config import load_site\n"
     "from ingest.sources.pull import pull_all\n"
     "print('begun', flush=True)\n"
     f"pull_all(load_site(Path(sys.argv[1])), date({LAST.year}, {LAST.month}, {LAST.day}), date(2030, 1, 1), {{}})"

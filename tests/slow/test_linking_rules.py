@@ -18,7 +18,7 @@ import sr_builder as sr
 from pydicom.dataset import Dataset
 from small_site import make_site, run, write
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow

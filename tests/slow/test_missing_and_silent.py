@@ -16,7 +16,7 @@ import pytest
 import sr_builder as sr
 from small_site import DOSIMETERS, RATES, SOURCE, export, looking, make_site, run, write
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow

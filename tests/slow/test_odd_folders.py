@@ -9,7 +9,7 @@ import pytest
 from small_site import KEY, RATES, export, make_site, write
 from typer.testing import CliRunner, Result
 
-from ingest.site import check_site
+from ingest.site.config import check_site
 from orchestration.cli import app
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from reckoning import RULES, Reckoning, differences, rows_of
 from small_site import make_site, run, write
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow

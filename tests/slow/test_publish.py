@@ -21,8 +21,8 @@ from small_site import make_site, the_key
 from expectations.contract import RULES, TABLES
 from expectations.gate import Failure, SuiteVerdict, Verdict, record
 from expectations.suites import SUITES
-from ingest.build_db import open_build
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.site.config import load_site
 from orchestration.clock_guard import Clock
 from orchestration.data_docs import write_data_docs
 from orchestration.delivery import deliver_troubles

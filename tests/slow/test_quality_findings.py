@@ -12,7 +12,7 @@ import sr_builder as sr
 from recomputed_patients import rows
 from small_site import RATES, SOURCE, make_site, run, write
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow

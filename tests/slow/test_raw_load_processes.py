@@ -14,8 +14,8 @@ import pytest
 from small_site import KEY, RATES, SHARED, content, deserved, export, files, mixed_inbox, rows, run, the_key, write
 from typer.testing import CliRunner
 
-from ingest.build_db import AlreadyRunning, BuildUnavailable, open_build, run_lock
-from ingest.site import load_site
+from ingest.raw.build_db import AlreadyRunning, BuildUnavailable, open_build, run_lock
+from ingest.site.config import load_site
 from orchestration.cli import app
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ ENVIRON = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.par
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ingest import raw_load
+from ingest.raw import loader as raw_load
 from small_site import run
 raw_load.TOGETHER |= {"dose_report": 4, "dosimeter": 4}  # rows: two files, each in the ledger and with its size
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
@@ -49,8 +49,8 @@ HOLDER = """
 import sys
 from pathlib import Path
 from small_site import the_key
-from ingest.build_db import open_build, run_lock
-from ingest.site import load_site
+from ingest.raw.build_db import open_build, run_lock
+from ingest.site.config import load_site
 site = load_site(Path(sys.argv[1]))
 with run_lock(site), open_build(site, the_key()):
     print("held", flush=True)
@@ -60,7 +60,7 @@ with run_lock(site), open_build(site, the_key()):
 
 def test_a_second_run_is_refused_while_one_is_going_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = mixed_inbox(tmp_path)
-    monkeypatch.setattr("ingest.build_db.PATIENCE_S", 0.1)
+    monkeypatch.setattr("ingest.raw.build_db.PATIENCE_S", 0.1)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(root)], env=ENVIRON, **pipes) as holder:  # type: ignore[call-overload]
         assert holder.stdout.readline() == b"held\n"
@@ -76,7 +76,7 @@ def test_a_second_run_is_refused_while_one_is_going_on(tmp_path: Path, monkeypat
 
 def test_a_rollback_while_a_run_is_going_on_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = mixed_inbox(tmp_path)
-    monkeypatch.setattr("ingest.build_db.PATIENCE_S", 0.1)
+    monkeypatch.setattr("ingest.raw.build_db.PATIENCE_S", 0.1)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(root)], env=ENVIRON, **pipes) as holder:  # type: ignore[call-overload]
         assert holder.stdout.readline() == b"held\n"

@@ -15,7 +15,7 @@ import sr_builder as sr
 from pydicom.dataset import Dataset
 from small_site import KEY, make_site, the_key, write
 
-from ingest.shown_path import DIGITS
+from ingest.raw.published_path import DIGITS
 from orchestration.nightly import run_nightly
 from orchestration.resources import silent
 

@@ -16,7 +16,7 @@ import pytest
 from small_site import deserved
 from typer.testing import CliRunner
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from ingest.synthetic import HospitalSummary, write_hospital
 from orchestration.cli import app
 from orchestration.nightly import run_nightly

@@ -24,10 +24,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_site import SHARED, the_key
 
-from ingest.build_db import open_build
 from ingest.dosimeters.description import load_description
-from ingest.raw_load import load_dosimeters, load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.site.config import load_site
 from ingest.synthetic import write_hospital
 from orchestration.dbt_build import DbtBuild
 

@@ -28,7 +28,7 @@ from sr_builder import XRAY_DOSE_SR, accumulated, as_file, event, num
 from sr_builder import report as dose_report
 
 from ingest.dose_reports.dicom_file import Identity, identity_of
-from ingest.site import Site, load_site
+from ingest.site.config import Site, load_site
 from ingest.sources import association, dimse, http
 from ingest.sources.pull import Pulled, pull_all
 from ingest.sources.store import ReceivedStore

@@ -30,7 +30,7 @@ from pydicom.dataset import Dataset
 from ingest.dose_reports.reader import read_dose_report
 from ingest.dosimeters.reader import read_export
 from ingest.records import DoseRow, Refused
-from ingest.site import check_site, load_site
+from ingest.site.config import check_site, load_site
 from ingest.synthetic import HospitalSummary, truth_folder, write_hospital
 from ingest.synthetic.badges import FSV_PER_USV, Readings, register, usv
 from ingest.synthetic.catalogue import CARDIOLOGY, PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset

@@ -19,7 +19,7 @@ import sr_builder as sr
 from changing_hospital import differences
 from small_site import RATES, SOURCE, export, make_site, run, write
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration.build_record import forget_tables
 from orchestration.dbt_build import DbtBuild
 

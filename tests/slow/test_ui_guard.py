@@ -17,10 +17,10 @@ from urllib.parse import quote
 import pytest
 from small_site import KEY, make_site
 
-from ingest.build_db import open_build
 from ingest.pseudonymise import load_key
-from ingest.raw_load import load_reference
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.loader import load_reference
+from ingest.site.config import load_site
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 240

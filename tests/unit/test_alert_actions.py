@@ -13,8 +13,8 @@ import pytest
 from small_site import make_site, write
 from test_cli import call, refused
 
-from ingest.reference import TABLES_BY_NAME
-from ingest.site import check_site, load_site
+from ingest.site.config import check_site, load_site
+from ingest.site.reference import TABLES_BY_NAME
 
 LOG = "reference/alert_log.csv"
 HEADER = "alert_id,action,by,on,comment"

@@ -8,8 +8,8 @@ import pytest
 from small_site import KEY, make_site, write
 from typer.testing import CliRunner, Result
 
-from ingest.build_db import run_lock
-from ingest.site import load_site
+from ingest.raw.build_db import run_lock
+from ingest.site.config import load_site
 from orchestration.cli import app
 
 COMMANDS = (
@@ -101,8 +101,8 @@ def test_a_second_run_while_one_is_going_on(tmp_path: Path) -> None:
 
 
 def test_another_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ingest.build_db import open_build
     from ingest.pseudonymise import load_key
+    from ingest.raw.build_db import open_build
 
     site = make_site(tmp_path)
     with open_build(load_site(site), load_key("small", KEY)):

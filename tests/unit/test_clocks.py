@@ -15,7 +15,7 @@ from exports import read_whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.clocks import (
+from ingest.clock_offsets import (
     CARRIED_DAYS,
     COARSEST_SAMPLE_S,
     FARTHEST_S,

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from expectations.contract import TABLES
-from ingest.reference import TABLES as REFERENCE_TABLES
+from ingest.site.reference import TABLES as REFERENCE_TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "docs" / "contract"

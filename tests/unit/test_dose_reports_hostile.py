@@ -15,8 +15,8 @@ import sr_builder as sr
 from small_site import content, files, make_site, rows, run, the_key, write
 
 from ingest.dose_reports.dicom_file import SYNTAXES
-from ingest.ledger import whats_new
-from ingest.site import load_site
+from ingest.raw.file_ledger import whats_new
+from ingest.site.config import load_site
 
 GOOD = sr.as_file(sr.ordinary_report())
 CONTENT = GOOD.index(b"\x40\x00\x30\xa7SQ")  # where the content sequence begins
@@ -113,7 +113,7 @@ def test_a_newer_reader_tries_again_what_an_older_one_refused(tmp_path: Path, mo
     write(root, "inbox/dose_reports/b.dcm", GOOD_ONES["big endian"])
     with monkeypatch.context() as older:
         older.delitem(SYNTAXES, sr.EXPLICIT)
-        older.setattr("ingest.ledger.reader_of_reports", lambda: {None: "older"})
+        older.setattr("ingest.raw.file_ledger.reader_of_reports", lambda: {None: "older"})
         run(root)
         assert not whats_new(load_site(root), the_key())
     assert [status for status, _ in files(root).values()] == ["quarantined", "loaded"]
@@ -132,8 +132,8 @@ def test_many_are_read_in_processes_and_end_as_if_they_were_few(
         for name, data in inbox.items():
             write(root, f"inbox/dose_reports/{name}", data)
     run(few)
-    monkeypatch.setattr("ingest.opened.MANY", 1)
-    monkeypatch.setattr("ingest.opened.AHEAD", 3)
+    monkeypatch.setattr("ingest.raw.read_ahead.MANY", 1)
+    monkeypatch.setattr("ingest.raw.read_ahead.AHEAD", 3)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     run(many)
     assert content(many) == content(few)

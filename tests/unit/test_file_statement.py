@@ -11,7 +11,7 @@ from exports import source
 from small_site import RATES, SOURCE, export, files, make_site, rows, run, write
 
 from ingest.dosimeters.reader import read_export
-from ingest.raw_load import TOGETHER
+from ingest.raw.loader import TOGETHER
 from ingest.records import RejectedDose, Stated
 
 STATED = "select quantity, rows_stated, stated_usv from raw.file_statement order by all"

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 from small_site import make_site
 from sr_builder import as_file, ordinary_report
 
-from ingest.site import Site, load_site
+from ingest.site.config import Site, load_site
 from ingest.sources import association, budget, dicomweb, dimse, http
 from ingest.sources.pull import Pulled, pull_all
 

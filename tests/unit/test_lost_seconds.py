@@ -18,7 +18,7 @@ from small_site import RATES, SHARED, files, make_site, rows, run, write
 
 from ingest.dosimeters import lost_seconds
 from ingest.dosimeters.reader import read_export
-from ingest.raw_load import TOGETHER
+from ingest.raw.loader import TOGETHER
 from ingest.records import Refused
 from orchestration.export_check import check_export
 

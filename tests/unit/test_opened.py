@@ -14,13 +14,13 @@ import pytest
 import sr_builder as sr
 from small_site import RATES, export, make_site, write
 
-from ingest import opened as opened_module
 from ingest.dose_reports import read_dose_report
 from ingest.dosimeters.rows import Batch
-from ingest.ledger import FoundFile, find_dose_reports, find_dosimeter_exports
-from ingest.opened import AHEAD, OpenedFile, open_exports
+from ingest.raw import read_ahead as opened_module
+from ingest.raw.file_ledger import FoundFile, find_dose_reports, find_dosimeter_exports
+from ingest.raw.read_ahead import AHEAD, OpenedFile, open_exports
 from ingest.records import DoseReport, Refused
-from ingest.site import load_site
+from ingest.site.config import load_site
 
 
 def batch(nth: int) -> Batch:

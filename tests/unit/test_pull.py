@@ -21,9 +21,9 @@ from pydicom.dataset import Dataset
 from small_site import make_site
 from sr_builder import XRAY_DOSE_SR, as_file, ordinary_report
 
-from ingest.build_db import raw_ddl
 from ingest.dose_reports.dicom_file import Identity, identity_of
-from ingest.site import Site, load_site
+from ingest.raw.build_db import raw_ddl
+from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from ingest.sources.pull_record import NIGHTS, copy_into
 from ingest.sources.store import ReceivedStore

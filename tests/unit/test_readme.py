@@ -10,7 +10,7 @@ import pytest
 from small_site import KEY, make_site, rows, run, write
 from typer.testing import CliRunner
 
-from ingest.site import load_site
+from ingest.site.config import load_site
 from orchestration.cli import app
 
 PRODUCT = Path(__file__).resolve().parents[2]

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from small_site import DOSIMETERS, OPERATORS, ROOMS, make_site
 
 from ingest.problems import SiteError
-from ingest.reference import TABLES, TABLES_BY_NAME, reference_ddl
-from ingest.reference_reader import badge_overlaps, check_together, read_table
-from ingest.site import load_site
+from ingest.site.config import load_site
+from ingest.site.reference import TABLES, TABLES_BY_NAME, reference_ddl
+from ingest.site.reference_reader import badge_overlaps, check_together, read_table
 
 MADRID = ZoneInfo("Europe/Madrid")
 

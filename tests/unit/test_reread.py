@@ -15,12 +15,12 @@ from click.testing import Result
 from small_site import KEY, RATES, SOURCE, content, export, files, make_site, rows, run, the_key, write
 from typer.testing import CliRunner
 
-from ingest.build_db import open_build
-from ingest.ledger import whats_new
 from ingest.problems import UserError
-from ingest.raw_load import load_dosimeters, load_reference
-from ingest.reread import Reread, RereadBlocked, due, reread, reread_changed
-from ingest.site import load_site
+from ingest.raw.build_db import open_build
+from ingest.raw.file_ledger import whats_new
+from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.raw.reread import Reread, RereadBlocked, due, reread, reread_changed
+from ingest.site.config import load_site
 from orchestration.cli import app
 
 IN_MSV = SOURCE.replace("uSv/h", "mSv/h")
@@ -375,22 +375,22 @@ def test_a_description_that_is_broken_after_loading_changes_nothing(root: Path) 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import ingest.reread
-from ingest.build_db import open_build
+import ingest.raw.reread
+from ingest.raw.build_db import open_build
 from ingest.dosimeters.reader import read_export
 from ingest.pseudonymise import load_key
-from ingest.site import load_site
+from ingest.site.config import load_site
 files = []
 def killed(path, source):
     files.append(path)
     if len(files) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return read_export(path, source)
-ingest.reread.read_export = killed
+ingest.raw.reread.read_export = killed
 site = load_site(Path(sys.argv[1]))
 key = load_key("small", os.environ)
 with open_build(site, key) as con:
-    ingest.reread.reread_changed(con, site, key)
+    ingest.raw.reread.reread_changed(con, site, key)
 """
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from small_site import KEY, RATES, export, make_site, rows, run, write
 from sr_builder import as_file, ordinary_report
 
-from ingest.ledger import FoundFile
-from ingest.shown_path import shown_path
+from ingest.raw.file_ledger import FoundFile
+from ingest.raw.published_path import shown_path
 from orchestration.status import print_status
 
 HIDDEN = r"inbox/dose_reports/[0-9a-f]{16}"

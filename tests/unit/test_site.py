@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from small_site import SHARED, SOURCE, make_site, write
 
 from ingest.problems import SiteError
-from ingest.site import SiteConfig, check_site, load_site
-from ingest.site_template import create_site
+from ingest.site.config import SiteConfig, check_site, load_site
+from ingest.site.template import create_site
 from ingest.strict_yaml import read_yaml
 
 

@@ -22,12 +22,12 @@ from orthanc import free_port
 from small_site import KEY, make_site, write
 from sr_builder import DEFLATED, IMPLICIT, as_file, ordinary_report
 
-from ingest import raw_load
-from ingest.build_db import open_build
 from ingest.dose_reports.dicom_file import Identity, identity_of
-from ingest.ledger import FoundFile, find_dose_reports
 from ingest.pseudonymise import load_key
-from ingest.site import Site, load_site
+from ingest.raw import loader as raw_load
+from ingest.raw.build_db import open_build
+from ingest.raw.file_ledger import FoundFile, find_dose_reports
+from ingest.site.config import Site, load_site
 from ingest.sources import association, dicomweb, http
 from ingest.sources.pull import pull_all
 from ingest.sources.source import Days, Period
@@ -276,7 +276,7 @@ def test_the_search_goes_back_to_the_last_day_that_was_complete(tmp_path: Path) 
 def test_a_site_without_servers_does_not_load_the_dicom_network(tmp_path: Path) -> None:
     root = pulling_site(tmp_path).root
     code = (
-        "import sys; from datetime import date; from pathlib import Path; from ingest.site import load_site\n"
+        "import sys; from datetime import date; from pathlib import Path; from ingest.site.config import load_site\n"
         "from ingest.sources.pull import pull_all\n"
         f"assert pull_all(load_site(Path({str(root)!r})), date.today(), date.today()) == []\n"
         "assert 'pynetdicom' not in sys.modules"

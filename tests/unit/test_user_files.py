@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
-from ingest.reference import TABLES, Table
+from ingest.site.reference import TABLES, Table
 from ingest.time_limit import time_limit
 from ingest.user_files import CSV_BYTES, YAML_BYTES
 from orchestration.cli import app

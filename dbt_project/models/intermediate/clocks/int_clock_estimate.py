@@ -1,7 +1,7 @@
 """Offset that holds for each room and day with procedures: the day's own estimate, the last accepted one, or none.
 
-A Python model, because carrying is a pure function (ingest/clocks.py) that SQL feeds. What a day shows by itself is
-decided in int_clock_match, and whether a declaration wins in int_clock_offset.
+A Python model, because carrying is a pure function (ingest/clock_offsets.py) that SQL feeds. What a day shows by itself
+is decided in int_clock_match, and whether a declaration wins in int_clock_offset.
 """
 
 from itertools import groupby
@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingest.clocks import ClockDecision, OffsetEstimate, carry
+from ingest.clock_offsets import ClockDecision, OffsetEstimate, carry
 
 SCHEMA = pa.schema(
     {

@@ -1,7 +1,7 @@
 """Offset between dosimeter and modality clock that the signals of a room and day show by themselves, believed or not.
 
-A Python model, because the estimator is one pure function (ingest/clocks.py) that SQL feeds: so it stays inside the one
-dbt build, with its lineage and tests, and no table leaves the database. What was estimated in earlier builds is kept.
+A Python model, because the estimator is one pure function (ingest/clock_offsets.py) that SQL feeds: it stays inside the
+one dbt build, with its lineage and tests, and no table leaves the database. What earlier builds estimated is kept.
 """
 
 from dataclasses import asdict
@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ingest.clocks import FARTHEST_S, OffsetEstimate, first_accepted
+from ingest.clock_offsets import FARTHEST_S, OffsetEstimate, first_accepted
 
 SCHEMA = pa.schema(
     {

@@ -21,7 +21,7 @@ import duckdb
 from ingest.dosimeters.blanking import without_cells
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import places_in
-from ingest.site import Site
+from ingest.site.config import Site
 from ingest.user_files import open_regular
 
 CHUNK = 1 << 20

@@ -1,6 +1,6 @@
 -- Raw tables of the build database: append-only, one file per transaction, nothing decided.
 -- Canonical units: Gy.cm2 (KAP), mGy (Ka,r, CTDIvol, AGD), mGy.cm (DLP), s, microsievert (badges). NULL = not stated.
--- Reference tables (raw.ref_*) are made by ingest/reference.py from the same table of columns that validates them.
+-- Reference tables (raw.ref_*) are made by ingest/site/reference.py from the same table of columns that validates them.
 create schema if not exists raw;
 
 create table if not exists raw.warehouse (  -- one row: what this database belongs to
@@ -15,7 +15,7 @@ create table if not exists raw.file (  -- one row per reading of a (path, conten
     order_seq bigint not null,  -- place in the order of versions: load_seq of the first reading of these bytes at this path
     superseded_by bigint,  -- load_seq of a later reading of the same bytes, under a changed description
     path varchar not null,  -- relative to the site, freed of the patient that the file names; for the site's own account
-    shown_path varchar not null,  -- as it is published: of what is no readable report, a keyed hash (ingest/shown_path.py)
+    shown_path varchar not null,  -- as it is published: of what is no readable report, a keyed hash (ingest/raw/published_path.py)
     path_key varchar not null,  -- keyed hash of the true path
     sha256 varchar not null,  -- of the bytes; empty where there are none to read (a pipe, a broken link)
     size_bytes bigint not null,

@@ -1,6 +1,6 @@
 """A site: its folder read into one checked value (site.yaml, reference CSVs, source descriptions).
 
-Only reading and checking live here; what a CSV holds is said in ``ingest/reference.py``, what a source description
+Only reading and checking live here; what a CSV holds is said in ``ingest/site/reference.py``, what a source description
 holds in ``ingest/dosimeters/description.py``. Nothing is written and no dose file is opened.
 """
 
@@ -29,8 +29,8 @@ from pydantic import (
 from ingest.cells import known_zone, mail_address
 from ingest.dosimeters.description import SourceDescription, load_description
 from ingest.problems import Problem, SiteError, did_you_mean
-from ingest.reference import TABLES, TABLES_BY_NAME
-from ingest.reference_reader import ReferenceTable, check_together, read_table
+from ingest.site.reference import TABLES, TABLES_BY_NAME
+from ingest.site.reference_reader import ReferenceTable, check_together, read_table
 from ingest.strict_yaml import problems_of, read_yaml
 from ingest.user_files import CSV_BYTES, YAML_BYTES, read_regular
 

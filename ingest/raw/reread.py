@@ -16,16 +16,16 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.archive import Archive, NotKeptError, kept_content
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
-from ingest.ledger import FoundFile, Reading, due, find_dosimeter_exports, reader_of, readers_of
-from ingest.opened import is_unchanged, open_file
 from ingest.problems import UserError
 from ingest.pseudonymise import Key
-from ingest.raw_load import Outcome, last_load_seq, load_settings, store_export, transaction, write
+from ingest.raw.archive import Archive, NotKeptError, kept_content
+from ingest.raw.file_ledger import FoundFile, Reading, due, find_dosimeter_exports, reader_of, readers_of
+from ingest.raw.loader import Outcome, last_load_seq, load_settings, store_export, transaction, write
+from ingest.raw.read_ahead import is_unchanged, open_file
 from ingest.records import Refused
-from ingest.site import Site
+from ingest.site.config import Site
 
 FILES_NAMED = 5
 Connection = duckdb.DuckDBPyConnection

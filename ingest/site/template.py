@@ -1,7 +1,7 @@
 """A new site folder to start from: site.yaml with every key explained, empty reference CSVs, an example of a source.
 
-Only the text of new files lives here. Their columns come from ``ingest/reference.py``; legal values are checked in
-``ingest/site.py``, and a test loads what is written here.
+Only the text of new files lives here. Their columns come from ``ingest/site/reference.py``; legal values are checked in
+``ingest/site/config.py``, and a test loads what is written here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from ingest.problems import UserError
-from ingest.reference import TABLES, Column, Table
+from ingest.site.reference import TABLES, Column, Table
 
 SITE_YAML = """\
 # One hospital. Check what you write here with: doseledger check --site .

@@ -1,6 +1,6 @@
 """Opening the files that are to be loaded: their hash and what they say, read ahead of what is being stored.
 
-Nothing is written here. What lies there is found in ``ingest/ledger.py``, what was read is stored by ``raw_load.py``.
+Nothing is written here. What lies there is found in ``file_ledger.py``, what was read is stored by ``loader.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from ingest.dose_reports import MAX_BYTES, is_dicom, read_dose_report
 from ingest.dosimeters.rows import Batch
-from ingest.ledger import NO_BYTES, FoundFile
+from ingest.raw.file_ledger import NO_BYTES, FoundFile
 from ingest.records import DoseReport, Refused
 from ingest.time_limit import TookTooLong, time_limit
 from ingest.user_files import open_regular

@@ -1,6 +1,6 @@
 """Reading the reference CSVs: bytes to typed rows, and every row that is refused said by file, line and field.
 
-Pure. What a legal row is, says the table in ``ingest/reference.py``; files are opened by ``ingest/site.py``.
+Pure. What a legal row is, says the table in ``reference.py``; files are opened by ``config.py``.
 Of rows that contradict each other the first in the file stays and the later is refused; badge assignments differ:
 there all rows stay, and the days of an overlap are refused (``badge_overlaps``).
 """
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from ingest.cells import CellError, Value, read_cell
 from ingest.control_characters import control_character, printable
 from ingest.problems import Problem, SiteError, did_you_mean
-from ingest.reference import TABLES, TABLES_BY_NAME, Column, Row, Table
+from ingest.site.reference import TABLES, TABLES_BY_NAME, Column, Row, Table
 
 REFUSED_ROW = "refused_row"
 BADGE_OVERLAP = "badge_overlap"

@@ -1,6 +1,6 @@
 """The ledger of files: what lies in the inbox, what of it is known, and what is therefore to be read.
 
-Files are looked at here but not opened; reading them and writing the ledger's rows is in ``ingest/raw_load.py``.
+Files are looked at here but not opened; reading them and writing the ledger's rows is in ``ingest/raw/loader.py``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from ingest.build_db import look_into_build
-from ingest.ignored import ignored_by
 from ingest.pseudonymise import Key
+from ingest.raw.build_db import look_into_build
+from ingest.raw.ignored_files import ignored_by
 from ingest.records import FileKind
-from ingest.site import Site
+from ingest.site.config import Site
 from ingest.user_files import KINDS_OF_NO_FILE
 
 DOSIMETER_FOLDER = "inbox/dosimeters"
@@ -250,7 +250,7 @@ def descriptions_of(site: Site) -> dict[str | None, str]:
 @cache
 def reader_of_reports() -> dict[str | None, str]:
     """SHA-256 of the code that reads dose reports, in place of a description: newer code may read what this refuses."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     files = [here / "units.py", *sorted((here / "dose_reports").glob("*.py"))]
     return {None: hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()}
 

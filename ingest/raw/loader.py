@@ -1,6 +1,6 @@
 """Loading: what is new in the site goes into the raw tables, a file's rows and its ledger row in one transaction.
 
-Only reading in order and writing whole live here. What is new is found in ``ingest/ledger.py``, files are read by
+Only reading in order and writing whole live here. What is new is found in ``file_ledger.py``, files are read by
 ``ingest/dose_reports`` and ``ingest/dosimeters``; versions, repeats and links are decided later, in dbt.
 """
 
@@ -22,14 +22,15 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import duckdb
 import pyarrow as pa
 
-from ingest.archive import Archive, kept_of_path, tidy
-from ingest.build_db import raw_ddl
 from ingest.dose_reports import scrub
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
 from ingest.dosimeters.rows import Batch
-from ingest.ignored import fits
-from ingest.ledger import (
+from ingest.problems import Problem
+from ingest.pseudonymise import Key
+from ingest.raw.archive import Archive, kept_of_path, tidy
+from ingest.raw.build_db import raw_ddl
+from ingest.raw.file_ledger import (
     NO_BYTES,
     FoundFile,
     Ledger,
@@ -43,14 +44,13 @@ from ingest.ledger import (
     readers_of,
     recent_files,
 )
-from ingest.opened import OpenedFile, ignored, is_unchanged, open_exports, open_reports
-from ingest.problems import Problem
-from ingest.pseudonymise import Key
+from ingest.raw.ignored_files import fits
+from ingest.raw.published_path import shown_path
+from ingest.raw.read_ahead import OpenedFile, ignored, is_unchanged, open_exports, open_reports
 from ingest.records import FileKind, Patient, Refused, Stated
-from ingest.reference import PRIVATE_COLUMNS, TABLES
-from ingest.reference_reader import badge_overlaps
-from ingest.shown_path import shown_path
-from ingest.site import Site
+from ingest.site.config import Site
+from ingest.site.reference import PRIVATE_COLUMNS, TABLES
+from ingest.site.reference_reader import badge_overlaps
 
 LOOK_AGAIN_S = 1.0  # what is young and cannot be read is looked at a second time, this long after the first
 YOUNG_S = 10.0

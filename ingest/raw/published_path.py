@@ -1,6 +1,6 @@
 """Under which path a file is published: a path may name a patient, as the folders of a patient's CD do.
 
-The one place where this is decided. The path that only the site's own account sees is raw_load.py's.
+The one place where this is decided. The path that only the site's own account sees is loader.py's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from ingest.ledger import FoundFile
+from ingest.raw.file_ledger import FoundFile
 
 DIGITS = 16  # of the keyed hash of the true path; sites have up to a million files
 # Endings that are no secret. Any other text after a dot may be a name, as in "X-ray of Dupont.Jean".

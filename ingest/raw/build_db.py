@@ -1,6 +1,6 @@
 """Opening the build database and keeping a second run out: who may write to it, and whose it is.
 
-What is written into it lives in ``ingest/raw_load.py`` (raw tables) and in dbt (everything else).
+What is written into it lives in ``ingest/raw/loader.py`` (raw tables) and in dbt (everything else).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from ingest.folders import OWNER_ONLY, make_folder
 from ingest.problems import UserError
 from ingest.pseudonymise import Key, WrongKey
-from ingest.reference import reference_ddl
-from ingest.site import Site
-from ingest.sql_text import literal
+from ingest.raw.sql_text import literal
+from ingest.site.config import Site
+from ingest.site.reference import reference_ddl
 
 SCHEMA_VERSION = 3
 # Only this product reads the file, so older DuckDBs need not: the newest way of storing takes text at half the cost.
@@ -37,7 +37,7 @@ class AlreadyRunning(UserError):
 
 def raw_ddl() -> str:
     """SQL that makes every raw table that is not there yet."""
-    return Path(__file__).with_name("raw_schema.sql").read_text("utf-8") + reference_ddl()
+    return Path(__file__).with_name("schema.sql").read_text("utf-8") + reference_ddl()
 
 
 @contextmanager
