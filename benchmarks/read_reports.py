@@ -190,7 +190,7 @@ def fluoroscopy_reports(scratch: Path) -> tuple[str, list[Path]]:
 
 def synthetic_reports(scratch: Path) -> list[Path]:
     """The dose reports of a small synthetic hospital."""
-    from ingest.synthetic import write_hospital
+    from synthetic_hospital import write_hospital
 
     if not (scratch / "hospital").exists():
         write_hospital(scratch / "hospital", "tiny")

@@ -398,7 +398,7 @@ def demo(
     ] = 0.0,
 ) -> None:
     """Write a synthetic demo hospital in the layout of a site, with a truth table beside it; see `score`."""
-    from ingest.synthetic import write_hospital
+    from synthetic_hospital import write_hospital
 
     try:
         with _progress() as report:

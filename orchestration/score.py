@@ -1,7 +1,7 @@
 """How right the links of a publication are, against a synthetic hospital's truth and beside a plain time-window join.
 
 Belongs here: reading both, counting what is right, the table. Does not belong here: linking (dbt_project) and making
-truth (ingest/synthetic). A real site has no truth folder; there `ledger.unlinked_dose` says what is open.
+truth (synthetic_hospital). A real site has no truth folder; there `ledger.unlinked_dose` says what is open.
 """
 
 from __future__ import annotations

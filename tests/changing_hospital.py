@@ -20,9 +20,9 @@ from ingest.raw.build_db import open_build
 from ingest.raw.loader import load_dose_reports, load_dosimeters, load_reference
 from ingest.raw.reread import reread_changed
 from ingest.site.config import Site, load_site
-from ingest.synthetic import write_hospital
 from orchestration.build_record import forget_tables, forget_tables_of_other_code
 from orchestration.dbt_build import DbtBuild
+from synthetic_hospital import write_hospital
 
 LAST_DAY = date(2024, 4, 30)
 PIECES = 6  # of every export: what one night brings

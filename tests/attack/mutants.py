@@ -19,7 +19,7 @@ from byte_reader import statements
 from damaged_exports import PIECES, Damage, damaged, stated_and_kept
 
 from ingest.dosimeters.description import load_description
-from ingest.synthetic import write_hospital
+from synthetic_hospital import write_hospital
 
 BEGINNING = 6000  # bytes of an export that are damaged: its lines repeat themselves
 

@@ -24,11 +24,11 @@ from small_site import KEY, write
 from typer.testing import CliRunner
 
 from ingest.pseudonymise import WrongKey
-from ingest.synthetic import truth_folder, write_hospital
 from orchestration.cli import app
 from orchestration.doctor import examine
 from orchestration.nightly import run_nightly
 from orchestration.resources import silent
+from synthetic_hospital import truth_folder, write_hospital
 
 pytestmark = pytest.mark.slow
 AS_OF = date(2024, 4, 30)

@@ -1,6 +1,6 @@
 """Whole hospitals from files to publication, compared with what really happened there, row by row.
 
-The truth is made by somebody else: the shared test hospitals' by their makers, the demo's by ingest.synthetic.
+The truth is made by somebody else: the shared test hospitals' by their makers, the demo's by synthetic_hospital.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from reckoning import RULES, Reckoning, differences, rows_of
 from small_site import deserved
 from typer.testing import CliRunner
 
-from ingest.synthetic import truth_folder, write_hospital
 from orchestration.cli import app
 from orchestration.nightly import NightlyResult, run_nightly
+from synthetic_hospital import truth_folder, write_hospital
 
 pytestmark = pytest.mark.slow
 SHARED = Path(__file__).resolve().parents[3] / "shared"

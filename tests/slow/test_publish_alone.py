@@ -20,7 +20,6 @@ from small_build import add_build, make_build, pass_gate
 from small_site import KEY
 
 from expectations import suites
-from ingest.synthetic import write_hospital
 from orchestration import assets
 from orchestration.data_docs import data_docs_file
 from orchestration.definitions import build_definitions
@@ -29,6 +28,7 @@ from orchestration.nightly import rebuild, run_nightly
 from orchestration.publications import current_publication
 from orchestration.publish import Publication, publish
 from orchestration.resources import silent
+from synthetic_hospital import write_hospital
 
 pytestmark = pytest.mark.slow
 

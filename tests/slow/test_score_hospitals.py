@@ -17,10 +17,10 @@ from small_site import deserved
 from typer.testing import CliRunner
 
 from ingest.site.config import load_site
-from ingest.synthetic import HospitalSummary, write_hospital
 from orchestration.cli import app
 from orchestration.nightly import run_nightly
 from orchestration.score import Score, score_site
+from synthetic_hospital import HospitalSummary, write_hospital
 
 pytestmark = pytest.mark.slow
 

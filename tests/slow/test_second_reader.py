@@ -28,8 +28,8 @@ from ingest.dosimeters.description import load_description
 from ingest.raw.build_db import open_build
 from ingest.raw.loader import load_dosimeters, load_reference
 from ingest.site.config import load_site
-from ingest.synthetic import write_hospital
 from orchestration.dbt_build import DbtBuild
+from synthetic_hospital import write_hospital
 
 pytestmark = pytest.mark.slow
 MICRO = {

@@ -31,15 +31,15 @@ from ingest.dose_reports.reader import read_dose_report
 from ingest.dosimeters.reader import read_export
 from ingest.records import DoseRow, Refused
 from ingest.site.config import check_site, load_site
-from ingest.synthetic import HospitalSummary, truth_folder, write_hospital
-from ingest.synthetic.badges import FSV_PER_USV, Readings, register, usv
-from ingest.synthetic.catalogue import CARDIOLOGY, PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset
-from ingest.synthetic.expected import Expected
-from ingest.synthetic.export_files import export_files
-from ingest.synthetic.hospital import LEAST_EVENT_GAP_S, Hospital, Procedure, draw_hospital
-from ingest.synthetic.report_files import report_conditions, stated_totals
-from ingest.synthetic.site_files import csv_text
-from ingest.synthetic.truth import HEADERS, truth_tables
+from synthetic_hospital import HospitalSummary, truth_folder, write_hospital
+from synthetic_hospital.badges import FSV_PER_USV, Readings, register, usv
+from synthetic_hospital.catalogue import CARDIOLOGY, PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset
+from synthetic_hospital.expected import Expected
+from synthetic_hospital.export_files import export_files
+from synthetic_hospital.hospital import LEAST_EVENT_GAP_S, Hospital, Procedure, draw_hospital
+from synthetic_hospital.report_files import report_conditions, stated_totals
+from synthetic_hospital.site_files import csv_text
+from synthetic_hospital.truth import HEADERS, truth_tables
 
 pytestmark = pytest.mark.slow
 

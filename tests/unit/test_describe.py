@@ -18,8 +18,8 @@ from ingest.dosimeters.draft import draft_description
 from ingest.dosimeters.reader import read_export
 from ingest.dosimeters.sample import take_sample
 from ingest.problems import SiteError, UserError
-from ingest.synthetic import write_hospital
 from orchestration.cli import app
+from synthetic_hospital import write_hospital
 
 
 def draft(folder: Path, content: str | bytes, name: str = "export.csv") -> dict[str, Any]:

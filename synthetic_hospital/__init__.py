@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from ingest.synthetic.badges import Readings, register
-from ingest.synthetic.catalogue import PRESETS
-from ingest.synthetic.expected import Expected
-from ingest.synthetic.export_files import export_files, sources_of
-from ingest.synthetic.hospital import Hospital, draw_hospital
-from ingest.synthetic.report_files import report_files
-from ingest.synthetic.site_files import csv_text, site_files
-from ingest.synthetic.truth import HEADERS, README, Row, truth_tables
+from synthetic_hospital.badges import Readings, register
+from synthetic_hospital.catalogue import PRESETS
+from synthetic_hospital.expected import Expected
+from synthetic_hospital.export_files import export_files, sources_of
+from synthetic_hospital.hospital import Hospital, draw_hospital
+from synthetic_hospital.report_files import report_files
+from synthetic_hospital.site_files import csv_text, site_files
+from synthetic_hospital.truth import HEADERS, README, Row, truth_tables
 
 __all__ = ["PRESETS", "HospitalSummary", "truth_folder", "write_hospital"]
 

@@ -11,8 +11,8 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from ingest.synthetic.catalogue import Badge, Preset
-from ingest.synthetic.hospital import Hospital, Procedure, generator
+from synthetic_hospital.catalogue import Badge, Preset
+from synthetic_hospital.hospital import Hospital, Procedure, generator
 
 Wearer = tuple[int, str]  # procedure number, operator_id of the badge's owner
 

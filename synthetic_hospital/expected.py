@@ -15,10 +15,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ingest.synthetic.badges import FSV_PER_USV, FloatArray, Hour, IntArray, Readings, Session
-from ingest.synthetic.catalogue import Badge
-from ingest.synthetic.hospital import Hospital, Procedure
-from ingest.synthetic.report_files import Totals, procedure_totals, report_conditions
+from synthetic_hospital.badges import FSV_PER_USV, FloatArray, Hour, IntArray, Readings, Session
+from synthetic_hospital.catalogue import Badge
+from synthetic_hospital.hospital import Hospital, Procedure
+from synthetic_hospital.report_files import Totals, procedure_totals, report_conditions
 
 HOUR_S = 3600.0
 PRESENCE_MARGIN_S = 3600.0

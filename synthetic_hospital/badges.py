@@ -15,9 +15,9 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from ingest.synthetic.catalogue import Badge
-from ingest.synthetic.hospital import Hospital, Procedure, generator, lognormal
-from ingest.synthetic.wearing import Wearing, draw_wearing
+from synthetic_hospital.catalogue import Badge
+from synthetic_hospital.hospital import Hospital, Procedure, generator, lognormal
+from synthetic_hospital.wearing import Wearing, draw_wearing
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

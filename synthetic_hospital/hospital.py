@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ingest.synthetic.catalogue import CARDIOLOGY, PROCEDURE_CLASSES, Operator, Preset, ProcedureClass, Room
-from ingest.synthetic.people import Patient, draw_patients
-from ingest.synthetic.room_clocks import RoomClock, draw_clocks
+from synthetic_hospital.catalogue import CARDIOLOGY, PROCEDURE_CLASSES, Operator, Preset, ProcedureClass, Room
+from synthetic_hospital.people import Patient, draw_patients
+from synthetic_hospital.room_clocks import RoomClock, draw_clocks
 
 # How staff dose comes about; calibration as in catalogue.py.
 C_ARM_USV_PER_GY_CM2 = (8.5, 1.35)  # median and GSD of C-arm dose per KAP

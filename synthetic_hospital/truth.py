@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ingest.synthetic.badges import FSV_PER_USV, IntArray, usv
-from ingest.synthetic.expected import Expected, Share, sum_by
-from ingest.synthetic.findings import procedure_findings
-from ingest.synthetic.hospital import Participant, Procedure
-from ingest.synthetic.report_files import reports_of
+from synthetic_hospital.badges import FSV_PER_USV, IntArray, usv
+from synthetic_hospital.expected import Expected, Share, sum_by
+from synthetic_hospital.findings import procedure_findings
+from synthetic_hospital.hospital import Participant, Procedure
+from synthetic_hospital.report_files import reports_of
 
 Row = tuple[object, ...]
 

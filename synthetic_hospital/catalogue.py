@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from ingest.synthetic.dirt import TIDY, UNTIDY, Dirt
+from synthetic_hospital.dirt import TIDY, UNTIDY, Dirt
 
 CARDIOLOGY = "cardiology"
 RADIOLOGY = "radiology"

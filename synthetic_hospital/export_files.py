@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import yaml
 
-from ingest.synthetic.badges import IntArray, Readings
-from ingest.synthetic.catalogue import Preset
-from ingest.synthetic.hospital import Hospital, generator
+from synthetic_hospital.badges import IntArray, Readings
+from synthetic_hospital.catalogue import Preset
+from synthetic_hospital.hospital import Hospital, generator
 
 Table = dict[str, list[Any]]  # columns of cells by canonical name, all of one length
 

@@ -18,11 +18,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, XRayRadiationDoseSRStorage
 
-from ingest.synthetic import sr_tree
-from ingest.synthetic.catalogue import Room
-from ingest.synthetic.hospital import Event, Hospital, Procedure, generator, make_uid, stated
-from ingest.synthetic.people import ISSUER, Patient, another
-from ingest.synthetic.sr_tree import Code
+from synthetic_hospital import sr_tree
+from synthetic_hospital.catalogue import Room
+from synthetic_hospital.hospital import Event, Hospital, Procedure, generator, make_uid, stated
+from synthetic_hospital.people import ISSUER, Patient, another
+from synthetic_hospital.sr_tree import Code
 
 
 @dataclass(frozen=True, slots=True)

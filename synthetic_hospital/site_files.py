@@ -10,17 +10,17 @@ import io
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from ingest.synthetic.catalogue import (
+from synthetic_hospital.catalogue import (
     DRL_CITATION,
     DRL_KAP_GY_CM2,
     PROCEDURE_CLASSES,
     PROCEDURE_TYPE_RULES,
     Preset,
 )
-from ingest.synthetic.export_files import description_yaml, sources_of
-from ingest.synthetic.hospital import Hospital, generator
-from ingest.synthetic.people import PLACEHOLDER_ID
-from ingest.synthetic.report_files import report_conditions
+from synthetic_hospital.export_files import description_yaml, sources_of
+from synthetic_hospital.hospital import Hospital, generator
+from synthetic_hospital.people import PLACEHOLDER_ID
+from synthetic_hospital.report_files import report_conditions
 
 EMPLOYED_FROM = date(2020, 1, 1)
 ASSIGNED_FROM = date(2023, 1, 1)

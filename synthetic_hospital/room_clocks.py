@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from ingest.synthetic.catalogue import Preset
+from synthetic_hospital.catalogue import Preset
 
 MOST_SDS = 2.5
 

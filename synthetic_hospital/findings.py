@@ -12,8 +12,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from ingest.synthetic.expected import Expected, Share
-from ingest.synthetic.hospital import Procedure
+from synthetic_hospital.expected import Expected, Share
+from synthetic_hospital.hospital import Procedure
 
 LEAST_REFERENCE = 20
 REFERENCE_PERIOD = timedelta(days=365)
