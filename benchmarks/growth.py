@@ -27,9 +27,9 @@ import duckdb
 from expectations.gate import judge, record
 from expectations.suites import Settings
 from ingest.raw.build_db import SCHEMA_VERSION, raw_ddl
-from orchestration.build_record import last_build, made_from, record_input
 from orchestration.dbt_build import DbtBuild
-from orchestration.publish import publish
+from orchestration.publication.build_record import last_build, made_from, record_input
+from orchestration.publication.publish import publish
 
 SIZES = (0, 10_000, 100_000, 1_000_000)
 FIRST_DAY = date(2010, 1, 4)

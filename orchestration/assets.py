@@ -23,9 +23,9 @@ from ingest.raw.file_ledger import input_fingerprint
 from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters, load_reference
 from ingest.raw.reread import reread_changed
 from ingest.sources.pull_record import copy_into
-from orchestration.build_record import forget_tables_of_other_code, last_build, made_from, record_input, stands
-from orchestration.clock_guard import clock_at
-from orchestration.contents import row_count
+from orchestration.built_tables import row_count
+from orchestration.charts.drawing import Begun, Drawing
+from orchestration.charts.night import pictures_of
 from orchestration.dagster_dbt_alone import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
@@ -34,20 +34,26 @@ from orchestration.dagster_dbt_alone import (
     dbt_assets,
     get_subset_selection_for_context,
 )
-from orchestration.data_docs import write_data_docs
 from orchestration.dbt_build import DbtBuild
-from orchestration.delivery import deliver
-from orchestration.drawing import Begun, Drawing
 from orchestration.failures import tell_operations
-from orchestration.letter_operations import PULL, Trouble
+from orchestration.letters.delivery import deliver
+from orchestration.letters.operations import PULL, Trouble
 from orchestration.meanwhile import get_ready_meanwhile
-from orchestration.night_chart import pictures_of
-from orchestration.publications import current_publication, keep_wanted
-from orchestration.publish import NothingNew, becomes_current, publish
+from orchestration.publication.build_record import (
+    forget_tables_of_other_code,
+    last_build,
+    made_from,
+    record_input,
+    stands,
+)
+from orchestration.publication.clock_guard import clock_at
+from orchestration.publication.data_docs import write_data_docs
+from orchestration.publication.history import current_publication, keep_wanted
+from orchestration.publication.publish import NothingNew, becomes_current, publish
+from orchestration.publication.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
 from orchestration.resources import Pull, Report, SiteResource, StartDbt, told_plainly
-from orchestration.shown import shown
-from orchestration.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
 from orchestration.steps import CHARTS, DBT_MODELS, GATE, LETTERS, PUBLICATION
+from orchestration.ui_metadata import shown
 
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]

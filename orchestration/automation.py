@@ -12,9 +12,9 @@ from ingest.problems import UserError
 from ingest.raw.build_db import AlreadyRunning
 from ingest.raw.file_ledger import whats_new
 from ingest.site.config import load_config
-from orchestration.clock_guard import ClockRefused, run_date
 from orchestration.failures import DETAILS, tell_operations, troubles_of
-from orchestration.letter_operations import RUN, Trouble
+from orchestration.letters.operations import RUN, Trouble
+from orchestration.publication.clock_guard import ClockRefused, run_date
 from orchestration.resources import SiteResource
 from orchestration.steps import PUBLICATION, RAW
 

@@ -20,10 +20,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ingest.control_characters import printable
 from ingest.problems import Problem, SiteError, UserError
-from orchestration.terminal import terminal, typed
+from orchestration.console.terminal import terminal, typed
 
 if TYPE_CHECKING:
-    from orchestration.alert_actions import Action
+    from orchestration.console.alert_actions import Action
     from orchestration.nightly import NightlyResult
 
 EXIT_CODES = "Exit codes: 0 done; 1 a mistake or a check is in the way, said in words; 2 the command was typed wrongly."
@@ -55,7 +55,7 @@ def _told_plainly() -> Iterator[None]:
         err.print(f"[red]✗[/] {escape(str(error))}")
         raise typer.Exit(1) from None
     except Exception as error:
-        from orchestration.room import sentence_of
+        from orchestration.disk_space import sentence_of
 
         if (sentence := sentence_of(error)) is None:
             raise
@@ -94,10 +94,10 @@ def check(
     Names the files of the inbox that would be refused for their place, name or size, and says what would be read again.
     """
     from ingest.site.config import check_site, load_site
-    from orchestration.badge_check import check_badges
-    from orchestration.export_check import ignored_units_of_sources
-    from orchestration.inbox_check import files_to_read_again, misplaced_files
-    from orchestration.unmatched_devices import unmatched_devices
+    from orchestration.console.check_badges import check_badges
+    from orchestration.console.check_devices import unmatched_devices
+    from orchestration.console.check_file import ignored_units_of_sources
+    from orchestration.console.check_inbox import files_to_read_again, misplaced_files
 
     if file is not None:
         _check_export(site, file)
@@ -128,7 +128,7 @@ def describe(
     ] = None,
 ) -> None:
     """Draft a source description from an export; what the export does not show is left for you, as CONFIRM."""
-    from orchestration.describe import describe_export
+    from orchestration.console.describe import describe_export
 
     with _told_plainly():
         text = describe_export(export, output)
@@ -151,7 +151,7 @@ def trace(
 ) -> None:
     """Print a dose's way: file and line, versions, unit, times, where it went and by which rule. Writes nothing."""
     from ingest.site.config import load_site
-    from orchestration.trace import Question, print_trace
+    from orchestration.console.trace import Question, print_trace
 
     if [procedure, badge, alert].count(None) != 2 or (badge is None) != (date is None):
         raise typer.BadParameter("give one of --procedure ID, --badge SERIAL with --date DAY, or --alert ID")
@@ -160,7 +160,7 @@ def trace(
 
 
 def _check_export(site: Path, file: Path) -> None:
-    from orchestration.export_check import check_export
+    from orchestration.console.check_file import check_export
 
     with _told_plainly(), _progress() as report:
         is_readable = check_export(site, file, out, report)
@@ -254,7 +254,7 @@ def status(
     all_refused: Annotated[bool, typer.Option("--all", help="Name every refused file, not only the first 20.")] = False,
 ) -> None:
     """Say what was published last, the verdict on the last build, files by status, and the refused ones and why."""
-    from orchestration.status import print_status
+    from orchestration.console.status import print_status
 
     with _told_plainly():
         print_status(site, out, all_refused=all_refused)
@@ -264,8 +264,8 @@ def status(
 def publications(site: SiteOption) -> None:
     """List the publications on disk: when, as of when, size, checks passed, and which one readers see."""
     from ingest.site.config import load_site
-    from orchestration.publications import publications as on_disk
-    from orchestration.summary import publications_table
+    from orchestration.console.summary import publications_table
+    from orchestration.publication.history import publications as on_disk
 
     with _told_plainly():
         folder = load_site(site)
@@ -293,8 +293,8 @@ def rollback(
     """Let `current` name an earlier publication, until the next run publishes. Sends nothing, removes nothing."""
     from ingest.raw.build_db import run_lock
     from ingest.site.config import load_site
-    from orchestration import publications
-    from orchestration.clock_guard import clock_at
+    from orchestration.publication import history as publications
+    from orchestration.publication.clock_guard import clock_at
 
     if run_id and take_back_all:
         raise typer.BadParameter("give a run id or --all")
@@ -316,8 +316,8 @@ def doctor(site: SiteOption) -> None:
 
     Makes, sends and mends nothing.
     """
-    from orchestration.clock_guard import now
-    from orchestration.doctor import examine
+    from orchestration.console.doctor import examine
+    from orchestration.publication.clock_guard import now
 
     signs = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
     failed = False
@@ -349,7 +349,7 @@ def close(alert_id: AlertId, site: SiteOption, by: By, comment: Comment) -> None
 
 
 def _answer(site: Path, alert_id: str, action: Action, by: str, comment: str) -> None:
-    from orchestration.alert_actions import answer_finding
+    from orchestration.console.alert_actions import answer_finding
 
     with _told_plainly():
         answer = answer_finding(site, alert_id, action, by, comment)
@@ -369,7 +369,7 @@ def score(
     import json
     from dataclasses import asdict
 
-    from orchestration.score import score_site, score_table
+    from orchestration.console.score import score_site, score_table
 
     with _told_plainly():
         found = score_site(site, truth)
@@ -427,7 +427,7 @@ def pull(
     from ingest.raw.file_ledger import whats_new
     from ingest.site.config import load_site
     from ingest.sources.pull import pull_all
-    from orchestration.clock_guard import run_date
+    from orchestration.publication.clock_guard import run_date
 
     with _told_plainly():
         folder = load_site(site)
@@ -467,7 +467,7 @@ def chart(
     ] = None,
 ) -> None:
     """Draw a room's day: beam-on and every badge's dose rate, before and after clock correction, links in colour."""
-    from orchestration.day_chart import write_chart
+    from orchestration.charts.room_day import write_chart
 
     file = output or Path(f"{room}_{day:%Y-%m-%d}.png")
     with _told_plainly():
@@ -485,10 +485,10 @@ def ui(
 ) -> None:
     """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C or SIGTERM."""
     from ingest.site.config import load_site
-    from orchestration.broken_off import end_broken_off_runs_of
+    from orchestration.dagster_home.instance import dagster_home
+    from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
+    from orchestration.dagster_home.ui_processes import serve
     from orchestration.dbt_build import ensure_manifest
-    from orchestration.instance import dagster_home
-    from orchestration.ui_processes import serve
 
     with _told_plainly():
         home = dagster_home(site)
@@ -525,8 +525,8 @@ def _say(site: Path, result: NightlyResult) -> None:
 
 
 def _say_outcome(site: Path, result: NightlyResult) -> None:
-    from orchestration.digest import read_publication
-    from orchestration.summary import figures, next_steps, not_current, places
+    from orchestration.console.summary import figures, next_steps, not_current, places
+    from orchestration.figures.digest import read_publication
 
     if result.outcome != "failed" and not result.is_current and result.folder:
         out.print(f"[yellow]![/] {escape(not_current(result.folder))}")  # first: what follows is not what readers see

@@ -1,7 +1,7 @@
 """dbt in a process of its own: it imports while this one does something else, builds once, and ends.
 
 Only the two ends of the conversation live here, a line of JSON each time. What is built is dbt_build.py's, what is
-asked of a built table contents.py's, what Dagster makes of either assets.py's.
+asked of a built table built_tables.py's, what Dagster makes of either assets.py's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Self, TextIO
 import duckdb
 
 from orchestration import own_process
-from orchestration.contents import Contents, contents_of, failing_rows
+from orchestration.built_tables import Contents, contents_of, failing_rows
 from orchestration.dbt_build import DbtBuild, ensure_manifest, parsed_project, rehearse
 
 Event = dict[str, Any]  # as in dbt's JSON log

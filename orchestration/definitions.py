@@ -21,11 +21,11 @@ from orchestration.automation import (
     operations_letter_sensor,
     site_zone,
 )
+from orchestration.charts.drawing import Begun
 from orchestration.dbt_build import ensure_manifest
 from orchestration.dbt_process import DbtProcess
-from orchestration.drawing import Begun
 from orchestration.resources import Pull, Report, SiteResource, StartDbt, pull_now, silent
-from orchestration.shown import raw_columns
+from orchestration.ui_metadata import raw_columns
 
 
 def build_definitions(

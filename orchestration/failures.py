@@ -1,6 +1,6 @@
 """What went wrong in a run, in sentences for a person, and told to mail.operations.
 
-Shared by the command line and by Dagster's daemon; what the letter looks like is letter_operations.py's.
+Shared by the command line and by Dagster's daemon; what the letter looks like is letters/operations.py's.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import AlreadyRunning, look_into_build
 from ingest.site.config import load_config, load_site
-from orchestration.build_record import Build, last_build
-from orchestration.data_docs import data_docs_file
-from orchestration.delivery import deliver_troubles
-from orchestration.letter_operations import RUN, SITE, Trouble
-from orchestration.room import is_full, is_nearly_full, no_room, sentence_of
+from orchestration.disk_space import is_full, is_nearly_full, no_room, sentence_of
+from orchestration.letters.delivery import deliver_troubles
+from orchestration.letters.operations import RUN, SITE, Trouble
+from orchestration.publication.build_record import Build, last_build
+from orchestration.publication.data_docs import data_docs_file
 from orchestration.steps import GATE, RAW
 
 if TYPE_CHECKING:

@@ -19,15 +19,15 @@ from ingest.raw.build_db import look_into_build, open_build, run_lock
 from ingest.raw.file_ledger import input_fingerprint, whats_new
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
-from orchestration.build_record import forget_tables, made_from
-from orchestration.clock_guard import clock_at, leap_of, run_date
+from orchestration.dagster_home.instance import dagster_home
 from orchestration.dbt_process import DbtProcess
-from orchestration.delivery import Delivery, deliver
+from orchestration.disk_space import NoRoom, check_room, is_full, is_nearly_full, no_room
 from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
-from orchestration.instance import dagster_home
-from orchestration.letter_operations import PULL, Trouble
-from orchestration.publications import current_publication, holds
-from orchestration.room import NoRoom, check_room, is_full, is_nearly_full, no_room
+from orchestration.letters.delivery import Delivery, deliver
+from orchestration.letters.operations import PULL, Trouble
+from orchestration.publication.build_record import forget_tables, made_from
+from orchestration.publication.clock_guard import clock_at, leap_of, run_date
+from orchestration.publication.history import current_publication, holds
 from orchestration.steps import DBT_MODELS, DOSIMETER_EXPORTS, LETTERS, PUBLICATION
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _execute(
     with start_dbt() as dbt:  # it imports dbt while this one imports Dagster and reads the inbox
         import dagster as dg
 
-        from orchestration.broken_off import end_broken_off_runs
+        from orchestration.dagster_home.stale_runs import end_broken_off_runs
         from orchestration.definitions import build_definitions
 
         job = build_definitions(site.root, report, lambda _: pulled, lambda: dbt).resolve_job_def(name)

@@ -17,14 +17,14 @@ DBT_PROJECT = PRODUCT / "dbt_project"
 DECIDING = (
     "ingest/**/*.py",
     "ingest/**/*.sql",
-    "expectations/*.py",
+    "expectations/**/*.py",
     "dbt_project/*.yml",
     "dbt_project/models/**/*",
     "dbt_project/macros/**/*",
     "dbt_project/materializations/**/*",
     "dbt_project/seeds/**/*",
     "dbt_project/tests/**/*",
-    "orchestration/snapshot.py",
+    "orchestration/publication/snapshot.py",
 )
 
 

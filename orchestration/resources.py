@@ -19,9 +19,9 @@ from ingest.raw.build_db import open_build, run_lock
 from ingest.raw.file_ledger import whats_new
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
-from orchestration.clock_guard import clock_at, run_date
 from orchestration.dbt_process import DbtProcess
-from orchestration.room import sentence_of
+from orchestration.disk_space import sentence_of
+from orchestration.publication.clock_guard import clock_at, run_date
 from orchestration.steps import DBT_MODELS
 
 # step, done, to do

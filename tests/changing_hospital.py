@@ -20,8 +20,8 @@ from ingest.raw.build_db import open_build
 from ingest.raw.loader import load_dose_reports, load_dosimeters, load_reference
 from ingest.raw.reread import reread_changed
 from ingest.site.config import Site, load_site
-from orchestration.build_record import forget_tables, forget_tables_of_other_code
 from orchestration.dbt_build import DbtBuild
+from orchestration.publication.build_record import forget_tables, forget_tables_of_other_code
 from synthetic_hospital import write_hospital
 
 LAST_DAY = date(2024, 4, 30)

@@ -12,7 +12,7 @@ import duckdb
 from expectations.contract import RULES, TABLES
 from expectations.gate import SuiteVerdict, Verdict, record
 from expectations.suites import SUITES
-from orchestration.build_record import record_input
+from orchestration.publication.build_record import record_input
 
 TYPES = {
     "fraction_of_limit": "double",

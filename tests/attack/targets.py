@@ -34,10 +34,10 @@ from ingest.raw import loader as raw_load
 from ingest.site.config import load_site
 from ingest.sources.pull import pull_all
 from ingest.sources.receiver import serve
-from orchestration.publications import Clock, current_publication, publications, roll_back
-from orchestration.publish import publish
-from orchestration.published_files import open_published
-from orchestration.snapshot import RESTRICTED, WAREHOUSE
+from orchestration.publication.history import Clock, current_publication, publications, roll_back
+from orchestration.publication.publish import publish
+from orchestration.publication.published_files import open_published
+from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE
 
 CLOCK_COLUMNS = ("published_at", "build_id", "git_commit", "first_seen_at", "began_at", "ended_at", "pulled_at")
 

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from ingest.pseudonymise import WrongKey
 from orchestration.cli import app
-from orchestration.doctor import examine
+from orchestration.console.doctor import examine
 from orchestration.nightly import run_nightly
 from orchestration.resources import silent
 from synthetic_hospital import truth_folder, write_hospital

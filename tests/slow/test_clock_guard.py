@@ -16,15 +16,15 @@ from ingest.pseudonymise import load_key
 from ingest.raw.build_db import open_build
 from ingest.raw.loader import load_reference
 from ingest.site.config import load_site
-from orchestration import clock_guard
 from orchestration.automation import inbox_sensor
 from orchestration.cli import app
-from orchestration.clock_guard import ClockRefused, run_date
+from orchestration.console.doctor import examine
+from orchestration.dagster_home.instance import dagster_home
 from orchestration.definitions import build_definitions
-from orchestration.doctor import examine
-from orchestration.instance import dagster_home
-from orchestration.publications import Clock, Entry, current_publication
-from orchestration.publish import publish
+from orchestration.publication import clock_guard
+from orchestration.publication.clock_guard import ClockRefused, run_date
+from orchestration.publication.history import Clock, Entry, current_publication
+from orchestration.publication.publish import publish
 from orchestration.resources import SiteResource
 
 pytestmark = pytest.mark.slow

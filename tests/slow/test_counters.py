@@ -25,7 +25,7 @@ from small_site import DOSIMETERS, SHARED, make_site, run, the_key, write
 from ingest.raw.build_db import open_build
 from ingest.raw.loader import load_dosimeters, load_reference
 from ingest.site.config import load_site
-from orchestration.badge_check import Days, unclear_badges
+from orchestration.console.check_badges import Days, unclear_badges
 from orchestration.dbt_build import DbtBuild
 
 pytestmark = pytest.mark.slow

@@ -22,8 +22,8 @@ from ingest.pseudonymise import load_key
 from ingest.raw.build_db import open_build
 from ingest.raw.loader import load_reference
 from ingest.site.config import load_site
-from orchestration.instance import dagster_home
-from orchestration.publish import current_publication
+from orchestration.dagster_home.instance import dagster_home
+from orchestration.publication.publish import current_publication
 
 pytestmark = pytest.mark.slow
 

@@ -20,9 +20,9 @@ from ingest.site.config import load_site
 from orchestration import dbt_build
 from orchestration.automation import NIGHTLY, inbox_sensor
 from orchestration.definitions import build_definitions, defs
-from orchestration.letter_operations import PULL, SITE, STEPS
+from orchestration.letters.operations import PULL, SITE, STEPS
+from orchestration.publication.snapshot import SCHEMAS
 from orchestration.resources import SiteResource
-from orchestration.snapshot import SCHEMAS
 from orchestration.steps import AFTER_PUBLICATION, PUBLICATION, RAW
 
 pytestmark = pytest.mark.slow

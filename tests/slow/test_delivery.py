@@ -30,15 +30,15 @@ from small_site import KEY, make_site
 
 from expectations.contract import TABLES
 from ingest.site.config import SiteConfig
-from orchestration.delivery import SENT, Delivery, deliver, deliver_troubles
-from orchestration.digest import read_publication
-from orchestration.doctor import Finding, examine
-from orchestration.letter_operations import Trouble
-from orchestration.personal import LEAST_PROCEDURES_OF_A_CLASS, read_personal
-from orchestration.post import MailServerError, relay_of
-from orchestration.sent_ledger import PreparedLetter, Reader, open_sent_ledger, waiting_letters
-from orchestration.status import print_status
-from orchestration.summary import places
+from orchestration.console.doctor import Finding, examine
+from orchestration.console.status import print_status
+from orchestration.console.summary import places
+from orchestration.figures.digest import read_publication
+from orchestration.figures.operator import LEAST_PROCEDURES_OF_A_CLASS, read_personal
+from orchestration.letters.delivery import SENT, Delivery, deliver, deliver_troubles
+from orchestration.letters.operations import Trouble
+from orchestration.letters.post import MailServerError, relay_of
+from orchestration.letters.sent_ledger import PreparedLetter, Reader, open_sent_ledger, waiting_letters
 
 pytestmark = pytest.mark.slow
 
@@ -535,7 +535,7 @@ def test_after_an_unknown_outcome_the_same_letter_goes_again(
 def test_a_silent_server_is_left_after_the_timeout(
     start: Start, run1: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.post.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("orchestration.letters.post.TIMEOUT_S", 0.5)
     awake = threading.Event()
 
     def sleeps(_server: SMTP) -> None:
@@ -1002,7 +1002,7 @@ def test_every_kind_of_letter_leaves_whole_after_a_faulty_server(
     site = with_restricted(OPERATIONS)
     server = start(Server(answer=answer, keeps_before_answer=keeps))
     with monkeypatch.context() as patch:
-        patch.setattr("orchestration.post.TIMEOUT_S", 0.5)
+        patch.setattr("orchestration.letters.post.TIMEOUT_S", 0.5)
         tell(data_dir, GATE, url=server.url, site=site)
         run(people, data_dir, server.url, site)
     awake.set()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from orchestration.drawing import Drawing
+from orchestration.charts.drawing import Drawing
 
 pytestmark = pytest.mark.slow
 

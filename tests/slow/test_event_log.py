@@ -9,8 +9,8 @@ import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from small_site import make_site
 
-from orchestration.event_log import KEPT_OPEN, OpenEventLogStorage
-from orchestration.instance import dagster_home
+from orchestration.dagster_home.event_log import KEPT_OPEN, OpenEventLogStorage
+from orchestration.dagster_home.instance import dagster_home
 
 pytestmark = pytest.mark.slow
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -21,10 +21,10 @@ from ingest.site.config import load_site
 from ingest.sources.pull import Pulled
 from orchestration.automation import NIGHTLY, operations_letter_sensor
 from orchestration.cli import app
+from orchestration.dagster_home.instance import dagster_home
 from orchestration.definitions import build_definitions
 from orchestration.failures import tell_operations
-from orchestration.instance import dagster_home
-from orchestration.letter_operations import Trouble
+from orchestration.letters.operations import Trouble
 from orchestration.nightly import run_nightly
 from orchestration.resources import SiteResource, silent
 

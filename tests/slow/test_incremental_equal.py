@@ -20,8 +20,8 @@ from changing_hospital import CHANGES, LAST_DAY, ChangingHospital, differences, 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestration.build_record import forget_tables
 from orchestration.dbt_build import DbtBuild
+from orchestration.publication.build_record import forget_tables
 
 pytestmark = pytest.mark.slow
 # Each example is one to four nights and a rebuild: some ten seconds each. More: DOSELEDGER_EXAMPLES=50.

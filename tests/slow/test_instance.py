@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from small_site import make_site
 
-from orchestration.instance import dagster_home
+from orchestration.dagster_home.instance import dagster_home
 
 pytestmark = pytest.mark.slow
 PROCESSES = 4

@@ -14,8 +14,8 @@ from small_site import KEY, RATES, export, make_site, write
 
 from ingest.raw.build_db import run_lock
 from ingest.site.config import load_site
-from orchestration.broken_off import end_broken_off_runs_of
-from orchestration.instance import dagster_home
+from orchestration.dagster_home.instance import dagster_home
+from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
 
 pytestmark = pytest.mark.slow
 

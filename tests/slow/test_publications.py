@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ingest.problems import UserError
 from orchestration.cli import app
-from orchestration.publications import (
+from orchestration.publication.history import (
     GRACE,
     ROLLED_BACK_FROM,
     Clock,
@@ -27,7 +27,7 @@ from orchestration.publications import (
     rolled_back_from,
     take_back_all,
 )
-from orchestration.publish import NothingNew, Publication, publish
+from orchestration.publication.publish import NothingNew, Publication, publish
 
 pytestmark = pytest.mark.slow
 FIRST_NIGHT = datetime(2024, 4, 1, 3, 0, tzinfo=UTC)

@@ -23,14 +23,14 @@ from expectations.gate import Failure, SuiteVerdict, Verdict, record
 from expectations.suites import SUITES
 from ingest.raw.build_db import open_build
 from ingest.site.config import load_site
-from orchestration.clock_guard import Clock
-from orchestration.data_docs import write_data_docs
-from orchestration.delivery import deliver_troubles
-from orchestration.instance import dagster_home
-from orchestration.letter_operations import Trouble
-from orchestration.publications import PublishRefused, current_publication, publications, roll_back
-from orchestration.publish import NothingNew, Publication, publish
-from orchestration.published_files import open_published
+from orchestration.dagster_home.instance import dagster_home
+from orchestration.letters.delivery import deliver_troubles
+from orchestration.letters.operations import Trouble
+from orchestration.publication.clock_guard import Clock
+from orchestration.publication.data_docs import write_data_docs
+from orchestration.publication.history import PublishRefused, current_publication, publications, roll_back
+from orchestration.publication.publish import NothingNew, Publication, publish
+from orchestration.publication.published_files import open_published
 
 LATER = Clock(datetime(2200, 1, 1, tzinfo=UTC), date(2200, 1, 1))  # every publication is of the past
 

@@ -21,12 +21,12 @@ from small_site import KEY
 
 from expectations import suites
 from orchestration import assets
-from orchestration.data_docs import data_docs_file
+from orchestration.dagster_home.instance import dagster_home
 from orchestration.definitions import build_definitions
-from orchestration.instance import dagster_home
 from orchestration.nightly import rebuild, run_nightly
-from orchestration.publications import current_publication
-from orchestration.publish import Publication, publish
+from orchestration.publication.data_docs import data_docs_file
+from orchestration.publication.history import current_publication
+from orchestration.publication.publish import Publication, publish
 from orchestration.resources import silent
 from synthetic_hospital import write_hospital
 
@@ -230,7 +230,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     pass_gate(build)
     publish(build, published)
     endless = (
-        "from pathlib import Path\nfrom orchestration.publish import publish\n"
+        "from pathlib import Path\nfrom orchestration.publication.publish import publish\n"
         f"while True: publish(Path({str(build)!r}), Path({str(published)!r}), even_if_same=True)"
     )
     moments = random.Random(7)  # noqa: S311 - moments of a test

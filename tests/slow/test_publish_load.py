@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from small_build import make_build, pass_gate
 
-from orchestration.publications import publications
-from orchestration.publish import Publication, publish
+from orchestration.publication.history import publications
+from orchestration.publication.publish import Publication, publish
 
 pytestmark = pytest.mark.slow
 READERS = 8

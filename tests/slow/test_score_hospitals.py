@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from ingest.site.config import load_site
 from orchestration.cli import app
+from orchestration.console.score import Score, score_site
 from orchestration.nightly import run_nightly
-from orchestration.score import Score, score_site
 from synthetic_hospital import HospitalSummary, write_hospital
 
 pytestmark = pytest.mark.slow

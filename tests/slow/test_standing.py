@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from orchestration.build_record import made_from, record_input, stands
 from orchestration.dbt_build import (
     NO_DATABASE,
     WITHOUT_STANDING,
@@ -17,6 +16,7 @@ from orchestration.dbt_build import (
     ensure_manifest,
     parsed_project,
 )
+from orchestration.publication.build_record import made_from, record_input, stands
 
 pytestmark = pytest.mark.slow
 LIST = ("ls", "--output", "json", "--output-keys", "unique_id", "--exclude-resource-type", "unit_test")

@@ -20,8 +20,8 @@ from changing_hospital import differences
 from small_site import RATES, SOURCE, export, make_site, run, write
 
 from ingest.site.config import load_site
-from orchestration.build_record import forget_tables
 from orchestration.dbt_build import DbtBuild
+from orchestration.publication.build_record import forget_tables
 
 pytestmark = pytest.mark.slow
 AS_OF = date(2024, 3, 31)

@@ -8,8 +8,8 @@ import pytest
 from small_site import DOSIMETERS, SOURCE, export, make_site, run, write
 from typer.testing import CliRunner
 
-from orchestration import badge_check
 from orchestration.cli import app
+from orchestration.console import check_badges as badge_check
 
 LOG = """\
 source_id: {source_id}

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import duckdb
 import pytest
 
-from orchestration.day_chart import (
+from orchestration.charts.room_day import (
     BEAM_LANE,
     UNLINKED,
     NothingToDraw,

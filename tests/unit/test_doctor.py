@@ -13,9 +13,9 @@ from aiosmtpd.controller import Controller
 from small_site import KEY, make_site, run
 from typer.testing import CliRunner
 
-from orchestration import doctor
 from orchestration.cli import app
-from orchestration.doctor import Finding, examine
+from orchestration.console import doctor
+from orchestration.console.doctor import Finding, examine
 
 
 def found(root: Path, environ: Mapping[str, str] = KEY, now: datetime | None = None) -> dict[str, Finding]:

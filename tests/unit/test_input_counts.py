@@ -11,8 +11,8 @@ from small_site import KEY, make_site, write
 from typer.testing import CliRunner
 
 from orchestration.cli import app
-from orchestration.input_counts import QUERIES, input_sentences, read_input_counts
-from orchestration.wording import LANGUAGES, wording
+from orchestration.figures.input_counts import QUERIES, input_sentences, read_input_counts
+from orchestration.figures.wording import LANGUAGES, wording
 
 TABLES = """
 create schema ledger; create schema marts;

@@ -32,7 +32,7 @@ NEVER = {
         "pydicom",
     },
     "orchestration": {"tests", "pydicom"},
-    "synthetic_hospital": {"ingest", "expectations", "orchestration", "tests", "dagster", "dbt", "duckdb", "pydicom"},
+    "synthetic_hospital": {"ingest", "expectations", "orchestration", "tests", "dagster", "dbt", "duckdb"},
 }
 
 

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.digest import (
+from orchestration.figures.digest import (
     Advice,
     Balance,
     DayBalance,
@@ -29,18 +29,18 @@ from orchestration.digest import (
     QuarantinedFile,
     UnlinkedReason,
 )
-from orchestration.findings import Finding, LimitShare
-from orchestration.letter_digest import chart_days, digest_letter
-from orchestration.letter_findings import QUOTED, SEVERITIES, finding_groups, finding_text
-from orchestration.letter_operations import STEPS, Trouble, operations_letter
-from orchestration.letter_operator import operator_letter
-from orchestration.letter_restricted import restricted_letter
-from orchestration.letters import Envelope, News, is_told_in_full
-from orchestration.personal import ClassQuartiles, OperatorMonth, OwnProcedure, Personal
-from orchestration.wording import LANGUAGES, wording
+from orchestration.figures.open_findings import Finding, LimitShare
+from orchestration.figures.operator import ClassQuartiles, OperatorMonth, OwnProcedure, Personal
+from orchestration.figures.wording import LANGUAGES, wording
+from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text
+from orchestration.letters.letter import Envelope, News, is_told_in_full
+from orchestration.letters.occupational_physician import restricted_letter
+from orchestration.letters.operations import STEPS, Trouble, operations_letter
+from orchestration.letters.operator import operator_letter
+from orchestration.letters.physicist import chart_days, digest_letter
 
 AS_OF = date(2026, 3, 2)
-TEMPLATES = Path(__file__).resolve().parents[2] / "orchestration" / "letter_templates"
+TEMPLATES = Path(__file__).resolve().parents[2] / "orchestration" / "letters" / "templates"
 
 SEEDS = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds"
 

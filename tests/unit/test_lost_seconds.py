@@ -20,7 +20,7 @@ from ingest.dosimeters import lost_seconds
 from ingest.dosimeters.reader import read_export
 from ingest.raw.loader import TOGETHER
 from ingest.records import Refused
-from orchestration.export_check import check_export
+from orchestration.console.check_file import check_export
 
 EXCEL_SOURCE = """\
 source_id: rates

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 
 from expectations.contract import RULES
+from orchestration.figures.wording import LANGUAGES
 from orchestration.product import DBT_PROJECT
-from orchestration.rule_pages import FOLDER, pages
-from orchestration.wording import LANGUAGES
+from orchestration.rule_docs.rule_pages import FOLDER, pages
 
 
 def seed(name: str) -> list[dict[str, str]]:
@@ -17,7 +17,7 @@ def seed(name: str) -> list[dict[str, str]]:
 
 def test_the_pages_are_those_of_today() -> None:
     written = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
-    assert written == pages(), "run python -m orchestration.rule_pages"
+    assert written == pages(), "run python -m orchestration.rule_docs.rule_pages"
 
 
 def test_every_rule_has_a_page() -> None:

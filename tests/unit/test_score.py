@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ingest.problems import UserError
 from orchestration.cli import app
-from orchestration.score import OffsetError, Score, read_truth, score
+from orchestration.console.score import OffsetError, Score, read_truth, score
 
 TRUTH = {
     "procedure": "study_instance_uid,procedure_date\nS1,2024-03-04\nS2,2024-03-04\nS3,2024-03-04\n",

@@ -12,11 +12,11 @@ import pytest
 from small_build import change, make_build
 
 from expectations.contract import TABLES
-from orchestration import data_docs
-from orchestration.contents import SUMMARIES, contents_of, failing_rows, row_count
-from orchestration.data_docs import data_docs_file, write_data_docs
+from orchestration.built_tables import SUMMARIES, contents_of, failing_rows, row_count
 from orchestration.product import DBT_PROJECT
-from orchestration.shown import shown
+from orchestration.publication import data_docs
+from orchestration.publication.data_docs import data_docs_file, write_data_docs
+from orchestration.ui_metadata import shown
 
 
 @pytest.fixture

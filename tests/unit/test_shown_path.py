@@ -14,7 +14,7 @@ from sr_builder import as_file, ordinary_report
 
 from ingest.raw.file_ledger import FoundFile
 from ingest.raw.published_path import shown_path
-from orchestration.status import print_status
+from orchestration.console.status import print_status
 
 HIDDEN = r"inbox/dose_reports/[0-9a-f]{16}"
 NAMED = "DUPONT Jean 1961-02-03"  # as the folder of a patient's CD is named

@@ -17,7 +17,7 @@ from small_site import RATES, files, make_site, rows, run, write
 
 from ingest.dosimeters.reader import read_export
 from ingest.records import Finding
-from orchestration.export_check import check_export
+from orchestration.console.check_file import check_export
 
 
 def finding(folder: Path, days: Iterable[date], layout: str = "hourly_totals", **changes: Any) -> Finding | None:

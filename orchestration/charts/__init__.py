@@ -1,0 +1,1 @@
+"""Charts of letters and of the Dagster UI."""

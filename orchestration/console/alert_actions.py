@@ -1,0 +1,112 @@
+"""What a person did about a finding: one row appended to the site's alert_log.csv, if the finding is published.
+
+Only writing that one file lives here. What an action means for a finding is decided in dbt at the next run.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from ingest.control_characters import control_character
+from ingest.problems import Problem, SiteError, UserError
+from ingest.site.config import Site, load_site
+from ingest.site.reference import TABLES_BY_NAME
+from ingest.site.reference_reader import read_table
+from orchestration.publication.clock_guard import clock_at
+from orchestration.publication.history import current_publication
+from orchestration.publication.published_files import open_published
+from orchestration.publication.snapshot import RESTRICTED
+
+ALERT_LOG = TABLES_BY_NAME["alert_log"]
+Action = Literal["acknowledged", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One row of alert_log.csv; ``on`` is the local date of the site."""
+
+    alert_id: str
+    action: Action
+    by: str
+    on: date
+    comment: str
+
+
+def answer_finding(root: Path, alert_id: str, action: Action, by: str, comment: str) -> Answer:
+    """Append what somebody did about a finding of the current publication to reference/alert_log.csv.
+
+    Raises:
+        SiteError: the site, or its alert_log.csv, cannot be read; nothing is written.
+        UserError: nothing is published, or the current publication has no such finding; nothing is written.
+        OSError: the file cannot be written.
+    """
+    site = load_site(root)
+    on = _find(site, alert_id)
+    answer = Answer(alert_id, action, _one_line(by, "--by"), on, _one_line(comment, "--comment"))
+    _append(site, answer)
+    return answer
+
+
+def _find(site: Site, alert_id: str) -> date:
+    """Local date on which a finding of the current publication is answered."""
+    current = current_publication(site.published_dir)
+    if current is None:
+        raise UserError("Nothing was published yet, so there is no finding to answer: run `doseledger run` first.")
+    zone = ZoneInfo(site.config.timezone)
+    # The occupational physician answers restricted findings by the same command: whoever may read the file may ask it.
+    with open_published(current.folder / RESTRICTED) as con:
+        known = con.execute("select 1 from alerts.alert where alert_id = ?", [alert_id]).fetchone()
+        (published_at,) = con.execute(
+            "select published_at from ledger.publication where run_id = ?", [current.run_id]
+        ).fetchall()[0]
+    if known is None:
+        raise UserError(
+            f"The publication {current.run_id} has no finding {alert_id!r}; copy the whole identifier from the letter"
+            " or from alerts.alert."
+        )
+    # What was published for a past date (a replay, a demo) is answered as of that date: no run as of it would count an
+    # answer that lies in its future.
+    is_replay = current.as_of < published_at.astimezone(zone).date()
+    return current.as_of if is_replay else clock_at(site).today
+
+
+def _one_line(text: str, option: str) -> str:
+    line = " ".join(text.split())
+    if not line:
+        raise UserError(f"{option} is empty; say who did what, for the record.")
+    if character := control_character(line):
+        raise UserError(f"{option} holds the control character {character}; write it without.")
+    return line
+
+
+def _append(site: Site, answer: Answer) -> None:
+    """Add one row by one write at the file's end, in the file's own order of columns."""
+    path = site.root / ALERT_LOG.file
+    names = [column.name for column in ALERT_LOG.columns]
+    before = path.read_bytes() if path.exists() else (",".join(names) + "\n").encode()
+    header = next(csv.reader(io.StringIO(before.decode("utf-8-sig"), newline="")), [])
+    line_end = "\r\n" if b"\r\n" in before else "\n"
+    cells = {name: str(getattr(answer, name)) for name in names}
+    row = io.StringIO()
+    csv.writer(row, lineterminator=line_end).writerow([cells.get(name.strip(), "") for name in header])
+    addition = ("" if before.endswith(b"\n") else line_end).encode() + row.getvalue().encode()
+    _check(before, before + addition, site)
+    with path.open("ab") as file:
+        file.write(addition if file.tell() else before + addition)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check(before: bytes, after: bytes, site: Site) -> None:
+    """What is written must be read back as one row more: a quote left open above would swallow it."""
+    zone = ZoneInfo(site.config.timezone)
+    rows = [len(read_table(ALERT_LOG, content, zone).rows) for content in (before, after)]
+    if rows[1] != rows[0] + 1:
+        raise SiteError([Problem(ALERT_LOG.file, None, None, "cannot take another row; correct it and try again")])

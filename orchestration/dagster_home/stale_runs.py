@@ -1,0 +1,40 @@
+"""Runs that were killed: Dagster takes them for running, and keeps their place as the one writer, for ever.
+
+Only ending them in Dagster's own records lives here. That no run goes on is known by the site's lock, which each holds.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import dagster as dg
+
+from ingest.raw.build_db import AlreadyRunning, run_lock
+from ingest.site.config import Site
+from orchestration.dagster_home.instance import dagster_home
+
+IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+def end_broken_off_runs(instance: dg.DagsterInstance) -> None:
+    """Lets the next run start; only for one who holds the site's lock.
+
+    Args:
+        instance: Dagster's records of the site.
+    """
+    for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
+        instance.report_run_failed(run, "Broken off: its process ended before it did.")
+    history = instance.event_log_storage
+    for run_id in history.get_concurrency_run_ids():
+        history.free_concurrency_slots_for_run(run_id)
+
+
+def end_broken_off_runs_of(site: Site) -> None:
+    """The same where nothing is run now; nothing if a run goes on: it holds the lock, and ended the others.
+
+    Raises:
+        BuildUnavailable: the lock file cannot be made.
+    """
+    home = str(dagster_home(site.root))
+    with suppress(AlreadyRunning), run_lock(site), dg.DagsterInstance.from_config(home) as instance:
+        end_broken_off_runs(instance)

@@ -1,0 +1,1 @@
+"""Figures and sentences of one publication for letters, pages and the console; read from published files only."""

@@ -1,0 +1,183 @@
+"""What a publication says of one operator: months, shares of limits, own procedures, and their class without names.
+
+Only reading lives here. Addresses come from the restricted file, doses from the file that medical physics sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from orchestration.figures.open_findings import LimitShare
+from orchestration.publication.published_files import open_published
+
+# Fewer procedures say nothing of a class, and could be told apart by a colleague (ICRP 135: rule of 20).
+LEAST_PROCEDURES_OF_A_CLASS = 20
+REFERENCE_DAYS = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """An operator as operators.csv has them; no address, no letter."""
+
+    operator_id: str
+    name: str | None
+    address: str | None
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorMonth:
+    """One operator's calendar month; doses in µSv, None where not known.
+
+    Attributes:
+        with_badge: of the procedures, those in which the operator's badge was read.
+        hp10_over_apron_usv: all that the electronic badges over the apron registered.
+        lens_usv: measured Hp(3), else its estimate.
+        limit_share: the highest share of a limit (0 to 1) that the operator's dose has reached at as_of.
+    """
+
+    operator_id: str
+    procedures: int
+    with_badge: int
+    hp10_over_apron_usv: float | None
+    effective_usv: float | None
+    lens_usv: float | None
+    limit_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProcedure:
+    """Hp(10), µSv, of the operator in one procedure."""
+
+    procedure_type: str
+    hp10_usv: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassQuartiles:
+    """Hp(10), µSv, of a procedure class over a year: all operators together, nobody named."""
+
+    procedure_type: str
+    procedures: int
+    q1_usv: float
+    median_usv: float
+    q3_usv: float
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What one letter tells an operator beside the findings: doses of the period ``first`` to ``last``."""
+
+    operator_id: str
+    first: date
+    last: date
+    month: OperatorMonth | None
+    limits: tuple[LimitShare, ...]
+    procedures: tuple[OwnProcedure, ...]
+    classes: tuple[ClassQuartiles, ...]
+
+
+def read_addressees(restricted: Path) -> tuple[Addressee, ...]:
+    """Read who is an operator from a published ``restricted.duckdb``, in the order of operator_id.
+
+    Raises:
+        duckdb.Error: the file is missing, or is not one of the output contract.
+    """
+    with open_published(restricted) as connection:
+        return tuple(Addressee(*row) for row in connection.execute(_ADDRESSEES).fetchall())
+
+
+def read_months(connection: duckdb.DuckDBPyConnection, month: date) -> tuple[OperatorMonth, ...]:
+    """Read every operator's month, the highest dose over the apron first; ``month`` is its first day."""
+    return tuple(OperatorMonth(*row) for row in connection.execute(_MONTHS, [month]).fetchall())
+
+
+def read_personal(warehouse: Path, operator_id: str, first: date, last: date) -> Personal:
+    """Read what a published ``warehouse.duckdb`` says of one operator from the first to the last date.
+
+    Args:
+        warehouse: the file that medical physics sees: no pregnancy, no restricted finding, nobody's name.
+        operator_id: whose.
+        first: begin of the period of procedures; its month is ``month``.
+        last: its end; the classes are those of the year that ends here.
+
+    Raises:
+        duckdb.Error: the file is missing, or is not one of the output contract.
+    """
+    with open_published(warehouse) as connection:
+        months = {row.operator_id: row for row in read_months(connection, first.replace(day=1))}
+        limits = connection.execute(_LIMITS, [operator_id]).fetchall()
+        procedures = connection.execute(_PROCEDURES, [operator_id, first, last]).fetchall()
+        period = [last - timedelta(days=REFERENCE_DAYS - 1), last, LEAST_PROCEDURES_OF_A_CLASS]
+        own_classes = {procedure_type for procedure_type, _ in procedures}
+        classes = [row for row in connection.execute(_CLASSES, period).fetchall() if row[0] in own_classes]
+    return Personal(
+        operator_id,
+        first,
+        last,
+        months.get(operator_id),
+        tuple(LimitShare(*row) for row in limits),
+        tuple(OwnProcedure(*row) for row in procedures),
+        tuple(ClassQuartiles(*row) for row in classes),
+    )
+
+
+_ADDRESSEES = "select operator_id, operator_name, email, language from marts.dim_operator order by operator_id"
+
+_MONTHS = """
+    select
+        operator_id, procedures, procedures_with_badge, hp10_over_apron_usv, effective_dose_estimate_usv,
+        coalesce(hp3_measured_usv, hp3_estimate_usv),
+        (
+            select max(fraction_of_limit) from marts.fct_operator_limit as shares
+            where shares.operator_id = months.operator_id and "window" <> 'pregnancy'
+        )
+    from marts.fct_operator_month as months
+    where month = ?
+    order by hp10_over_apron_usv desc nulls last, operator_id
+"""
+
+_LIMITS = """
+    select
+        quantity, "window", limit_rule, window_begin, window_end, dose_msv, limit_msv, fraction_of_limit,
+        projected_fraction
+    from marts.fct_operator_limit
+    where operator_id = ? and "window" <> 'pregnancy' and dose_msv is not null
+    order by
+        list_position(['effective', 'effective_dose_equivalent', 'lens', 'extremity'], quantity),
+        list_position(['calendar_year', 'rolling_12_months', 'rolling_5_years'], "window"), limit_msv, limit_rule
+"""
+
+_PROCEDURES = """
+    select procedure_type, hp10_usv
+    from marts.fct_operator_procedure
+    inner join marts.fct_procedure using (procedure_id)
+    where operator_id = ? and procedure_date between ? and ? and hp10_usv is not null
+    order by procedure_type, started_at, procedure_id
+"""
+
+# The reference set of the contract (Quartiles): one row speaks for a procedure, its first operator's, else its highest.
+_CLASSES = """
+    with speaking as (
+        select procedure_type, hp10_usv
+        from marts.fct_operator_procedure
+        inner join marts.fct_procedure using (procedure_id)
+        where hp10_usv is not null and procedure_type <> 'unclassified' and procedure_date between ? and ?
+        qualify
+            case when count(*) filter (role = 'first_operator') over (partition by procedure_id) > 0
+                then coalesce(role, '') = 'first_operator'
+                else row_number() over (partition by procedure_id order by hp10_usv desc, operator_id) = 1
+            end
+    )
+    select
+        procedure_type, count(*), quantile_cont(hp10_usv, 0.25), quantile_cont(hp10_usv, 0.5),
+        quantile_cont(hp10_usv, 0.75)
+    from speaking
+    group by procedure_type
+    having count(*) >= ?
+    order by procedure_type
+"""

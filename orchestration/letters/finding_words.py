@@ -1,0 +1,196 @@
+"""Findings in the words of a letter: grouped by rule, each with who, where, when, how much and against what.
+
+Pure wording, from codes and numbers: the published message, which is English, is quoted only where no words fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from orchestration.figures.open_findings import Finding, LimitShare
+from orchestration.figures.wording import NO_BREAK_SPACE, Wording
+from orchestration.letters.letter import NOT_KNOWN
+
+SEVERITIES = ("urgent", "review", "notice")
+SEVERITY_COLOURS = {"urgent": "#b3261e", "review": "#a85b00", "notice": "#2f6690"}
+
+# What really is free text: the program's own sentence about a file of the site.
+QUOTED = frozenset(
+    ("data_quality", name) for name in ("refused_input", "refused_source", "rejected_rows", "swapped_dates")
+)
+
+# How the published units are written in a letter; one that is not here is written as published.
+UNIT_SIGNS = {
+    "uSv": "µSv",
+    "uSv/(Gy.cm2)": "µSv/(Gy·cm²)",
+    "Gy.cm2": "Gy·cm²",
+    "mGy.cm": "mGy·cm",
+    "1": "",
+    "procedures": "",
+    "reports": "",
+    "records": "",
+    "studies": "",
+    "rows": "",
+    "files": "",
+}
+
+# The advice of a finding in the words of its reader.
+Advise = Callable[[Finding], str]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingText:
+    """One finding in the reader's words; ``quoted`` is the published message where there are no words for it."""
+
+    alert_id: str
+    procedure_id: str | None
+    where: tuple[str, ...]
+    value: str
+    threshold: str
+    sentence: str
+    quoted: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """Findings of one rule and severity that have the same explanation and advice."""
+
+    severity_word: str
+    colour: str
+    rule: str
+    explanation: str
+    advice: str
+    findings: tuple[FindingText, ...]
+
+
+def finding_groups(
+    findings: Sequence[Finding], words: Wording, advise: Advise, *, names_operator: bool
+) -> list[FindingGroup]:
+    """Put findings into words: the gravest first, within a severity by rule, within a rule as they come."""
+
+    def key(finding: Finding) -> tuple[int, str, str, str]:
+        return SEVERITIES.index(finding.severity), finding.rule, finding.quantity or "", finding.advice_code or ""
+
+    groups = [list(group) for _, group in groupby(sorted(findings, key=key), key)]
+    return [
+        FindingGroup(
+            severity_word=words.say(f"severity.{group[0].severity}"),
+            colour=SEVERITY_COLOURS[group[0].severity],
+            rule=rule_name(group[0].rule, words),
+            explanation=_explanation(group[0], words),
+            advice=advise(group[0]),
+            findings=tuple(finding_text(finding, words, names_operator=names_operator) for finding in group),
+        )
+        for group in groups
+    ]
+
+
+def finding_text(finding: Finding, words: Wording, *, names_operator: bool = True) -> FindingText:
+    """Put one finding into words. A rule without words (added by a site) is told by its code and its own message."""
+    value, threshold = _value_and_threshold(finding, words)
+    is_quoted = (finding.rule, finding.quantity) in QUOTED or not words.knows(f"rules.{finding.rule}")
+    return FindingText(
+        alert_id=finding.alert_id,
+        procedure_id=finding.procedure_id,
+        where=_where(finding, words, names_operator=names_operator),
+        value=value,
+        threshold=threshold,
+        sentence=_sentence(finding, words),
+        quoted=finding.message if is_quoted else None,
+    )
+
+
+def severity_counts(findings: Sequence[Finding], words: Wording) -> list[tuple[str, str, str]]:
+    """Count findings by severity: word, number, colour; the gravest first."""
+    counts = [(severity, sum(finding.severity == severity for finding in findings)) for severity in SEVERITIES]
+    return [
+        (words.say(f"severity.{severity}"), words.number(count), SEVERITY_COLOURS[severity])
+        for severity, count in counts
+        if count
+    ]
+
+
+def rule_name(rule: str, words: Wording) -> str:
+    """Name a rule; one without words by its code."""
+    return words.say(f"rules.{rule}.name") if words.knows(f"rules.{rule}") else rule
+
+
+def limit_name(limit: LimitShare, words: Wording) -> str:
+    """Name a limit by its quantity and window."""
+    return f"{words.say(f'quantities.{limit.quantity}')}, {words.say(f'windows.{limit.window}')}"
+
+
+def unit_sign(unit: str | None) -> str:
+    """Write a published unit as a letter does."""
+    return UNIT_SIGNS.get(unit or "", unit or "")
+
+
+def _explanation(finding: Finding, words: Wording) -> str:
+    """Say what value and threshold are: by quantity where the rule watches several."""
+    keys = (f"rules.{finding.rule}.quantities.{finding.quantity}", f"rules.{finding.rule}.threshold")
+    return next((words.say(key) for key in keys if words.knows(key)), "")
+
+
+def _sentence(finding: Finding, words: Wording) -> str:
+    """Say what is particular to this finding, from its step, else from its quantity; nothing where there is no more."""
+    if finding.limit:
+        return _limit_sentence(finding.limit, words)
+    step = finding.step or ""
+    first, _, rest = step.partition("/")
+    kinds = (step.replace("/", "_"), first, finding.quantity or "")
+    key = next((key for kind in kinds if kind and words.knows(key := f"rules.{finding.rule}.sentences.{kind}")), None)
+    if key is None:
+        return ""
+    return words.say(
+        key,
+        n=NOT_KNOWN if finding.n_reference is None else words.number(finding.n_reference),
+        days=NOT_KNOWN if finding.days is None else words.number(finding.days),
+        month=words.month(finding.occurred_on) if finding.occurred_on else NOT_KNOWN,
+        detail=rest.replace("/", ", "),
+        last=rest.rpartition("/")[2],
+    )
+
+
+def _limit_sentence(limit: LimitShare, words: Wording) -> str:
+    sentence = words.say(
+        "limit.so_far",
+        dose=_msv(limit.dose_msv, words),
+        limit=_msv(limit.limit_msv, words),
+        window=limit_name(limit, words),
+        begin=words.day(limit.window_begin),
+        end=words.day(limit.window_end),
+    )
+    projected = limit.projected_fraction
+    if projected is None or limit.fraction is None or projected <= limit.fraction:
+        return sentence
+    return f"{sentence} {words.say('limit.projected', dose=_msv(projected * limit.limit_msv, words))}"
+
+
+def _msv(msv: float | None, words: Wording) -> str:
+    return NOT_KNOWN if msv is None else f"{words.number(msv)}{NO_BREAK_SPACE}mSv"
+
+
+def _where(finding: Finding, words: Wording, *, names_operator: bool) -> tuple[str, ...]:
+    parts = {
+        "operator": finding.operator_id if names_operator else None,
+        "room": finding.room_id,
+        "procedure_type": finding.procedure_type,
+        "date": finding.occurred_on and words.day(finding.occurred_on),
+    }
+    return tuple(words.say(f"where.{name}", value=value) for name, value in parts.items() if value)
+
+
+def _value_and_threshold(finding: Finding, words: Wording) -> tuple[str, str]:
+    """Write both with as many digits as it takes to tell them apart: 20.004 is more than 20."""
+    numbers = [number for number in (finding.value, finding.threshold) if number is not None]
+    digits = next(
+        (n for n in range(3, 16) if len({words.number(number, n) for number in numbers}) == len(set(numbers))), 16
+    )
+    sign = unit_sign(finding.unit)
+
+    def written(number: float | None) -> str:
+        return NOT_KNOWN if number is None else f"{words.number(number, digits)}{NO_BREAK_SPACE}{sign}".rstrip()
+
+    return written(finding.value), written(finding.threshold)

@@ -1,0 +1,143 @@
+"""The pages docs/rules/: one for each alert rule, made from seeds and model descriptions so that they cannot drift.
+
+Only their layout lives here; what a rule asks and when it fires is said in dbt_project/models/alerts/rules, thresholds
+and advice are seeds. `python -m orchestration.rule_docs.rule_pages` writes them; a test fails when that was forgotten.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestration.product import DBT_PROJECT
+
+FOLDER = DBT_PROJECT.parent / "docs" / "rules"
+MADE = "<!-- Made by python -m orchestration.rule_docs.rule_pages from dbt_project: change it there. -->"
+
+
+def pages() -> dict[str, str]:
+    """File name and Markdown of every page, the index README.md among them."""
+    rules = _models("rules/_rules__models.yml")
+    findings = {
+        name: model for path in sorted(_folder("findings").glob("_*models.yml")) for name, model in _read(path).items()
+    }
+    made = {f"{rule}.md": _page(rule, model, findings.get(f"finding_{rule}")) for rule, model in rules.items()}
+    return made | {"README.md": _index(rules)}
+
+
+def _page(rule: str, model: dict[str, Any], finding: dict[str, Any] | None) -> str:
+    meta = model["config"]["meta"]
+    thresholds = _seed("alert_rules", rule)
+    values = {row["name"]: f"{row['value']} {row['unit']}" for row in thresholds}
+    return (
+        "\n".join(
+            [
+                f"# {rule}: {meta['question']}",
+                MADE,
+                "",
+                f"**It fires when** {meta['fires_when'].format(**values)}",
+                "",
+                f"**Worked example.** {meta['example']}",
+                "",
+                "## Thresholds",
+                *_threshold_table(thresholds),
+                "",
+                "Change one in `site.yaml`, or switch the rule off; a misspelt name stops the run. The letter says"
+                " what a site has changed, and each finding's `rule_version` ends in `+site`.",
+                "",
+                *_how_to_change(rule, thresholds),
+                "",
+                "## What a finding says",
+                *_finding_columns(finding),
+                "",
+                "## Likeliest causes",
+                *_advice(rule),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _threshold_table(thresholds: list[dict[str, str]]) -> Iterator[str]:
+    yield "| name | default | unit | severity | who sees it | source |"
+    yield "|---|---|---|---|---|---|"
+    for row in thresholds:
+        severity, audience = row["severity"] or "(a condition)", row["audience"] or ""
+        yield f"| `{row['name']}` | {row['value']} | {row['unit']} | {severity} | {audience} | {row['source']} |"
+
+
+def _how_to_change(rule: str, thresholds: list[dict[str, str]]) -> Iterator[str]:
+    yield from ("```yaml", "alerts:")
+    example = f"{thresholds[0]['name']}: {thresholds[0]['value']}" if thresholds else "enabled: false"
+    yield f"  {rule}: {{{example}}}        # or {{enabled: false}}"
+    yield "```"
+
+
+def _finding_columns(finding: dict[str, Any] | None) -> Iterator[str]:
+    """What the columns mean that differ from rule to rule; the others are in the description of alerts.alert."""
+    if finding is None:
+        yield "See the description of `alerts.alert`."
+        return
+    yield finding["description"].strip()
+    yield ""
+    for column in finding["columns"]:
+        if column["name"] in ("quantity", "value", "threshold", "n_reference") and "{{" not in column["description"]:
+            yield f"* `{column['name']}`: {column['description']}"
+
+
+def _advice(rule: str) -> Iterator[str]:
+    sentences = {row["advice_code"]: row["sentence"] for row in _seed("advice") if row["language"] == "en"}
+    yield "Each finding carries the first that fits; a site can word it in `reference/advice.csv`"
+    yield "(advice_code, language, sentence)."
+    yield ""
+    for row in _seed("advice_rule", rule):
+        evidence = f"`{row['evidence']}`" if row["evidence"] else "else"
+        yield f"* {evidence}, `{row['advice_code']}`: {sentences[row['advice_code']]}"
+
+
+def _index(rules: dict[str, dict[str, Any]]) -> str:
+    lines = [
+        "# The alert rules",
+        MADE,
+        "",
+        "What each asks, when it fires and what it rests on; every number is a row of",
+        "`dbt_project/seeds/alert_rules.csv`. How often each fires at a site:",
+        "`python -m orchestration.rule_docs.firing_rates <data_dir>/published/current/warehouse.duckdb`.",
+        "",
+        "| rule | question | severity | who sees it |",
+        "|---|---|---|---|",
+    ]
+    for rule, model in rules.items():
+        steps = [row for row in _seed("alert_rules", rule) if row["severity"]]
+        severities = ", ".join(dict.fromkeys(row["severity"] for row in steps))
+        audiences = ", ".join(dict.fromkeys(row["audience"] for row in steps))
+        question = model["config"]["meta"]["question"]
+        lines.append(f"| [{rule}]({rule}.md) | {question} | {severities} | {audiences} |")
+    return "\n".join(lines) + "\n"
+
+
+def _folder(name: str) -> Path:
+    return DBT_PROJECT / "models" / "alerts" / name
+
+
+def _models(name: str) -> dict[str, dict[str, Any]]:
+    return _read(DBT_PROJECT / "models" / "alerts" / name)
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    return {model["name"]: model for model in yaml.safe_load(path.read_text("utf-8"))["models"]}
+
+
+def _seed(name: str, rule: str | None = None) -> list[dict[str, str]]:
+    with (DBT_PROJECT / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if rule is None or row["rule"] == rule]
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, "utf-8")
