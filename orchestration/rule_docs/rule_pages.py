@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,9 +21,7 @@ MADE = "<!-- Made by python -m orchestration.rule_docs.rule_pages from dbt_proje
 def pages() -> dict[str, str]:
     """File name and Markdown of every page, the index README.md among them."""
     rules = _models("rules/_rules__models.yml")
-    findings = {
-        name: model for path in sorted(_folder("findings").glob("_*models.yml")) for name, model in _read(path).items()
-    }
+    findings = _models("findings/_findings__models.yml")
     made = {f"{rule}.md": _page(rule, model, findings.get(f"finding_{rule}")) for rule, model in rules.items()}
     return made | {"README.md": _index(rules)}
 
@@ -84,9 +81,10 @@ def _finding_columns(finding: dict[str, Any] | None) -> Iterator[str]:
         return
     yield finding["description"].strip()
     yield ""
-    for column in finding["columns"]:
-        if column["name"] in ("quantity", "value", "threshold", "n_reference") and "{{" not in column["description"]:
-            yield f"* `{column['name']}`: {column['description']}"
+    meanings = finding["config"]["meta"]["finding"]
+    for column in ("quantity", "value", "threshold", "n_reference"):
+        if column in meanings:
+            yield f"* `{column}`: {meanings[column]}"
 
 
 def _advice(rule: str) -> Iterator[str]:
@@ -120,15 +118,8 @@ def _index(rules: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _folder(name: str) -> Path:
-    return DBT_PROJECT / "models" / "alerts" / name
-
-
 def _models(name: str) -> dict[str, dict[str, Any]]:
-    return _read(DBT_PROJECT / "models" / "alerts" / name)
-
-
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+    path = DBT_PROJECT / "models" / "alerts" / name
     return {model["name"]: model for model in yaml.safe_load(path.read_text("utf-8"))["models"]}
 
 

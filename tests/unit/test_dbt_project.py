@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import csv
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from expectations.contract import TABLES
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 MODELS = {path.stem: path for path in sorted(PROJECT.glob("models/**/*.*")) if path.suffix in (".sql", ".py")}
@@ -26,7 +29,9 @@ LAYERS = {  # folder: the folders that its models may read from; only staging re
     "department": {"marts"},  # nothing that medical physics may not see
 }
 PUBLISHED = ("marts", "ledger", "alerts")
-REF = re.compile(r"\bref\('(\w+)'\)")
+REF = re.compile(r"""\bref\(["'](\w+)["']\)""")
+# The model whose fingerprints say which dates of an incremental one are stale: {{ config(**kept_by(date, model)) }}.
+FINGERPRINTS = re.compile(r"config\(\*\*\w+\('\w+', '(\w+)'\)\)")
 # The clock that a model must not read: as_of is an argument.
 CLOCK = re.compile(
     r"\b(current_(date|time|timestamp)|(now|today|get_current_timestamp|localtimestamp)\s*\()", re.IGNORECASE
@@ -47,8 +52,23 @@ def _code(model: str) -> str:
     return re.sub(r"--[^\n]*|\{#.*?#\}", "", MODELS[model].read_text("utf-8"), flags=re.DOTALL)
 
 
+def _meta(entry: dict[str, Any]) -> dict[str, Any]:
+    meta: dict[str, Any] = entry.get("config", {}).get("meta", {})
+    return meta
+
+
+@cache
+def _ancestors(model: str) -> frozenset[str]:
+    """All that a model is made from, directly or not."""
+    parents = frozenset(
+        name for name in (*REF.findall(CODE[model]), *FINGERPRINTS.findall(CODE[model])) if name in MODELS
+    )
+    return parents.union(*map(_ancestors, parents))
+
+
 CONTENTS = [yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) for path in PROPERTIES]
 DESCRIBED = {entry["name"]: entry for entry in _entries("models")}
+KEYS = {name: key for name, entry in DESCRIBED.items() if (key := _meta(entry).get("key"))}
 CODE = {name: _code(name) for name in MODELS}
 # Findings of one rule each are a step on the way to alerts.alert and are not published.
 AGGREGATES = {name for name in MODELS if _folder(name) == "department"}
@@ -90,15 +110,37 @@ def test_the_dictionary_of_columns_has_every_word_that_is_looked_up_and_no_other
     assert set(words) == looked_up
 
 
-def test_the_key_of_every_decision_is_tested() -> None:
-    keys = dict(
-        re.findall(r"'(\w+)': '([\w, ]+)',", (PROJECT / "tests/every_key_names_one_row.sql").read_text("utf-8"))
-    )
-    assert set(keys) <= set(MODELS)
-    # The keys of findings are those of alerts.alert, which the gate judges like every published key.
-    assert [name for name in MODELS if name.startswith("int_") and name not in keys] == []
-    columns = {name: {column["name"] for column in DESCRIBED[name]["columns"]} for name in keys}
-    assert {name: key for name, key in keys.items() if not set(key.split(", ")) <= columns[name]} == {}
+def test_every_model_declares_its_key() -> None:
+    # A staging model's key is its raw table's; the views alerts.<rule> have that of alerts.alert.
+    keyless = {table.split(".")[1] for table, described in TABLES.items() if not described.key}
+    free = {name for name in MODELS if _folder(name) == "staging" or MODELS[name].parent.name == "rules"} | keyless
+    assert sorted(DESCRIBED.keys() - free - KEYS.keys()) == []
+    columns = {name: {column["name"] for column in DESCRIBED[name]["columns"]} for name in KEYS}
+    assert {name: key for name, key in KEYS.items() if not set(key) <= columns[name]} == {}
+
+
+def test_a_published_key_is_the_contracts() -> None:
+    published = {name.split(".")[1]: table for name, table in TABLES.items() if table.key}
+    shared = published.keys() & KEYS.keys()
+    assert len(shared) >= 20
+    wider = {
+        name: KEYS[name]
+        for name in shared
+        if not set(KEYS[name]) <= {*published[name].key, *published[name].optional_key}
+    }
+    assert wider == {}
+
+
+def test_the_test_of_keys_runs_after_every_model_that_declares_one() -> None:
+    last = REF.findall((PROJECT / "tests" / "every_key_names_one_row.sql").read_text("utf-8"))
+    before = set(last).union(*map(_ancestors, last))
+    assert sorted(KEYS.keys() - before) == []
+    assert [name for name in last if any(name in _ancestors(other) for other in last)] == []
+
+
+def test_a_key_that_another_model_proves_is_of_a_model_that_it_reads() -> None:
+    proved = {name: with_ for name, entry in DESCRIBED.items() if (with_ := _meta(entry).get("key_tested_with"))}
+    assert {name for name, with_ in proved.items() if name not in _ancestors(with_)} == set()
 
 
 def test_a_unit_test_says_which_rule_it_guards() -> None:
@@ -133,7 +175,9 @@ def test_a_rule_has_a_step_that_makes_findings(rule: str) -> None:
 
 
 def test_an_alert_compares_with_the_seed_and_not_with_a_number() -> None:
-    assert [name for name, code in CODE.items() if name.startswith("alert") and NUMBER_COMPARED.search(code)] == []
+    assert [
+        name for name, code in CODE.items() if name.startswith(("alert", "finding_")) and NUMBER_COMPARED.search(code)
+    ] == []
     assert NUMBER_COMPARED.search("where hp10_usv > 100")
 
 
