@@ -45,13 +45,13 @@ slow: $(READY)
 
 # Damaged dose reports: each is counted, refused by name, or equal. A few minutes.
 mutants: $(READY)
-	$(BIN)/pytest tests/slow/test_dose_reports_mutants.py
+	$(BIN)/pytest tests/slow/ingest/dose_reports/test_dose_reports_mutants.py
 
 # Kills at random moments (counted in tests/attack/counts.csv), damaged reports and exports. Half an hour; not in `make test`.
 KILLS := 5
 attack: $(READY)
-	PYTHONPATH=tests:tests/slow $(BIN)/python -m attack.mutants
-	PYTHONPATH=tests:tests/slow $(BIN)/python -m attack --kills $(KILLS)
+	PYTHONPATH=tests $(BIN)/python -m attack.mutants
+	PYTHONPATH=tests $(BIN)/python -m attack --kills $(KILLS)
 
 # Installed once per lock file; the hashes in it are checked by pip.
 $(READY): requirements.lock pyproject.toml

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import test_dose_reports_mutants as dose_reports
 import yaml
-from byte_reader import statements
-from damaged_exports import PIECES, Damage, damaged, stated_and_kept
+from slow.ingest.dose_reports import test_dose_reports_mutants as dose_reports
+from support.byte_reader import statements
+from support.damaged_exports import PIECES, Damage, damaged, stated_and_kept
 
 from ingest.dosimeters.description import load_description
 from synthetic_hospital import write_hospital

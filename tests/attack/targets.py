@@ -16,18 +16,18 @@ from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
-import test_delivery as mail
-import test_killed_pull as killed_pull
 import yaml
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from attack.harness import AGAIN, NEVER_S, PROCESSES, Command, Facts, Target, in_process
-from odd_servers import XRAY_DOSE_SR, http_server
-from orthanc import free_port
 from pydicom.filereader import dcmread
 from pynetdicom import AE
-from small_build import add_build, change, make_build, pass_gate
-from small_site import KEY, RATES, SOURCE, content, export, looking, make_site, run, write
-from sr_builder import as_file, ordinary_report
+from slow.ingest.sources import test_killed_pull as killed_pull
+from slow.orchestration.letters import test_delivery as mail
+from support.odd_servers import XRAY_DOSE_SR, http_server
+from support.orthanc import free_port
+from support.small_build import add_build, change, make_build, pass_gate
+from support.small_site import KEY, RATES, SOURCE, content, export, looking, make_site, run, write
+from support.sr_builder import as_file, ordinary_report
 
 from ingest.dose_reports.dicom_file import identity_of
 from ingest.raw import loader as raw_load

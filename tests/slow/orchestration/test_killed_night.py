@@ -1,0 +1,74 @@
+"""A whole night is killed by the system: the next one publishes, and Dagster's records say how the first one ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from support.small_site import KEY, RATES, export, make_site, write
+
+from ingest.raw.build_db import run_lock
+from ingest.site.config import load_site
+from orchestration.dagster_home.instance import dagster_home
+from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
+
+pytestmark = pytest.mark.slow
+
+NIGHT = [sys.executable, "-c", "from orchestration.cli import app; app()", "run", "--site"]
+# What a run of the daemon is: a process that holds no lock but what the run itself takes.
+OF_DAGSTER = ["job", "execute", "-m", "orchestration.definitions", "-j", "nightly"]
+
+
+def statuses(root: Path) -> list[dg.DagsterRunStatus]:
+    with dg.DagsterInstance.from_config(str(dagster_home(root))) as instance:
+        return [run.status for run in instance.get_runs()]
+
+
+@pytest.mark.parametrize("started_by", ["command line", "Dagster"])
+def test_the_night_after_a_killed_one_publishes(tmp_path: Path, started_by: str) -> None:
+    root = make_site(tmp_path / "site")
+    site = load_site(root)
+    write(root, f"{RATES}/a.csv", export(3600, 7200))
+    of_site = {"DOSELEDGER_SITE": str(root), "DAGSTER_HOME": str(dagster_home(root))}
+    environment = os.environ | KEY | of_site | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    night = [*NIGHT, root]
+    command = night if started_by == "command line" else [Path(sys.executable).with_name("dagster"), *OF_DAGSTER]
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    while not (site.build_db.parent / "dbt" / "compiled").exists():  # it builds
+        assert killed.poll() is None
+        time.sleep(0.1)
+
+    beside = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert beside.returncode == 1
+    assert "Another run of site 'small' is going on" in beside.stderr
+    end_broken_off_runs_of(site)  # as the UI does when it starts
+    assert statuses(root) == [dg.DagsterRunStatus.STARTED]
+
+    killed.kill()
+    killed.wait()
+    done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert statuses(root) == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+
+
+def test_what_was_killed_keeps_no_place_once_the_ui_starts(tmp_path: Path) -> None:
+    root = make_site(tmp_path / "site")
+    site = load_site(root)
+    with dg.DagsterInstance.from_config(str(dagster_home(root))) as instance:
+        history = instance.event_log_storage
+        started = dg.DagsterRun(job_name="nightly", run_id="1" * 8, status=dg.DagsterRunStatus.STARTED)
+        waiting = dg.DagsterRun(job_name="nightly", run_id="2" * 8)
+        for run in (started, waiting):
+            instance.add_run(run)
+        history.initialize_concurrency_limit_to_default("duckdb_write")
+        assert history.claim_concurrency_slot("duckdb_write", started.run_id, "dbt_models").is_claimed
+        end_broken_off_runs_of(site)
+        assert [run.status for run in instance.get_runs()] == [waiting.status, dg.DagsterRunStatus.FAILURE]
+        assert history.claim_concurrency_slot("duckdb_write", waiting.run_id, "dbt_models").is_claimed
+    with run_lock(site):  # and was let go
+        pass

@@ -1,0 +1,554 @@
+"""Months, limits and findings about operators once more, from raw badge rows and procedures, in exact fractions.
+
+Shares no code and no SQL with the product; of its seeds (limits, factors) it reads the rows as a person would.
+"""
+
+from __future__ import annotations
+
+import csv
+from bisect import bisect_left
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import numpy as np
+
+from support import paths
+
+SEEDS = paths.DBT_PROJECT / "seeds"
+DAY = timedelta(days=1)
+RULES = (
+    "procedure_dose",
+    "dose_per_kap",
+    "dose_to_c_arm",
+    "absolute_dose",
+    "persistent",
+    "badge_not_worn",
+    "monthly_dose",
+    "dose_limit",
+    "pregnancy",
+)
+Key = tuple[Any, ...]
+
+
+def seed(name: str) -> list[dict[str, str]]:
+    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def month_of(day: date) -> date:
+    return day.replace(day=1)
+
+
+def days_of(first: date, last: date) -> Iterator[date]:
+    return (first + n * DAY for n in range((last - first).days + 1))
+
+
+@dataclass(frozen=True)
+class Day:
+    """Dose of record of a person at a place of the body on one day, and both readings behind it, µSv."""
+
+    electronic: Fraction | None
+    passive: Fraction | None
+    worn_at: str
+
+    @property
+    def dose(self) -> Fraction:
+        """The passive share, else the electronic dose."""
+        return self.passive if self.passive is not None else self.electronic or Fraction(0)
+
+    @property
+    def source(self) -> str:
+        """Which badge is the one of record."""
+        return "passive" if self.passive is not None else "electronic"
+
+
+def total(doses: Iterable[Fraction | None]) -> Fraction | None:
+    """Sum of what is known; None if nothing is."""
+    known = [dose for dose in doses if dose is not None]
+    return sum(known, Fraction(0)) if known else None
+
+
+def kind_of(sources: Iterable[str]) -> str | None:
+    kinds = set(sources)
+    return (kinds.pop() if len(kinds) == 1 else "mixed") if kinds else None
+
+
+class Reckoning:
+    """What the published tables must say of operators.
+
+    Args:
+        build: connection to the build database; of it only ``raw.*``.
+        published: connection to ``restricted.duckdb``; of it only procedures and what operators got in them.
+        as_of: valid-time date.
+    """
+
+    def __init__(self, build: duckdb.DuckDBPyConnection, published: duckdb.DuckDBPyConnection, as_of: date) -> None:
+        self.build, self.published, self.as_of = build, published, as_of
+        (self.site,) = self._raw("site")
+        self.zone = ZoneInfo(self.site["timezone"])
+        self.operators = {row["operator_id"]: row for row in self._raw("ref_operators")}
+        self.thresholds = {(row["rule"], row["name"]): float(row["value"]) for row in seed("alert_rules")}
+
+    def _raw(self, table: str) -> list[dict[str, Any]]:
+        return rows_of(self.build, f"select * from raw.{table}")
+
+    # --- badges ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """Every dose once, as increments with its local day: newest version, counters as steps."""
+        sources = {row["source_id"]: row for row in self._raw("source")}
+        newest: dict[Key, dict[str, Any]] = {}
+        for row in sorted(self._raw("dose_record"), key=lambda row: (row["load_seq"], row["line"])):
+            assert not row["is_ambiguous"], "no doubled hour in these hospitals"
+            measured = (row["started_at"], row["period_end"])
+            key = (row["source_id"], row["dosimeter_serial"], row["quantity"], row["layout"], *measured)
+            newest[key] = row
+        counters: dict[Key, list[dict[str, Any]]] = defaultdict(list)
+        increments = []
+        for row in newest.values():
+            counter = row["layout"] == "counter_log" or sources[row["source_id"]]["counter"] == "cumulative"
+            if counter and row["token"] is None:
+                counters[row["source_id"], row["dosimeter_serial"], row["quantity"], row["layout"]].append(row)
+            else:
+                increments.append(row | {"day": row["period_end"] or self._local(row["started_at"])})
+        for readings in counters.values():
+            increments += self._steps(sorted(readings, key=lambda row: row["started_at"]))
+        return [row for row in increments if row["day"] <= self.as_of]
+
+    def _steps(self, readings: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        is_hourly = readings[0]["layout"] == "hourly_totals"
+        highest = readings[0]["value_usv"]
+        for before, after in pairwise(readings):
+            fall = before["value_usv"] - after["value_usv"]
+            if fall > 0 and (10 * fall > before["value_usv"] or fall > 5):  # a reset, no correction
+                highest = 0
+            step = max(0, after["value_usv"] - highest)
+            highest += step
+            start = before["ended_at"] if is_hourly else before["started_at"]
+            end = after["ended_at"] if is_hourly else after["started_at"]
+            yield after | {
+                "value_usv": step,
+                "started_at": start,
+                "ended_at": end,
+                "day": self._local(start if is_hourly else end),
+            }
+
+    def _local(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
+
+    def _wearer(self, record: dict[str, Any]) -> tuple[str | None, str | None]:
+        """(operator, place of wear); no operator: the C-arm, nobody, or not occupational."""
+        assigned = [
+            row
+            for row in self._raw_assignments
+            if row["dosimeter_serial"] == record["dosimeter_serial"]
+            and row["valid_from"] <= record["day"] <= (row["valid_to"] or date.max)
+        ]
+        if len(assigned) != 1:
+            return None, None
+        operator = assigned[0]["operator_id"]
+        # The last day of a passive result ends at midnight, which people write as 23:59.
+        grace = timedelta(minutes=1 if record["layout"] == "badge_periods" else 0)
+        for row in self._raw_corrections:
+            within = row["from_at"] <= record["started_at"] and record["ended_at"] <= row["to_at"] + grace
+            if row["dosimeter_serial"] == record["dosimeter_serial"] and within:
+                operator = row["operator_id"] if row["kind"] == "worn_by" else None
+        return operator, assigned[0]["worn_at"]
+
+    @cached_property
+    def _raw_assignments(self) -> list[dict[str, Any]]:
+        return self._raw("ref_dosimeters")
+
+    @cached_property
+    def _raw_corrections(self) -> list[dict[str, Any]]:
+        return self._raw("ref_corrections")
+
+    @cached_property
+    def days(self) -> dict[tuple[str, date, str], Day]:
+        """(operator, day, place) with its dose of record."""
+        places = {(row["worn_at"], row["quantity"]): row for row in seed("badge_places")}
+        samples: dict[Key, list[tuple[datetime, Fraction]]] = defaultdict(list)
+        for row in self.records:
+            if row["layout"] == "rate_samples":
+                samples[row["dosimeter_serial"], row["quantity"]].append(
+                    (row["started_at"], Fraction(row["value_usv"]))
+                )
+        for of_badge in samples.values():
+            of_badge.sort()
+        electronic: dict[Key, dict[Key, list[Fraction]]] = defaultdict(lambda: defaultdict(list))
+        passive: dict[Key, list[tuple[Key, Fraction, str]]] = defaultdict(list)
+        for row in self.records:
+            operator, worn_at = self._wearer(row)
+            place = places.get((worn_at or "", row["quantity"]))
+            if not operator or not place:
+                continue
+            dose = Fraction(row["value_usv"] or 0)
+            badge = (-int(place["preference"]), worn_at)
+            if row["layout"] == "badge_periods":
+                span = list(days_of(row["period_begin"], row["period_end"]))
+                rank = (dose > 0, badge[0], row["load_seq"], row["line"])
+                for day in span:
+                    passive[operator, day, place["place"]].append((rank, dose / len(span), str(worn_at)))
+            elif row["token"] is None:
+                if row["layout"] == "hourly_totals":
+                    of_badge = samples[row["dosimeter_serial"], row["quantity"]]
+                    first, end = (bisect_left(of_badge, (row[at],)) for at in ("started_at", "ended_at"))
+                    dose -= min(dose, sum(value for _, value in of_badge[first:end]))
+                serial = row["dosimeter_serial"]
+                electronic[operator, row["day"], place["place"]][(*badge, serial)].append(dose)
+        return {
+            key: self._day(electronic.get(key, {}), passive.get(key, [])) for key in electronic.keys() | passive.keys()
+        }
+
+    @staticmethod
+    def _day(electronic: dict[Key, list[Fraction]], passive: list[tuple[Key, Fraction, str]]) -> Day:
+        dose = worn_at = share = None
+        if electronic:
+            # Shows dose; collar before chest; more records; lower serial.
+            best = min(electronic, key=lambda b: (sum(electronic[b]) <= 0, -b[0], -len(electronic[b]), b[2]))
+            dose, worn_at = sum(electronic[best], Fraction(0)), best[1]
+        if passive:
+            _, share, worn_at = max(passive)
+        return Day(dose, share, str(worn_at))
+
+    # --- quantities ------------------------------------------------------------------------------------------------
+
+    def lens_factor(self, operator: str, worn_at: str) -> Fraction:
+        """Hp(3) of the lens per Hp(10) over the apron."""
+        glasses = str(bool(self.operators[operator]["wears_lead_glasses"])).lower()
+        (row,) = (
+            row
+            for row in seed("lens_dose_factors")
+            if (row["worn_at"], row["wears_lead_glasses"]) == (worn_at, glasses)
+        )
+        return Fraction(row["value"])
+
+    @cached_property
+    def methods(self) -> dict[tuple[str, date, str], dict[str, str]]:
+        """(operator, month, quantity) with the jurisdiction's first method whose badges have a result."""
+        badges: dict[tuple[str, date], set[str]] = defaultdict(set)
+        for operator, day, place in self.days:
+            badges[operator, month_of(day)].add(place)
+        chosen: dict[tuple[str, date, str], dict[str, str]] = {}
+        choices = [row for row in seed("jurisdiction_methods") if row["jurisdiction"] == self.site["jurisdiction"]]
+        needs = {"under": {"under_apron"}, "over": {"over_apron"}, "both": {"under_apron", "over_apron"}}
+        for (operator, month), places in badges.items():
+            collar = str(bool(self.operators[operator]["wears_thyroid_collar"])).lower()
+            for choice in sorted(choices, key=lambda row: -int(row["method_rank"])):
+                for method in seed("effective_dose_methods"):
+                    fits = method["method"] == choice["method"] and method["with_thyroid_collar"] in ("", collar)
+                    if fits and needs[method["badges"]] <= places:
+                        chosen[operator, month, method["quantity"]] = method  # the last one has the lowest rank
+        return chosen
+
+    def contributions(self, quantity: str) -> Iterator[tuple[str, date, str, Fraction, str]]:
+        """Operator, day, place, µSv and source of all that counts for a quantity."""
+        for (operator, day, place), of_day in self.days.items():
+            method = self.methods.get((operator, month_of(day), quantity))
+            if method and place in ("under_apron", "over_apron"):
+                yield operator, day, place, Fraction(method[f"{place}_factor"]) * of_day.dose, of_day.source
+            measured = quantity == "lens" and place == "eye"
+            hand = quantity == "extremity" and place in ("left_hand", "right_hand")
+            child = quantity == "unborn_child" and place == "under_apron"
+            if measured or hand or child:
+                yield operator, day, place, of_day.dose, of_day.source
+            if quantity == "lens" and place == "over_apron" and (operator, day, "eye") not in self.days:
+                yield operator, day, place, self.lens_factor(operator, of_day.worn_at) * of_day.dose, of_day.source
+        for row in self._raw("ref_external_dose"):
+            span = list(days_of(row["period_begin"], row["period_end"]))
+            for day in span:
+                if row["quantity"] == quantity and day <= self.as_of:
+                    yield row["operator_id"], day, "external", Fraction(row["dose_msv"]) * 1000 / len(span), "external"
+
+    # --- months ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def procedures(self) -> list[dict[str, Any]]:
+        """Rows of fct_operator_procedure with the columns of their procedure."""
+        return rows_of(
+            self.published,
+            "select * from marts.fct_operator_procedure join marts.fct_procedure using (procedure_id)",
+        )
+
+    @cached_property
+    def months(self) -> dict[tuple[str, date], dict[str, Any]]:
+        """(operator, month) with the columns of fct_operator_month."""
+        days: dict[tuple[str, date], list[tuple[str, Day]]] = defaultdict(list)
+        for (operator, day, place), of_day in self.days.items():
+            days[operator, month_of(day)].append((place, of_day))
+        effective: dict[tuple[str, date], list[tuple[Fraction, str]]] = defaultdict(list)
+        for operator, day, _, dose, source in self.contributions("effective"):
+            effective[operator, month_of(day)].append((dose, source))
+        worked: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
+        for row in self.procedures:
+            worked[row["operator_id"], month_of(row["procedure_date"])].append(row)
+        undetected = self._undetected()
+        return {
+            key: self._month(key, days[key], effective[key], worked[key], len(undetected.get(key, ())))
+            for key in days.keys() | effective.keys() | worked.keys() | undetected.keys()
+        }
+
+    def _undetected(self) -> dict[tuple[str, date], set[Key]]:
+        found: dict[tuple[str, date], set[Key]] = defaultdict(set)
+        for row in self.records:
+            operator, _ = self._wearer(row)
+            if operator and row["token"] == "below_detection":
+                for day in days_of(row["period_begin"] or row["day"], row["period_end"] or row["day"]):
+                    found[operator, month_of(day)].add((row["load_seq"], row["line"]))
+        return found
+
+    def _month(
+        self,
+        key: tuple[str, date],
+        days: list[tuple[str, Day]],
+        effective: list[tuple[Fraction, str]],
+        worked: list[dict[str, Any]],
+        n_below_detection: int,
+    ) -> dict[str, Any]:
+        def of(place: str) -> list[Day]:
+            return [day for where, day in days if where == place]
+
+        over, under = of("over_apron"), of("under_apron")
+        hands = [total(day.dose for day in of(hand)) for hand in ("left_hand", "right_hand")]
+        beside = total(day.electronic for day in over if day.passive is not None)
+        passive = total(day.passive for day in over)
+        method = self.methods.get((*key, "effective"))
+        return {
+            "procedures": len(worked),
+            "procedures_with_badge": sum(row["badge_status"] != "missing" for row in worked),
+            "hp10_over_apron_usv": total(day.electronic for day in over),
+            "hp10_linked_usv": total(exactly(row["hp10_usv"]) for row in worked),
+            "hp10_under_apron_usv": total(day.electronic for day in under),
+            "hp007_hand_usv": max((hand for hand in hands if hand is not None), default=None),
+            "effective_dose_estimate_usv": total(dose for dose, _ in effective),
+            "effective_dose_method": method["method"] if method else "external" if effective else None,
+            "hp3_estimate_usv": total(self.lens_factor(key[0], day.worn_at) * day.dose for day in over),
+            "badge_hp10_over_apron_usv": passive,
+            "badge_hp10_under_apron_usv": total(day.passive for day in under),
+            "dose_source": kind_of([day.source for _, day in days] + [s for _, s in effective if s == "external"]),
+            "n_below_detection": n_below_detection,
+            "epd_to_badge_ratio": beside / passive if passive and beside is not None else None,
+            "kap_gy_cm2": total(exactly(row["kap_gy_cm2"]) for row in worked),
+        }
+
+    # --- limits ----------------------------------------------------------------------------------------------------
+
+    def windows(self, operator: dict[str, Any]) -> dict[str, tuple[date, date]]:
+        """First and last day of each window; both count."""
+        declared, ended = operator["pregnancy_declared_on"], operator["pregnancy_ended_on"]
+        windows = {
+            "calendar_year": (self.as_of.replace(month=1, day=1), self.as_of),
+            "rolling_12_months": (years_before(self.as_of, 1) + DAY, self.as_of),
+            "rolling_5_years": (years_before(self.as_of, 5) + DAY, self.as_of),
+        }
+        if declared and declared <= self.as_of:
+            windows["pregnancy"] = (declared, ended or declared + 280 * DAY)
+        return windows
+
+    def groups(self, operator: dict[str, Any]) -> set[str]:
+        """The groups of workers whose limits apply; a pregnancy is told by its window."""
+        born = operator["birth_date"]
+        is_minor = born is None or born > years_before(self.as_of, 18)
+        groups = {"apprentice" if operator["worker_category"] == "apprentice" and is_minor else "adult", "pregnant"}
+        return groups | ({"category_b"} if operator["worker_category"] == "B" else set())
+
+    @cached_property
+    def limits(self) -> dict[Key, dict[str, Any]]:
+        """(operator, quantity, window, limit_rule) with the columns of fct_operator_limit."""
+        found: dict[Key, dict[str, Any]] = {}
+        quantities = {row["quantity"] for row in seed("dose_limits")} | {"unborn_child"}
+        doses = {quantity: list(self.contributions(quantity)) for quantity in quantities}
+        for limit in seed("dose_limits"):
+            regime_fits = limit["lens_regime"] in ("", self.site["lens_regime"])
+            for operator_id, operator in self.operators.items():
+                span = self.windows(operator).get(limit["window"])
+                applies = limit["applies_to"] in self.groups(operator) and regime_fits and span
+                if limit["jurisdiction"] != self.site["jurisdiction"] or not applies or not span:
+                    continue
+                quantity = "unborn_child" if limit["window"] == "pregnancy" else limit["quantity"]
+                within = [row for row in doses[quantity] if row[0] == operator_id and span[0] <= row[1] <= span[1]]
+                key = (operator_id, limit["quantity"], limit["window"], limit["limit_rule"])
+                found[key] = self._limit(operator, limit, span, within)
+        return found
+
+    def _limit(
+        self, operator: dict[str, Any], limit: dict[str, str], span: tuple[date, date], within: list[Key]
+    ) -> dict[str, Any]:
+        by_place: dict[str, Fraction] = defaultdict(Fraction)
+        for _, _, place, dose, _ in within:
+            by_place[place] += dose
+        hands = max(by_place.pop("left_hand", Fraction(0)), by_place.pop("right_hand", Fraction(0)))
+        dose = (hands + sum(by_place.values())) / 1000 if within else None
+        fraction = dose / Fraction(limit["value"]) if dose is not None else None
+        projected = None
+        begin = max(span[0], operator["works_from"] or span[0])
+        if limit["window"] == "calendar_year" and fraction is not None and (self.as_of - begin).days >= 60:
+            end = max(self.as_of, min(date(self.as_of.year, 12, 31), operator["works_to"] or date.max))
+            projected = fraction * ((end - begin).days + 1) / ((self.as_of - begin).days + 1)
+        return {
+            "window_begin": span[0],
+            "window_end": span[1],
+            "dose_msv": dose,
+            "limit_msv": Fraction(limit["value"]),
+            "fraction_of_limit": fraction,
+            "projected_fraction": projected,
+            "dose_source": kind_of(row[4] for row in within),
+            "limit_citation": limit["source"],
+        }
+
+    # --- findings --------------------------------------------------------------------------------------------------
+
+    def findings(self) -> set[Key]:
+        """(rule, operator, procedure or None, day, severity) of every finding of RULES."""
+        dose = self._dose_findings()
+        return dose | self._persistent(dose) | self._badge_not_worn() | self._monthly() | self._limit_findings()
+
+    def _reference(self, row: dict[str, Any], column: str) -> list[float]:
+        """The values that a procedure's class had in the 365 days before its date, one row per procedure."""
+        first, last = row["procedure_date"] - 365 * DAY, row["procedure_date"] - DAY
+        if row["procedure_type"] == "unclassified":
+            return []
+        values = []
+        by_procedure: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for other in self.procedures:
+            same = other["procedure_type"] == row["procedure_type"] and first <= other["procedure_date"] <= last
+            if same and other["hp10_usv"] is not None:
+                by_procedure[other["procedure_id"]].append(other)
+        for others in by_procedure.values():
+            speaking = [other for other in others if other["role"] == "first_operator"]
+            speaking = speaking or [min(others, key=lambda other: (-other["hp10_usv"], other["operator_id"]))]
+            values += [other[column] for other in speaking if other[column] is not None]
+        return values
+
+    def _dose_findings(self) -> set[Key]:
+        at, found = self.thresholds, set()
+        for row in self.procedures:
+            hp10, per_kap, percent = (
+                row[name] for name in ("hp10_usv", "hp10_per_kap_usv_per_gy_cm2", "hp10_to_c_arm_percent")
+            )
+            if hp10 is None:
+                continue
+            where = (row["operator_id"], row["procedure_id"], row["procedure_date"])
+            for rule, column, value in (
+                ("procedure_dose", "hp10_usv", hp10),
+                ("dose_per_kap", "hp10_per_kap_usv_per_gy_cm2", per_kap),
+            ):
+                if value is None or value <= at[rule, "floor"]:
+                    continue
+                if rule == "dose_per_kap" and row["kap_gy_cm2"] < at[rule, "min_kap"]:
+                    continue
+                values = self._reference(row, column)
+                if len(values) >= at[rule, "min_reference"] and value > np.quantile(values, 0.75):
+                    found.add((rule, *where, "review"))
+            if percent is not None and percent > 10 and row["c_arm_dose_usv"] >= 20:
+                found.add(("dose_to_c_arm", *where, "notice"))
+            if hp10 > 100:
+                found.add(("absolute_dose", *where, "review" if hp10 > 200 else "notice"))
+        return found
+
+    def _persistent(self, dose_findings: set[Key]) -> set[Key]:
+        hit = {row[1:3] for row in dose_findings if row[0] != "absolute_dose"}
+        found = set()
+        for operator in self.operators:
+            rows = [row for row in self.procedures if row["operator_id"] == operator and row["hp10_usv"] is not None]
+            rows.sort(key=lambda row: (row["started_at"], row["procedure_id"]))
+            before = 0
+            for n, row in enumerate(rows, start=1):
+                count = sum((operator, last["procedure_id"]) in hit for last in rows[max(0, n - 10) : n])
+                if before < 3 <= count:
+                    found.add(("persistent", operator, row["procedure_id"], row["procedure_date"], "review"))
+                before = count
+        return found
+
+    def _badge_not_worn(self) -> set[Key]:
+        found = set()
+        expected: dict[tuple[str, date], float] = defaultdict(float)
+        for row in self.procedures:
+            c_arm, kap = row["c_arm_dose_usv"], row["kap_gy_cm2"]
+            radiation = kap is not None and kap >= 10 if c_arm is None else c_arm >= 20
+            if row["badge_status"] == "missing" and radiation:
+                where = (row["operator_id"], row["procedure_id"], row["procedure_date"])
+                found.add(("badge_not_worn", *where, "notice"))
+            if row["role"] == "first_operator" and len(values := self._reference(row, "hp10_usv")) >= 20:
+                expected[row["operator_id"], month_of(row["procedure_date"])] += float(np.quantile(values, 0.5))
+        for (operator, month), dose in expected.items():
+            measured = self.months[operator, month]["hp10_over_apron_usv"] or 0
+            if dose >= 50 and measured < dose / 10:
+                found.add(("badge_not_worn", operator, None, self._end_of(month), "notice"))
+        return found
+
+    def _monthly(self) -> set[Key]:
+        found = set()
+        for (operator, month), row in self.months.items():
+            over = total(
+                day.dose
+                for (who, when, place), day in self.days.items()
+                if (who, month_of(when), place) == (operator, month, "over_apron")
+            )
+            if (over or 0) >= 1700 or (row["effective_dose_estimate_usv"] or 0) >= 500:
+                found.add(("monthly_dose", operator, None, self._end_of(month), "review"))
+        return found
+
+    def _limit_findings(self) -> set[Key]:
+        found = set()
+        steps = {
+            "dose_limit": ((30, "notice"), (60, "review"), (100, "urgent")),
+            "pregnancy": ((10, "notice"), (50, "review"), (80, "urgent")),
+        }
+        for (operator, _, window, _), row in self.limits.items():
+            rule = "pregnancy" if window == "pregnancy" else "dose_limit"
+            fraction = max(row["fraction_of_limit"] or 0, row["projected_fraction"] or 0)
+            reached = [severity for percent, severity in steps[rule] if fraction * 100 >= percent]
+            if reached:
+                found.add((rule, operator, None, min(row["window_end"], self.as_of), reached[-1]))
+        return found
+
+    def _end_of(self, month: date) -> date:
+        return min(month.replace(day=monthrange(month.year, month.month)[1]), self.as_of)
+
+
+def differences(published: dict[Key, dict[str, Any]], reckoned: dict[Key, dict[str, Any]]) -> dict[Key, Any]:
+    """What is missing, too much, or not the same; numbers to the ninth decimal of each of some hundred days."""
+
+    def alike(one: Any, other: Any) -> bool:
+        if isinstance(one, float) and other is not None:
+            return abs(one - float(other)) <= 1e-9 * abs(one) + 1e-7
+        return bool(one == other)
+
+    wrong: dict[Key, Any] = {
+        key: {
+            name: (published[key][name], value) for name, value in row.items() if not alike(published[key][name], value)
+        }
+        for key, row in reckoned.items()
+        if key in published
+    }
+    wrong |= {
+        key: "is published only" if key in published else "is missing" for key in published.keys() ^ reckoned.keys()
+    }
+    return {key: value for key, value in wrong.items() if value}
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    cursor = con.execute(query)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def years_before(day: date, years: int) -> date:
+    """The same date years ago; of a 29 February the 28th where there is none."""
+    last = monthrange(day.year - years, day.month)[1]
+    return day.replace(year=day.year - years, day=min(day.day, last))
+
+
+def exactly(value: float | None) -> Fraction | None:
+    return None if value is None else Fraction(value)

@@ -1,0 +1,122 @@
+"""Answers to findings: appended whole or not at all, only for findings that are published, in words when refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from support.small_site import make_site, write
+from unit.orchestration.console.test_cli import call, refused
+
+from ingest.site.config import check_site, load_site
+from ingest.site.reference import TABLES_BY_NAME
+
+LOG = "reference/alert_log.csv"
+HEADER = "alert_id,action,by,on,comment"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A site whose current publication has one finding, A1."""
+    root = make_site(tmp_path / "site")
+    folder = root / "data/published/runs/r1"
+    (folder / "restricted").mkdir(parents=True)
+    with duckdb.connect(folder / "restricted/restricted.duckdb") as con:
+        con.execute(
+            "set TimeZone = 'UTC'; create schema ledger; create schema alerts;"
+            " create table alerts.alert as select 'A1' as alert_id"
+        )
+        con.execute(
+            "create table ledger.publication as"
+            " select 'r1' as run_id, date '2024-03-31' as as_of, 'f' as input_fingerprint,"
+            " timestamptz '2024-03-31 21:30:00+00' as published_at,"
+            " 1 as checks_passed, null::varchar as previous_run_id"
+        )
+    (root / "data/published/current").symlink_to("runs/r1")
+    return root
+
+
+def answer(site: Path, *arguments: str, alert_id: str = "A1", comment: str = "screen, moved") -> tuple[object, ...]:
+    command = arguments or ("close",)
+    return ("alert", *command, alert_id, "--site", site, "--by", "Zoë", "--comment", comment)
+
+
+def rows(site: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((site / LOG).read_text("utf-8-sig"))))
+
+
+def test_an_answer_is_a_valid_row_of_a_new_file(site: Path) -> None:
+    result = call(*answer(site, "acknowledge"))
+    assert result.exit_code == 0, result.output
+    assert [(row["alert_id"], row["action"], row["by"], row["comment"]) for row in rows(site)] == [
+        ("A1", "acknowledged", "Zoë", "screen, moved")
+    ]
+    assert check_site(site) == []
+
+
+def test_answers_are_added_to_what_is_there(site: Path) -> None:
+    for command in ("acknowledge", "close"):
+        assert call(*answer(site, command)).exit_code == 0
+    assert [row["action"] for row in rows(site)] == ["acknowledged", "closed"]
+    assert [row["line"] for row in load_site(site).reference["alert_log"].rows] == [2, 3]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_the_order_of_columns_and_lines_of_the_file_are_kept(site: Path, encoding: str, end: str) -> None:
+    before = f"comment,alert_id,note,action,by,on{end or chr(10)}seen,A0,x,explained,Ana,2024-03-01{end}"
+    write(site, LOG, before.encode(encoding))
+    assert call(*answer(site)).exit_code == 0
+    assert (site / LOG).read_bytes().startswith(before.encode(encoding))
+    assert [(row["alert_id"], row["action"], row["note"]) for row in rows(site)] == [
+        ("A0", "explained", "x"),
+        ("A1", "closed", ""),
+    ]
+    assert check_site(site) == []
+
+
+def test_a_comment_is_one_cell_whatever_it_holds(site: Path) -> None:
+    assert call(*answer(site, comment='he said "no",\n then left')).exit_code == 0
+    assert rows(site)[0]["comment"] == 'he said "no", then left'
+
+
+def test_an_answer_is_of_today(site: Path) -> None:
+    assert call(*answer(site)).exit_code == 0
+    assert rows(site)[0]["on"] == str(datetime.now(ZoneInfo("Europe/Madrid")).date())
+
+
+def test_what_was_published_for_a_past_date_is_answered_as_of_it(site: Path) -> None:
+    with duckdb.connect(site / "data/published/current/restricted/restricted.duckdb") as con:
+        con.execute("update ledger.publication set published_at = '2024-03-31 22:30:00+00'")  # 1 April in Madrid
+    assert call(*answer(site)).exit_code == 0
+    assert rows(site)[0]["on"] == "2024-03-31"
+
+
+def test_an_unknown_finding_is_refused_and_nothing_is_written(site: Path) -> None:
+    said = refused(*answer(site, alert_id="A9"))
+    assert "r1 has no finding 'A9'" in said
+    assert not (site / LOG).exists()
+
+
+def test_an_empty_comment_is_refused(site: Path) -> None:
+    assert "--comment is empty" in refused(*answer(site, comment=" "))
+
+
+def test_without_a_publication_there_is_nothing_to_answer(tmp_path: Path) -> None:
+    assert "Nothing was published yet" in refused(*answer(make_site(tmp_path)))
+
+
+def test_a_file_that_cannot_be_read_is_named_and_stays_as_it_was(site: Path) -> None:
+    broken = HEADER + '\nA0,closed,Ana,2024-03-01,"open\n'
+    write(site, LOG, broken)
+    assert LOG in refused(*answer(site))
+    assert (site / LOG).read_text() == broken
+
+
+def test_the_columns_are_those_that_are_read() -> None:
+    assert HEADER.split(",") == [column.name for column in TABLES_BY_NAME["alert_log"].columns]

@@ -1,0 +1,644 @@
+"""Letters: complete in every language, right in numbers, safe for names in any script, whole without the network."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+from html.parser import HTMLParser
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import paths
+
+from orchestration.figures.digest import (
+    Advice,
+    Balance,
+    DayBalance,
+    MonthSummary,
+    Publication,
+    QuarantinedFile,
+    UnlinkedReason,
+)
+from orchestration.figures.open_findings import Finding, LimitShare
+from orchestration.figures.operator import ClassQuartiles, OperatorMonth, OwnProcedure, Personal
+from orchestration.figures.wording import LANGUAGES, wording
+from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text
+from orchestration.letters.letter import Envelope, News, is_told_in_full
+from orchestration.letters.occupational_physician import restricted_letter
+from orchestration.letters.operations import STEPS, Trouble, operations_letter
+from orchestration.letters.operator import operator_letter
+from orchestration.letters.physicist import chart_days, digest_letter
+
+AS_OF = date(2026, 3, 2)
+TEMPLATES = paths.ROOT / "orchestration" / "letters" / "templates"
+
+SEEDS = paths.DBT_PROJECT / "seeds"
+
+# From the output contract; pregnancy is restricted and in the confidential letter only.
+RULES = [
+    "pregnancy",
+    "dose_limit",
+    "procedure_dose",
+    "dose_per_kap",
+    "dose_to_c_arm",
+    "absolute_dose",
+    "persistent",
+    "monthly_dose",
+    "badge_not_worn",
+    "patient_dose",
+    "reference_level",
+    "data_quality",
+]
+UNLINKED_REASONS = [
+    "no_procedure",
+    "ambiguous_room",
+    "ambiguous_procedure",
+    "multi_procedure",
+    "residual",
+    "passive_period",
+    "unassigned_badge",
+    "room_unknown",
+    "clock_unknown",
+    "inside_dst_fold",
+    "not_occupational",
+    "below_detection",
+]
+
+FINDING = Finding(
+    alert_id="a" * 32,
+    rule="procedure_dose",
+    severity="review",
+    audience="operator",
+    operator_id="CD01",
+    procedure_id="b" * 32,
+    procedure_type="coronary angioplasty",
+    room_id="CATH1",
+    occurred_on=date(2026, 3, 1),
+    quantity="hp10",
+    value=70.03399999,
+    threshold=27.07447222,
+    unit="uSv",
+    n_reference=23,
+    message="hp10 above Q3",
+    advice_code="shield",
+    step="q3",
+)
+DAYS = tuple(
+    DayBalance(AS_OF - timedelta(days=n), is_c_arm, Balance(Decimal(dose), Decimal(dose) / 20, Decimal(dose) / 10))
+    for n in reversed(range(40))
+    for is_c_arm, dose in ((False, 40 + (n * 37) % 90), (True, 900 + (n * 211) % 700))
+    if n % 7 not in (1, 2)
+)
+PUBLICATION = Publication(
+    run_id="20260302T020000Z-1a2b",
+    as_of=AS_OF,
+    checks_passed=148,
+    build_id="b1",
+    procedures=3373,
+    operators=19,
+    rooms=5,
+    first_date=date(2025, 6, 2),
+    last_date=AS_OF,
+    days=DAYS,
+    unlinked=(
+        UnlinkedReason("no_procedure", 1204, Decimal("84.120000001")),
+        UnlinkedReason("ambiguous_room", 12, Decimal("3.5")),
+        UnlinkedReason("not_occupational", 3, Decimal("0.25")),
+    ),
+    quarantined=(
+        QuarantinedFile("inbox/dosimeters/cath/2026-03-01.csv", "Column Basis is neither mapped nor ignored."),
+    ),
+    findings=(FINDING,),
+    advice={
+        ("shield", language): Advice(f"published advice in {language}", is_of_site=False) for language in LANGUAGES
+    },
+    last_month=MonthSummary(
+        date(2026, 2, 1),
+        370,
+        (
+            OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 2281.29, 0.8894),
+            OperatorMonth("CD02", 0, 0, None, None, None, None),
+        ),
+        (("procedure_dose", 78), ("local_rule", 2)),
+    ),
+)
+SITE = "Hospital Clínico San Telmo"
+WRITTEN_ON = date(2026, 3, 3)
+PERSONAL = Personal(
+    "CD01",
+    date(2026, 2, 1),
+    date(2026, 2, 28),
+    OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 2281.29, 0.8894),
+    (LimitShare("lens", "calendar_year", "annual_20", date(2026, 1, 1), AS_OF, 17.79, 20.0, 0.8894, 1.188),),
+    (OwnProcedure("pci", 12.5), OwnProcedure("pci", 0.0), OwnProcedure("tips", 402.0)),
+    (ClassQuartiles("pci", 544, 4.37, 11.7, 33.8),),
+)
+ENVELOPE = Envelope(
+    "DoseLedger <doseledger@hospital.example>",
+    "mpe@hospital.example",
+    "<1@hospital.example>",
+    datetime(2026, 3, 3, 4, 5, tzinfo=UTC),
+)
+
+
+def digest(
+    findings: tuple[Finding, ...] = (FINDING,),
+    older: int = 0,
+    month: date | None = None,
+    language: str = "en",
+    site: str = SITE,
+    publication: Publication = PUBLICATION,
+) -> EmailMessage:
+    news = News(findings, older, month)
+    return digest_letter(news, publication, site, language, WRITTEN_ON, ENVELOPE, Path("/data/data_docs/b1.html"))
+
+
+def own(
+    findings: tuple[Finding, ...] = (FINDING,),
+    language: str = "en",
+    name: str | None = "Ana",
+    personal: Personal = PERSONAL,
+    month: date | None = date(2026, 2, 1),
+    advice: dict[tuple[str, str], Advice] | None = None,
+) -> EmailMessage:
+    return operator_letter(News(findings, 3, month), personal, name, advice or {}, SITE, language, AS_OF, ENVELOPE)
+
+
+def confidential(language: str = "en") -> EmailMessage:
+    pregnancy = replace(FINDING, rule="pregnancy", audience="restricted", quantity="hp10_under_apron", unit="%")
+    return restricted_letter(News((pregnancy,), 1), PUBLICATION.advice, SITE, language, AS_OF, ENVELOPE)
+
+
+def trouble(language: str = "en", *steps: str, sentence: str = "3 rows of marts.fct_procedure") -> EmailMessage:
+    troubles = [Trouble(step, (sentence,)) for step in steps or ("gate",)]
+    return operations_letter(troubles, SITE, language, AS_OF, ENVELOPE)
+
+
+class Page(HTMLParser):
+    """What a mail program sees: texts, tags and attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag."""
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        """Keep a text."""
+        self.text += data
+
+
+def parts(letter: EmailMessage) -> tuple[str, str]:
+    """Return plain text and HTML as they arrive."""
+    arrived = message_from_bytes(letter.as_bytes(), policy=SMTP)
+    assert isinstance(arrived, EmailMessage)
+    plain, html = arrived.get_body(("plain",)), arrived.get_body(("html",))
+    assert plain is not None
+    assert html is not None
+    return plain.get_content(), html.get_content()
+
+
+def texts(entry: Any, key: str = "") -> dict[str, str]:
+    """Flatten a translation to dotted keys."""
+    if isinstance(entry, str):
+        return {key: entry}
+    return {k: v for name, child in entry.items() for k, v in texts(child, f"{key}.{name}".strip(".")).items()}
+
+
+def seed(name: str) -> list[dict[str, str]]:
+    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def audience_of(rule: str) -> str:
+    return next(row["audience"] for row in seed("alert_rules") if row["rule"] == rule and row["audience"])
+
+
+def placeholders(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_the_same_texts_with_the_same_placeholders(language: str) -> None:
+    english, other = texts(wording("en").texts), texts(wording(language).texts)
+    assert set(other) == set(english)
+    assert {key: placeholders(text) for key, text in other.items()} == {
+        key: placeholders(text) for key, text in english.items()
+    }
+    assert all(text.strip() for text in other.values())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_word_that_the_contract_and_the_templates_need_exists(language: str) -> None:
+    words = wording(language)
+    keys = {f"rules.{rule}.{part}" for rule in RULES for part in ("name", "threshold")}
+    keys |= {f"unlinked.{reason}" for reason in UNLINKED_REASONS} | {f"severity.{name}" for name in SEVERITIES}
+    for template in TEMPLATES.glob("*.j2"):
+        keys |= set(re.findall(r'say\("([a-z_.0-9]+)"', template.read_text(encoding="utf-8")))
+    keys |= {f"operations.steps.{step}.{part}" for step in (*STEPS, "other") for part in ("name", "todo")}
+    for limit in seed("dose_limits"):
+        keys |= {f"quantities.{limit['quantity']}", f"windows.{limit['window']}"}
+    for rule in seed("advice_rule"):
+        if audience_of(rule["rule"]) == "operator":
+            keys.add(f"own.advice.{rule['advice_code']}")
+    assert {key for key in keys if not words.knows(key)} == set()
+
+
+def test_no_text_is_left_in_english() -> None:
+    english = texts(wording("en").texts)
+    # The bare placeholders, and words that are spelled alike.
+    alike = {
+        "where.procedure_type",
+        "where.date",
+        "severity.urgent",
+        "unlinked.dose",
+        "own.classes.n",
+        "own.limits.dose",
+    }
+    for language in ("fr", "es"):
+        same = {key for key, text in texts(wording(language).texts).items() if text == english[key]}
+        assert same <= alike
+
+
+def test_a_language_without_letters_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="not in 'de'"):
+        wording("de")
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "day", "share"),
+    [
+        ("en", "3,373", "2 March 2026", "98.7\u00a0%"),
+        ("fr", "3\u202f373", "2 mars 2026", "98,7\u00a0%"),
+        ("es", "13.373", "2 de marzo de 2026", "98,7\u00a0%"),
+    ],
+)
+def test_numbers_and_dates_are_written_in_the_language(language: str, number: str, day: str, share: str) -> None:
+    words = wording(language)
+    assert words.number(Decimal(13373 if language == "es" else 3373)) == number
+    assert words.day(AS_OF) == day
+    assert words.percent(Decimal("0.98799")) == share
+
+
+def test_nearly_all_is_not_all() -> None:
+    assert wording("en").percent(Decimal("0.99999")) == "99.9\u00a0%"
+    assert wording("en").percent(Decimal(1)) == "100.0\u00a0%"
+
+
+@given(st.decimals(min_value=0, max_value=10**9, places=9))
+def test_a_written_number_is_within_half_a_percent(value: Decimal) -> None:
+    written = Decimal(wording("en").number(value).replace(",", ""))
+    assert abs(written - value) <= value / 200
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_number_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="cannot be written"):
+        wording("en").number(value)
+
+
+def test_a_finding_says_who_where_when_how_much_and_against_what() -> None:
+    text = finding_text(FINDING, wording("en"))
+    assert text.where == ("Operator CD01", "Room CATH1", "coronary angioplasty", "1 March 2026")
+    assert (text.value, text.threshold) == ("70\u00a0µSv", "27.1\u00a0µSv")
+    assert text.sentence == "Third quartile of 23 procedures of the class."
+    assert text.quoted is None
+
+
+def test_a_value_just_above_its_threshold_is_written_apart_from_it() -> None:
+    text = finding_text(replace(FINDING, value=20.0041234, threshold=20.0), wording("fr"))
+    assert (text.value, text.threshold) == ("20,004\u00a0µSv", "20\u00a0µSv")
+
+
+def test_what_is_not_known_is_a_dash_and_never_zero() -> None:
+    text = finding_text(replace(FINDING, value=None, threshold=None, operator_id=None), wording("en"))
+    assert (text.value, text.threshold) == ("—", "—")
+    assert text.where[0] == "Room CATH1"
+
+
+def test_a_rule_without_words_is_told_by_its_code_and_message() -> None:
+    text = finding_text(replace(FINDING, rule="local_rule", unit="furlong"), wording("es"))
+    assert (text.sentence, text.quoted, text.value) == ("", "hp10 above Q3", "70\u00a0furlong")
+    (group,) = finding_groups([replace(FINDING, rule="local_rule")], wording("es"), lambda _: "", names_operator=True)
+    assert (group.rule, group.explanation) == ("local_rule", "")
+
+
+# Every quantity and step that a rule can have: (rule, quantity, step), after the models of dbt_project/models/alerts.
+KINDS = [
+    *(
+        ("dose_limit", quantity, f"1/{quantity}/calendar_year/annual_20")
+        for quantity in ("effective", "lens", "extremity")
+    ),
+    ("dose_limit", "effective_dose_equivalent", "1/effective_dose_equivalent/rolling_12_months/annual_50"),
+    *(("monthly_dose", quantity, quantity) for quantity in ("hp10", "effective")),
+    *(("badge_not_worn", quantity, "procedure") for quantity in ("c_arm_dose", "kap")),
+    ("badge_not_worn", "hp10", "month"),
+    *(("patient_dose", quantity, quantity) for quantity in ("ka_r", "kap", "fluoro_time", "effective_dose")),
+    *(("patient_dose", quantity, f"{quantity}_of_days") for quantity in ("ka_r", "kap", "fluoro_time")),
+    *(
+        ("reference_level", quantity, f"median/{quantity}/pci")
+        for quantity in ("kap", "ka_r", "fluoro_time", "ctdi_vol", "dlp")
+    ),
+    ("data_quality", "unlinked", "unlinked/c_arm"),
+    ("data_quality", "unlinked", "unlinked/staff"),
+    ("data_quality", "unknown_hub", "unknown_hub/rates/BASE.1"),
+    *(
+        ("data_quality", row["step"], row["step"])
+        for row in seed("alert_rules")
+        if row["rule"] == "data_quality" and row["step"] not in ("", "unlinked", "unknown_hub")
+    ),
+]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("rule", "quantity", "step"), KINDS)
+def test_every_kind_of_finding_is_told_in_the_language_of_the_letter(
+    rule: str, quantity: str, step: str, language: str
+) -> None:
+    words = wording(language)
+    finding = replace(FINDING, rule=rule, quantity=quantity, step=step, days=60.0, message="The published English.")
+    (group,) = finding_groups([finding], words, lambda _: "", names_operator=True)
+    assert group.explanation == words.say(f"rules.{rule}.quantities.{quantity}")
+    (text,) = group.findings
+    assert text.quoted == ("The published English." if ("data_quality", quantity) in QUOTED else None)
+    if rule in ("patient_dose", "reference_level", "monthly_dose"):
+        assert text.sentence
+
+
+def test_a_quantity_of_a_later_version_is_told_by_what_its_rule_watches() -> None:
+    words = wording("en")
+    (group,) = finding_groups(
+        [replace(FINDING, rule="dose_limit", quantity="later", step=None)], words, lambda _: "", names_operator=True
+    )
+    assert group.explanation == words.say("rules.dose_limit.threshold")
+
+
+def test_sentences_say_how_many_how_long_and_what() -> None:
+    def sentence(rule: str, quantity: str, step: str) -> str:
+        return finding_text(
+            replace(FINDING, rule=rule, quantity=quantity, step=step, days=60.0), wording("en")
+        ).sentence
+
+    assert sentence("patient_dose", "ka_r", "ka_r_of_days") == "In 23 procedures of one patient within 60 days."
+    assert sentence("reference_level", "kap", "median/kap/pci") == "pci: median of 23 procedures."
+    assert sentence("data_quality", "unknown_hub", "unknown_hub/rates/BASE.1") == "Source and hub: rates, BASE.1."
+    assert sentence("data_quality", "unlinked", "unlinked/staff") == "Badges of the staff, March 2026."
+    assert sentence("absolute_dose", "hp10", "1") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "17.8 mSv of 20 mSv from 1 January 2026 to 2 March 2026 (Lens of the eye, calendar year). Projected to"),
+        ("fr", "17,8 mSv sur 20 mSv du 1 janvier 2026 au 2 mars 2026 (Cristallin, année civile). Projection à la fin"),
+        ("es", "17,8 mSv de 20 mSv del 1 de enero de 2026 al 2 de marzo de 2026 (Cristalino, año natural). Proyección"),
+    ],
+)
+def test_a_finding_about_a_limit_says_dose_limit_window_and_projection(language: str, sentence: str) -> None:
+    finding = replace(FINDING, rule="dose_limit", quantity="lens", limit=PERSONAL.limits[0])
+    text = finding_text(finding, wording(language)).sentence.replace("\u00a0", " ").replace("1er", "1")
+    assert text.startswith(sentence)
+
+
+def test_old_findings_are_counted_and_those_of_day_31_are_listed() -> None:
+    def aged(days: int) -> Finding:
+        return replace(FINDING, occurred_on=AS_OF - timedelta(days=days))
+
+    assert is_told_in_full(aged(31), AS_OF)
+    assert not is_told_in_full(aged(32), AS_OF)
+    assert is_told_in_full(replace(FINDING, occurred_on=None), AS_OF)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_letter_says_the_same_in_html_and_in_plain_text(language: str) -> None:
+    words = wording(language)
+    plain, html = parts(digest(language=language, older=4, month=date(2026, 2, 1)))
+    page = Page(html)
+    for fact in (
+        "Hospital Clínico San Telmo",
+        words.number(3373),
+        words.day(AS_OF),
+        words.day(WRITTEN_ON),
+        "CD01",
+        "CATH1",
+        FINDING.alert_id,
+        "23",
+        words.say("findings.older", count=4, days=31),
+        words.say("claim"),
+        words.percent(PUBLICATION.staff.linked_share or Decimal(0)),
+        words.say("unlinked.not_occupational"),
+        "inbox/dosimeters/cath/2026-03-01.csv",
+        "Column Basis is neither mapped nor ignored.",
+        PUBLICATION.run_id,
+        words.say("figures.checks_page", file="/data/data_docs/b1.html"),
+        words.say("rules.procedure_dose.name"),
+        f"published advice in {language}",
+        words.say("month.heading", month=words.month(date(2026, 2, 1))),
+        words.number(2281.29),
+    ):
+        assert fact in page.text
+        assert fact.casefold() in plain.casefold()  # headings are in capitals there
+
+
+def test_the_headers_are_those_of_an_automatic_letter() -> None:
+    letter = digest()
+    assert letter["Subject"] == "Hospital Clínico San Telmo: 1 new finding, data up to 2 March 2026"
+    assert letter["To"] == "mpe@hospital.example"
+    assert letter["Message-ID"] == "<1@hospital.example>"
+    assert letter["Date"] == "Tue, 03 Mar 2026 04:05:00 +0000"
+    assert letter["Auto-Submitted"] == "auto-generated"
+    assert b"Cl\xc3\xadnico" not in letter.as_bytes().split(b"\r\n\r\n")[0]
+
+
+def test_html_needs_no_network_and_its_picture_is_in_the_letter() -> None:
+    letter = digest()
+    page = Page(parts(letter)[1])
+    assert not {"script", "link", "a", "style", "iframe", "form"} & set(page.tags)
+    sources = [value for name, value in page.attributes if name in ("src", "href", "background")]
+    (picture,) = [part for part in letter.walk() if part.get_content_type() == "image/png"]
+    assert sources == ["cid:" + str(picture["Content-ID"]).strip("<>")]
+    assert picture.get_content().startswith(b"\x89PNG")
+    assert not any("url(" in (value or "") for _, value in page.attributes)
+
+
+EVERY_LETTER = [digest, own, confidential, trouble]
+
+
+def test_the_subject_counts_what_the_letter_lists() -> None:
+    month = date(2026, 2, 1)
+    assert digest((FINDING, FINDING), older=500)["Subject"] == f"{SITE}: 2 new findings, data up to 2 March 2026"
+    assert digest((), older=5)["Subject"] == f"{SITE}: older findings seen for the first time, data up to 2 March 2026"
+    assert digest((), month=month)["Subject"] == f"{SITE}: summary of February 2026"
+    assert digest((), month=month, language="fr")["Subject"] == f"{SITE} : bilan de février 2026"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_operators_letter_says_the_same_in_html_and_in_plain_text(language: str) -> None:
+    words = wording(language)
+    plain, html = parts(own(language=language))
+    page = Page(html)
+    for fact in (
+        words.say("own.dates", name="Ana", id="CD01", as_of=words.day(AS_OF)),
+        words.say("own.month.heading", month=words.month(date(2026, 2, 1))),
+        words.say("own.advice.shield"),
+        words.say("own.older", count=3, days=31),
+        words.say("quantities.lens"),
+        words.say("windows.calendar_year"),
+        words.number(17.79),
+        words.number(544),
+        f"{words.number(4.37)}–{words.number(33.8)}",
+        FINDING.alert_id,
+    ):
+        assert fact in page.text
+        assert fact.casefold() in plain.casefold()
+    assert FINDING.procedure_id not in plain + html
+    assert "CD01" not in "".join(finding_text(FINDING, words, names_operator=False).where)
+
+
+def test_a_class_of_too_few_procedures_is_not_compared() -> None:
+    plain = parts(own())[0]
+    assert re.search(r"tips\s+1 yours\s+402 your median, µSv\s+— n\s+— median", plain)
+
+
+def test_the_advice_that_the_site_wrote_wins() -> None:
+    site = {("shield", "en"): Advice("Ask Ana about the screens.", is_of_site=True)}
+    assert "Ask Ana about the screens." in parts(own(advice=site))[0]
+    assert "published advice" not in parts(own(advice=dict(PUBLICATION.advice)))[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_confidential_letters_subject_tells_nothing(language: str) -> None:
+    letter = confidential(language)
+    words = wording(language)
+    assert words.say("rules.pregnancy.name") in parts(letter)[0]
+    headers = letter.as_bytes().split(b"\r\n\r\n")[0].decode()
+    assert not any(word in headers.casefold() for word in ("cd01", "pregnan", "grossesse", "embarazo"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", [*STEPS, "some_new_step"])
+def test_the_letter_to_operations_says_step_sentence_and_what_to_do(step: str, language: str) -> None:
+    words = wording(language)
+    known = step if step in STEPS else "other"
+    plain, html = parts(trouble(language, step))
+    for fact in (words.say(f"operations.steps.{known}.todo"), "3 rows of marts.fct_procedure"):
+        assert fact in plain
+        assert fact in Page(html).text
+
+
+@pytest.mark.parametrize(
+    ("steps", "subject"),
+    [
+        (["pull"], "dose reports are missing on 2 March 2026"),
+        (["letters"], "the letters of 2 March 2026 failed"),
+        (["letters", "charts"], "the letters of 2 March 2026 failed"),
+        (["charts"], "the pictures of 2 March 2026 failed"),
+        (["run"], "the run of 2 March 2026 was interrupted"),
+        (["charts", "publication"], "the run of 2 March 2026 failed"),
+        (["gate"], "the run of 2 March 2026 failed"),
+        (["pull", "gate"], "the run of 2 March 2026 failed"),
+    ],
+)
+def test_operations_hear_first_whether_there_is_a_publication(steps: list[str], subject: str) -> None:
+    assert trouble("en", *steps)["Subject"] == f"{SITE}: {subject}"
+
+
+@pytest.mark.parametrize("letter", EVERY_LETTER)
+def test_no_letter_needs_the_network(letter: Callable[[], EmailMessage]) -> None:
+    page = Page(parts(letter())[1])
+    assert not {"script", "link", "a", "style", "iframe", "form"} & set(page.tags)
+    sources = [value or "" for name, value in page.attributes if name in ("src", "href", "background")]
+    assert all(source.startswith("cid:") for source in sources)
+    assert not any("url(" in (value or "") for _, value in page.attributes)
+
+
+def test_a_site_without_recent_dose_has_no_picture() -> None:
+    publication = replace(PUBLICATION, days=(DayBalance(AS_OF, False, Balance()),), as_of=AS_OF)
+    letter = digest(publication=publication)
+    assert chart_days(publication) == ()
+    assert "img" not in Page(parts(letter)[1]).tags
+    assert "—" in parts(letter)[0]  # a share of nothing is not 0 %
+
+
+def test_the_picture_shows_the_staff_and_the_last_31_days() -> None:
+    days = chart_days(PUBLICATION)
+    assert not any(day.is_c_arm for day in days)
+    assert min(day.day for day in days) >= AS_OF - timedelta(days=30)
+
+
+NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
+
+
+@settings(max_examples=30, deadline=None)
+@given(site=NAMES, operator=NAMES, path=NAMES)
+def test_names_in_any_script_are_text_and_never_markup(site: str, operator: str, path: str) -> None:
+    publication = replace(PUBLICATION, days=(), quarantined=(QuarantinedFile(path, operator),))
+    findings = (replace(FINDING, operator_id=operator),)
+    letter = digest(site=site, publication=publication, findings=findings)
+    page = Page(parts(letter)[1])
+    plain = Page(parts(digest(publication=publication))[1])
+    assert page.tags == plain.tags
+    assert f"Operator {operator}" in page.text
+    assert path in page.text
+    assert "\n" not in str(letter["Subject"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=NAMES, sentence=NAMES)
+def test_names_and_sentences_in_the_other_letters_are_text_too(name: str, sentence: str) -> None:
+    quiet = replace(PERSONAL, procedures=())
+    page = Page(parts(own(name=name, personal=quiet))[1])
+    assert page.tags == Page(parts(own(personal=quiet))[1]).tags
+    assert " ".join(name.split()) in page.text
+    page = Page(parts(trouble("fr", "gate", sentence=sentence))[1])
+    assert page.tags == Page(parts(trouble("fr", "gate"))[1]).tags
+
+
+def test_markup_and_line_breaks_in_a_name_stay_harmless() -> None:
+    name = 'A & B <script>alert("x")</script>\r\nBcc: thief@example.org'
+    letter = digest(site=name)
+    arrived = message_from_bytes(letter.as_bytes(), policy=SMTP)
+    assert arrived["Bcc"] is None
+    assert "script" not in Page(parts(letter)[1]).tags
+    assert "A & B <script>" in Page(parts(letter)[1]).text
+
+
+@pytest.mark.parametrize(
+    ("language", "first"),
+    [
+        ("en", "The newest 3 files of rates were all refused: nothing of them is in the figures."),
+        ("fr", "Les 3 derniers fichiers de rates ont tous été refusés : rien n'en figure dans les chiffres."),
+        ("es", "Los 3 archivos más recientes de rates fueron todos rechazados: nada de ellos está en las cifras."),
+    ],
+)
+def test_the_letter_begins_with_a_source_whose_newest_files_were_all_refused(language: str, first: str) -> None:
+    finding = replace(
+        FINDING,
+        rule="data_quality",
+        audience="medical_physics",
+        quantity="refused_source",
+        step="refused_source/rates",
+        value=3.0,
+        message="in English",
+    )
+    letter = digest(language=language, publication=replace(PUBLICATION, findings=(finding,)))
+    plain = letter.get_body(("plain",))
+    assert plain is not None
+    assert plain.get_content().splitlines()[0] == first

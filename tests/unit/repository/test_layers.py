@@ -1,0 +1,75 @@
+"""Imports between packages go downwards only, and every package with code is listed here."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from support import paths
+
+ROOT = paths.ROOT
+PACKAGES = ("ingest", "expectations", "orchestration", "synthetic_hospital", "tests")
+# Each package with the packages that it never imports (docs/architecture.md).
+NEVER = {
+    "ingest": {
+        "expectations",
+        "orchestration",
+        "synthetic_hospital",
+        "tests",
+        "dagster",
+        "dagster_dbt",
+        "dbt",
+        "great_expectations",
+    },
+    "expectations": {
+        "ingest",
+        "orchestration",
+        "synthetic_hospital",
+        "tests",
+        "dagster",
+        "dagster_dbt",
+        "dbt",
+        "pydicom",
+    },
+    "orchestration": {"tests", "pydicom"},
+    "synthetic_hospital": {"ingest", "expectations", "orchestration", "tests", "dagster", "dbt", "duckdb"},
+}
+
+
+def imported_names(source: str) -> set[str]:
+    """Top-level names of everything that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", NEVER)
+def test_imports_go_downwards_only(package: str) -> None:
+    modules = sorted((ROOT / package).rglob("*.py"))
+    assert modules
+    wrong = {
+        str(module.relative_to(ROOT)): sorted(names)
+        for module in modules
+        if (names := imported_names(module.read_text("utf-8")) & NEVER[package])
+    }
+    assert not wrong
+
+
+def test_the_guard_sees_every_kind_of_import() -> None:
+    source = "import dagster\n\ndef f():\n    from orchestration.cli import app\n    import a.b as c\n"
+    assert imported_names(source) == {"dagster", "orchestration", "a"}
+
+
+def test_only_the_packages_of_the_design_hold_code() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/*.py")} - {".venv"}
+    assert folders <= {*PACKAGES, "benchmarks"}
+
+
+def test_every_module_opens_with_what_belongs_in_it() -> None:
+    for package in NEVER:
+        for module in sorted((ROOT / package).rglob("*.py")):
+            assert ast.get_docstring(ast.parse(module.read_text("utf-8"))), module
