@@ -155,7 +155,8 @@ def _read(reader: str, files: list[str]) -> dict[str, float]:
 def _backfill(site: str) -> dict[str, Any]:
     from ingest.pseudonymise import load_key
     from ingest.raw.build_db import open_build
-    from ingest.raw.loader import load_dose_reports, load_reference
+    from ingest.raw.loader import load_dose_reports
+    from ingest.raw.reference_load import load_reference
     from ingest.site.config import load_site
 
     loaded, key = load_site(Path(site)), load_key("backfill", KEY)

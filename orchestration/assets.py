@@ -20,7 +20,8 @@ from expectations.data_docs import data_docs
 from expectations.gate import SuiteVerdict, judge, record
 from expectations.suites import QUESTIONS, SUITES, Settings
 from ingest.raw.file_ledger import input_fingerprint
-from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters, load_reference
+from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import reread_changed
 from ingest.sources.pull_record import copy_into
 from orchestration.built_tables import row_count

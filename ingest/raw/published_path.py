@@ -1,6 +1,6 @@
 """Under which path a file is published: a path may name a patient, as the folders of a patient's CD do.
 
-The one place where this is decided. The path that only the site's own account sees is loader.py's.
+The one place where this is decided; the path that only the site's own account sees is made here, too (``own_path``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import re
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
+from ingest.dose_reports import scrub
 from ingest.raw.file_ledger import FoundFile
+from ingest.records import Patient
 
 DIGITS = 16  # of the keyed hash of the true path; sites have up to a million files
 # Endings that are no secret. Any other text after a dot may be a name, as in "X-ray of Dupont.Jean".
@@ -36,3 +38,10 @@ def shown_path(
         return own_path
     ending = PurePosixPath(file.place.name).suffix.lower()
     return f"{file.folder}/{path_key[:DIGITS]}{ending if COMMON_ENDINGS.fullmatch(ending) else ''}"
+
+
+def own_path(name: bytes, patient: Patient | None) -> str:
+    """A path as it is stored and printed: freed of the patient, and of characters that are not text."""
+    text = name.decode("utf-8", "backslashreplace")
+    printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return scrub(printable, patient) if patient else printable

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -22,8 +21,10 @@ from ingest.problems import UserError
 from ingest.pseudonymise import Key
 from ingest.raw.archive import Archive, NotKeptError, kept_content
 from ingest.raw.file_ledger import FoundFile, Reading, due, find_dosimeter_exports, reader_of, readers_of
-from ingest.raw.loader import Outcome, last_load_seq, load_settings, store_export, transaction, write
+from ingest.raw.loader import last_load_seq
 from ingest.raw.read_ahead import is_unchanged, open_file
+from ingest.raw.stores import Outcome, store_export
+from ingest.raw.writer import DirectRows, load_settings, transaction
 from ingest.records import Refused
 from ingest.site.config import Site
 
@@ -158,9 +159,9 @@ class _Again:
         if isinstance(place, NotKeptError):
             self._leave(reading, str(place))
             return
-        append = partial(write, self._con)
+        rows = DirectRows(self._con)
         try:
-            outcome = store_export(read_export(place, self._source), self._source, self._next, reading.path, append)
+            outcome = store_export(read_export(place, self._source), self._source, self._next, reading.path, rows)
         except Refused as refused:
             if not reading.is_loaded:
                 self._note(reading.load_seq, f"reason = {_text(refused.reason)}")
@@ -211,7 +212,7 @@ class _Again:
             where load_seq = {old}
             """
         )
-        write(self._con, "file_statement", outcome.statement, load_seq=new)
+        DirectRows(self._con).append("file_statement", outcome.statement, load_seq=new)
         self._con.execute(f"update raw.file set superseded_by = {new} where load_seq = {old}")
         copies = f"where status = 'duplicate' and duplicate_of = {old}"
         if outcome.status == "loaded":

@@ -19,7 +19,7 @@ from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
 from ingest.problems import Problem
 from ingest.raw.file_ledger import FoundFile, find_dosimeter_exports
-from ingest.raw.loader import MB, source_of
+from ingest.raw.stores import MB, source_of
 from ingest.records import Refused
 from ingest.site.config import Site
 from ingest.site.reference import Row

@@ -18,7 +18,7 @@ from ingest.dosimeters.preview import Preview, preview_export
 from ingest.dosimeters.reader import ignored_units, read_export
 from ingest.problems import UserError
 from ingest.raw.file_ledger import DOSIMETER_FOLDER
-from ingest.raw.loader import LARGE_BYTES, MB, source_of
+from ingest.raw.stores import LARGE_BYTES, MB, source_of
 from ingest.records import DoseRow, Refused
 from ingest.site.config import Site, load_site
 from orchestration.console.aligned import aligned

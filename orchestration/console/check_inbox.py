@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from ingest.problems import Problem
 from ingest.raw.build_db import look_into_any_build
 from ingest.raw.file_ledger import FoundFile, due, find_dose_reports, find_dosimeter_exports
-from ingest.raw.loader import own_path, source_of
+from ingest.raw.published_path import own_path
+from ingest.raw.stores import source_of
 from ingest.records import Refused
 from ingest.site.config import Site
 

@@ -16,7 +16,8 @@ import yaml
 
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import open_build
-from ingest.raw.loader import load_dose_reports, load_dosimeters, load_reference
+from ingest.raw.loader import load_dose_reports, load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import reread_changed
 from ingest.site.config import Site, load_site
 from orchestration.dbt_build import DbtBuild

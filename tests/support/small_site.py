@@ -11,7 +11,8 @@ import duckdb
 
 from ingest.pseudonymise import Key, load_key
 from ingest.raw.build_db import open_build
-from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters, load_reference
+from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import reread_changed
 from ingest.site.config import load_site
 from support import paths

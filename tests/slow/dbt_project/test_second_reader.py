@@ -26,7 +26,8 @@ from support.small_site import SHARED, the_key
 
 from ingest.dosimeters.description import load_description
 from ingest.raw.build_db import open_build
-from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.raw.loader import load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 from orchestration.dbt_build import DbtBuild
 from synthetic_hospital import write_hospital

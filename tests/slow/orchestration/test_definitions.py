@@ -15,7 +15,8 @@ from expectations.contract import RULES, TABLES
 from expectations.suites import SUITES
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import open_build, raw_ddl
-from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.raw.loader import load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 from orchestration import dbt_build
 from orchestration.automation import NIGHTLY, inbox_sensor

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from ingest.problems import SiteError
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import AlreadyRunning, open_build, run_lock
-from ingest.raw.loader import load_reference
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 from ingest.sources.pull import Pulled
 from orchestration.automation import NIGHTLY, operations_letter_sensor

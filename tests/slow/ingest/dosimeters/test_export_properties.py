@@ -25,7 +25,8 @@ from support.compiled_models import compiled_models
 from support.small_site import DOSIMETERS, make_site, the_key, write
 
 from ingest.raw.build_db import open_build
-from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.raw.loader import load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from support.small_site import KEY, RATES, export, make_site, write
 
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import open_build
-from ingest.raw.loader import load_reference
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 from orchestration.dagster_home.instance import dagster_home
 from orchestration.publication.publish import current_publication

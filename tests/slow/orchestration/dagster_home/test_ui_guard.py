@@ -19,7 +19,7 @@ from support.small_site import KEY, make_site
 
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import open_build
-from ingest.raw.loader import load_reference
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 
 pytestmark = pytest.mark.slow

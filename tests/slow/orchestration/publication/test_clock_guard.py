@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import open_build
-from ingest.raw.loader import load_reference
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 from orchestration.automation import inbox_sensor
 from orchestration.cli import app

@@ -37,7 +37,8 @@ from ingest.problems import UserError
 from ingest.pseudonymise import WrongKey, load_key
 from ingest.raw.build_db import AlreadyRunning, BuildUnavailable, open_build
 from ingest.raw.file_ledger import input_fingerprint, whats_new
-from ingest.raw.loader import TOGETHER, load_dosimeters, load_reference
+from ingest.raw.loader import TOGETHER, load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 
 
@@ -64,8 +65,8 @@ def test_an_export_is_loaded_exactly(root: Path) -> None:
 
 
 def test_a_large_export_tells_how_far_its_reading_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.raw.loader.LARGE_BYTES", 1000)
-    monkeypatch.setattr("ingest.raw.loader.MB", 1)
+    monkeypatch.setattr("ingest.raw.stores.LARGE_BYTES", 1000)
+    monkeypatch.setattr("ingest.raw.stores.MB", 1)
     monkeypatch.setattr("ingest.dosimeters.lines.PIECE_CHARS", 500)
     large = write(root, f"{RATES}/large.csv", export(*range(59)))
     write(root, f"{RATES}/small.csv", export(1, day=6))
@@ -366,7 +367,7 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(
                 growing.write("B1;2024-03-05T11:00:00;1;BASE\n")
 
     with monkeypatch.context() as growing:
-        growing.setattr("ingest.raw.loader.read_export", read_while_it_grows)
+        growing.setattr("ingest.raw.stores.read_export", read_while_it_grows)
         _, summary = run(root)
     assert summary.waiting == [f"{RATES}/b.csv"]
     assert rows(root, "select count(*) from raw.dose_record") == [(5,)]
@@ -405,7 +406,7 @@ def test_an_export_with_known_bytes_is_not_read(root: Path, monkeypatch: pytest.
         was_read.append(path.name)
         yield from read_export(path, source)
 
-    monkeypatch.setattr("ingest.raw.loader.read_export", watched)
+    monkeypatch.setattr("ingest.raw.stores.read_export", watched)
     run(root)
     assert was_read == ["new.csv"]
     assert [status for status, _ in files(root).values()] == ["loaded", "duplicate", "loaded"]

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from ingest.problems import UserError
 from ingest.raw.build_db import open_build
 from ingest.raw.file_ledger import whats_new
-from ingest.raw.loader import load_dosimeters, load_reference
+from ingest.raw.loader import load_dosimeters
+from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import Reread, RereadBlocked, due, reread, reread_changed
 from ingest.site.config import load_site
 from orchestration.cli import app
