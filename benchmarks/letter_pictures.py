@@ -1,4 +1,4 @@
-"""Pictures of letters for docs/letters.md: each .eml as a mail program on a wide and on a narrow screen shows it.
+"""Pictures of letters for docs/physicist/letters.md: each .eml as a mail program shows it, wide and narrow.
 
     python benchmarks/letter_pictures.py OUTBOX docs/images
 

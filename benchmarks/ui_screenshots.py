@@ -1,4 +1,4 @@
-"""Pictures of the Dagster UI for docs/ui.md: a real `doseledger ui` on a site that ran, seen by a headless Chromium.
+"""Pictures of the Dagster UI for docs/engineer/ui.md: a real `doseledger ui` in a headless Chromium.
 
 Only opening pages and taking pictures live here. Chromium is steered by its DevTools protocol, since a page of the UI
 is ready when its data has come, not when it has loaded.

@@ -1,4 +1,4 @@
-{# What the department's copy may show (docs/department.md): when a group is large enough, and how exact a number is. #}
+{# What the department's copy may show (docs/physicist/department.md): when a group is large enough, and how exact a number is. #}
 
 {% macro is_large_enough() -%}
     count(distinct procedure_id) >= {{ var('department_min_procedures') }}

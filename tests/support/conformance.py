@@ -1,4 +1,4 @@
-"""What real dose reports say, beside what independent readings of them state: the page docs/conformance.md.
+"""What real dose reports say, beside what independent readings of them state: the page docs/physicist/conformance.md.
 
 Made by running this file; tests compare the page with what is read. Only comparing and writing are here.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ingest.records import DoseReport, Filter, IrradiationEvent, Refused
 from support.real_reports import CHECKOUT, outcome, rows
 
-PAGE = CHECKOUT / "docs/conformance.md"
+PAGE = CHECKOUT / "docs/physicist/conformance.md"
 TO_CANONICAL = {"Gy.m2": Decimal(10_000), "Gy": Decimal(1000), "m2": Decimal(10_000)}
 READ_TO = Decimal("1e-6")  # relative: the tables give seven digits or more
 
@@ -180,7 +180,7 @@ def _value(found: DoseReport, quantity: str) -> object:
 
 
 def page() -> str:
-    """docs/conformance.md."""
+    """docs/physicist/conformance.md."""
     manifest = list(manifest_checks())
     return _PAGE.format(
         files="\n".join(_file_row(entry, outcome(entry["file"])) for entry in rows("manifest.csv")),

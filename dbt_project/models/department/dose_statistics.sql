@@ -1,6 +1,6 @@
 -- What a head of department may see. Each breakdown is a tree (all, branch, leaf): what is too small is pooled as
 -- 'others', with the smallest large one where the pool is itself too small. So whatever is told minus whatever else is
--- told is a union of large leaves, and nobody can be calculated (docs/department.md).
+-- told is a union of large leaves, and nobody can be calculated (docs/physicist/department.md).
 with procedures as (
     select * from {{ ref('fct_procedure') }}
 ),

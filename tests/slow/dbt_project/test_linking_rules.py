@@ -1,4 +1,4 @@
-"""The contract's linking rules, sentence by sentence, from files to dispositions (docs/links.md has the table).
+"""The contract's linking rules, sentence by sentence, from files to dispositions (docs/physicist/links.md).
 
 One small site is built once; each test has a day or a badge of its own there, and doses that can be reckoned by hand: a
 sample of ``RATE`` is 1 µSv. How fast or how right whole hospitals are linked is measured elsewhere.

@@ -14,7 +14,7 @@ CONTRACT = ROOT / "docs" / "contract"
 SUFFIXES = {".py", ".sql", ".md", ".yml", ".yaml", ".csv"}
 FOLDERS = ("ingest", "dbt_project", "expectations", "orchestration", "tests", "docs", "benchmarks")
 CITED = re.compile(r"(inputs|outputs)\.md#([A-Za-z0-9_-]+)")
-OWN_WORDS = {"advice"}  # a reference file of the product's own, described in docs/letters.md
+OWN_WORDS = {"advice"}  # a reference file of the product's own, described in docs/physicist/letters.md
 
 
 def _anchors(name: str) -> set[str]:

@@ -20,7 +20,7 @@ READERS = 8
 PUBLICATIONS = 30
 KEPT = 20  # old ones are removed while readers are at work
 
-# As docs/readers.md says: the link is resolved once, then every file is opened in that folder.
+# As docs/operations/readers.md says: the link is resolved once, then every file is opened in that folder.
 READER = """
 import json, os, sys
 from pathlib import Path
