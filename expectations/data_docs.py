@@ -1,7 +1,7 @@
 """Data docs of one build: every check with its result, as one HTML page that needs nothing but itself.
 
 Only the page lives here; where it is written and for how long it is kept is orchestration's. Great Expectations' own
-data docs load styles and scripts from public hosts, and would show chunks and counts instead of the tables judged.
+data docs load styles and scripts from public hosts, and would show numbers instead of the rows that break a rule.
 """
 
 from __future__ import annotations

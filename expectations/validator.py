@@ -1,85 +1,96 @@
-"""The only place that knows Great Expectations: one frame in, the checks that do not hold out.
+"""Great Expectations: three suites, one checkpoint, one batch; nothing else imports it.
 
-No file, no network, no store: an ephemeral context. Where frames come from and what a failure means is gate.py's.
+DuckDB is no data source of Great Expectations and pandas is, so the batch is a data frame of one row: for each check a
+column with the number of rows that break it. Each expectation is that its column is 0. The context is ephemeral: no
+file, no store, no network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expectations.suites import Expectation
+import great_expectations as gx
+import pandas as pd
+from great_expectations import expectations as gxe
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.metadata_types import FailureSeverity
 
-Frame = Any  # a pandas data frame, as DuckDB makes it: pandas comes without types
+from expectations.suites import SUITES, Check, Severity, Suite
 
-LISTED = 1000  # rows that are named of those that break a check; the rest is only counted
+SEVERITY: Mapping[Severity, FailureSeverity] = {"block": FailureSeverity.CRITICAL, "warn": FailureSeverity.WARNING}
 
 
 @dataclass(frozen=True)
-class Broken:
-    """Rows of one frame that break a check: how many, and some of them (column -> value).
+class Result:
+    """What Great Expectations found of one check.
 
-    ``reason`` is set instead where Great Expectations could not judge the column.
+    Attributes:
+        success: whether the expectation is met.
+        unexpected_rows: the observed value: how many rows break the rule; None if it could not be evaluated.
+        exception: why it could not be evaluated.
     """
 
-    rows: int
-    samples: list[Mapping[str, object]]
-    reason: str | None = None
+    success: bool
+    unexpected_rows: int | None
+    exception: str
 
 
-# frame, what is expected of which column, columns that name a row -> the columns that break it
-Validate = Callable[[Frame, Mapping[str, Expectation], Sequence[str]], dict[str, Broken]]
+def validate(checks: Sequence[Check], unexpected_rows: Mapping[str, int]) -> dict[str, Result]:
+    """Runs a checkpoint with the three suites.
 
+    Args:
+        checks: the checks.
+        unexpected_rows: how many rows break each check, by its name. A check that is missing here fails.
 
-def new_validator() -> Validate:
-    """Great Expectations as one function. It is imported here because that takes seconds and only the gate needs it."""
-    from expectations.great_expectations_lean import ProgressBarsConfig, gx, gxe
-
+    Returns:
+        The result of each check, by its name.
+    """
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    frames = context.data_sources.add_pandas("build").add_dataframe_asset("frame")
-    batches = frames.add_batch_definition_whole_dataframe("whole")
-
-    def judged(frame: Frame, expected: Mapping[str, Expectation], result_format: Mapping[str, object]) -> list[Any]:
-        suite = gx.ExpectationSuite(
-            name="one frame",
-            expectations=[
-                getattr(gxe, expectation.kind)(column=column, **expectation.arguments)
-                for column, expectation in expected.items()
-            ],
+    build = context.data_sources.add_pandas("build").add_dataframe_asset("unexpected rows")
+    batch = build.add_batch_definition_whole_dataframe("of this build")
+    definitions = [
+        context.validation_definitions.add(
+            gx.ValidationDefinition(name=suite, data=batch, suite=context.suites.add(_expectations(suite, checks)))
         )
-        batch = batches.get_batch(batch_parameters={"dataframe": frame})
-        outcome = batch.validate(suite, result_format=dict(result_format))
-        return [result for result in outcome.results if result.expectation_config is not None and not result.success]
-
-    def validate(frame: Frame, expected: Mapping[str, Expectation], keys: Sequence[str]) -> dict[str, Broken]:
-        # Nearly always all is well, and to say no more than that takes half the time.
-        broken = {_column(result) for result in judged(frame, expected, {"result_format": "BOOLEAN_ONLY"})}
-        if not broken:
-            return {}
-        named = {
-            "result_format": "SUMMARY",
-            "unexpected_index_column_names": list(keys),
-            "partial_unexpected_count": LISTED,
-        }
-        again = {column: expectation for column, expectation in expected.items() if column in broken}
-        return {_column(result): _broken(result) for result in judged(frame, again, named)}
-
-    return validate
+        for suite in SUITES
+    ]
+    checkpoint = context.checkpoints.add(gx.Checkpoint(name="gate", validation_definitions=definitions))
+    outcome = checkpoint.run(batch_parameters={"dataframe": pd.DataFrame([unexpected_rows])})
+    return dict(_named(result) for suite in outcome.run_results.values() for result in suite.results)
 
 
-def _column(result: Any) -> str:  # noqa: ANN401 - Great Expectations has no types here
-    return str(result.expectation_config.kwargs["column"])
+def _expectations(suite: Suite, checks: Sequence[Check]) -> gx.ExpectationSuite:
+    return gx.ExpectationSuite(
+        name=suite,
+        expectations=[
+            gxe.ExpectColumnMaxToBeBetween(
+                column=check.name,
+                max_value=0,
+                severity=SEVERITY[check.severity],
+                description=check.rule,
+                notes=[check.risk, check.advice],
+                meta={"table": check.table, "column": check.column, "source": check.source},
+            )
+            for check in checks
+            if check.suite == suite
+        ],
+    )
 
 
-def _broken(result: Any) -> Broken:  # noqa: ANN401 - Great Expectations has no types here
-    if "unexpected_count" not in result.result:
-        return Broken(0, [], reason=_first_message(result.exception_info))
-    return Broken(result.result["unexpected_count"], result.result.get("partial_unexpected_index_list", []))
+def _named(result: Any) -> tuple[str, Result]:  # noqa: ANN401 - Great Expectations has no types here
+    value = result.result.get("observed_value")
+    exception = next(_messages(result.exception_info), "")
+    return (
+        result.expectation_config.kwargs["column"],
+        Result(result.success, None if value is None else int(value), exception),
+    )
 
 
-def _first_message(exception_info: Mapping[str, Any]) -> str:
-    """One exception, or one per metric that the expectation needs."""
-    single = exception_info.get("exception_message")
-    return str(single or next(info["exception_message"] for info in exception_info.values() if isinstance(info, dict)))
+def _messages(exception_info: Mapping[str, Any]) -> Iterator[str]:
+    """One exception, or one for each metric that the expectation needs."""
+    for info in (exception_info, *exception_info.values()):
+        if isinstance(info, Mapping) and info.get("exception_message"):
+            yield str(info["exception_message"])

@@ -17,5 +17,5 @@ def get_ready_meanwhile() -> None:
 
 
 def _get_ready() -> None:
-    import_module("expectations.great_expectations_lean")
+    import_module("expectations.validator")
     vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "point"})

@@ -7,6 +7,8 @@ import ast
 import pytest
 from support import paths
 
+from orchestration.product import deciding_files
+
 ROOT = paths.ROOT
 PACKAGES = ("ingest", "expectations", "orchestration", "synthetic_hospital", "tests")
 # Each package with the packages that it never imports (docs/architecture.md).
@@ -73,3 +75,9 @@ def test_every_module_opens_with_what_belongs_in_it() -> None:
     for package in NEVER:
         for module in sorted((ROOT / package).rglob("*.py")):
             assert ast.get_docstring(ast.parse(module.read_text("utf-8"))), module
+
+
+def test_every_module_that_decides_a_number_is_part_of_the_product_fingerprint() -> None:
+    decides = {path for folder in ("ingest", "expectations") for path in (ROOT / folder).rglob("*.py")}
+    assert decides
+    assert decides <= set(deciding_files())

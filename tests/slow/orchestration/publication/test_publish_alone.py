@@ -111,7 +111,7 @@ def test_a_rebuild_says_the_same(site: Path) -> None:
 def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path) -> None:
     before = current_of(site)
     breaks = [
-        suites.OffenderCheck(
+        suites.Check(
             suite=suite,
             severity="block",
             table="marts.fct_procedure",
@@ -120,7 +120,7 @@ def test_a_broken_expectation_of_each_suite_keeps_the_old_publication(site: Path
             risk="risk",
             advice="Do this.",
             source="test",
-            offenders="select procedure_id from marts.fct_procedure where kap_gy_cm2 > 0",
+            unexpected_rows="select procedure_id from marts.fct_procedure where kap_gy_cm2 > 0",
         )
         for suite in suites.SUITES
     ]
