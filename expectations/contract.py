@@ -55,12 +55,13 @@ TABLES: dict[str, Table] = {
     "marts.fct_operator_month": _table(
         "operator_id month procedures procedures_with_badge hp10_over_apron_usv hp10_linked_usv hp10_under_apron_usv"
         " hp007_hand_usv effective_dose_estimate_usv effective_dose_method hp3_estimate_usv badge_hp10_over_apron_usv"
-        " badge_hp10_under_apron_usv dose_source n_below_detection epd_to_badge_ratio kap_gy_cm2",
+        " badge_hp10_under_apron_usv dose_source n_below_detection epd_to_badge_ratio kap_gy_cm2"
+        " hp10_over_apron_warning_usv effective_dose_low_usv effective_dose_high_usv",
         "operator_id month",
     ),
     "marts.fct_operator_limit": _table(
         "operator_id quantity window limit_rule window_begin window_end dose_msv limit_msv fraction_of_limit"
-        " projected_fraction dose_source limit_citation",
+        " projected_fraction dose_source limit_citation warning_dose_msv dose_low_msv dose_high_msv",
         "operator_id quantity window limit_rule",
         restricted="\"window\" is not distinct from 'pregnancy'",
     ),

@@ -40,13 +40,29 @@
     cast(timezone({{ zone }}, {{ instant }}) as date)
 {%- endmacro %}
 
-{# Share of the n-th of several days in a dose that covers them all, exact: the shares of all days add up to the dose. #}
-{% macro share_of_day(dose, nth_day, days) -%}
-    {%- set whole = 'cast(cast(' ~ dose ~ ' as decimal(28, 9)) * cast(1000000000 as decimal(10, 0)) as hugeint)' -%}
+{# A dose as a whole number: of the last digit that doses have. #}
+{% macro dose_digits(dose) -%}
+    cast(cast({{ dose }} as decimal(28, 9)) * cast(1000000000 as decimal(10, 0)) as hugeint)
+{%- endmacro %}
+
+{# Share of one of several parts in a dose, exact: the shares of all parts add up to the dose. Whole numbers: the sum of the parts
+   to the end of this one, to its begin, and of all. #}
+{% macro share_of_part(dose, to_end, to_begin, of_all) -%}
+    {%- set whole = dose_digits(dose) -%}
     cast(
-        cast({{ whole }} * {{ nth_day }} // {{ days }} - {{ whole }} * ({{ nth_day }} - 1) // {{ days }} as decimal(18, 0))
+        cast({{ whole }} * {{ to_end }} // {{ of_all }} - {{ whole }} * {{ to_begin }} // {{ of_all }} as decimal(18, 0))
         * cast(0.000000001 as decimal(9, 9)) as decimal(18, 9)
     )
+{%- endmacro %}
+
+{# Share of the n-th of several days in a dose that covers them all. #}
+{% macro share_of_day(dose, nth_day, days) -%}
+    {{ share_of_part(dose, nth_day, '(' ~ nth_day ~ ' - 1)', days) }}
+{%- endmacro %}
+
+{# A sum of which one unknown makes the whole unknown. #}
+{% macro sum_if_all_known(expression) -%}
+    case when count({{ expression }}) = count(*) then sum({{ expression }}) end
 {%- endmacro %}
 
 {# An instant so many seconds later, to the microsecond. Instants plus intervals go through the calendar: thirty times slower;
@@ -92,4 +108,18 @@
 {# Whether an assignment holds in the exports of a source. #}
 {% macro holds_in(source_id, source_ids) -%}
     coalesce(list_contains({{ source_ids }}, {{ source_id }}), true)
+{%- endmacro %}
+
+{# Dose of a group of rows by place of the body: the higher hand, and all the rest. #}
+{% macro higher_hand_and_rest(dose) -%}
+    coalesce(max({{ dose }}) filter (is_hand), 0) + coalesce(sum({{ dose }}) filter (not is_hand), 0)
+{%- endmacro %}
+
+{# What follows a dose in a sentence if a badge behind it is below detection: the most that it can be, rounded up. #}
+{% macro at_most(low, high) -%}
+    case
+        when {{ high }} is null then ', in part below detection (limit not stated)'
+        when {{ high }} > {{ low }} then format(', at most {:.1f} µSv', ceil(round({{ high }} * 10, 6)) / 10)
+        else ''
+    end
 {%- endmacro %}

@@ -17,8 +17,13 @@ NEVER_NEGATIVE: dict[str, tuple[str, ...]] = {
     "marts.fct_irradiation_event": ("kap_gy_cm2", "ka_r_mgy", "duration_s"),
     "marts.fct_operator_procedure": ("hp10_usv", "hp10_apportioned_usv", "other_over_apron_usv", "hp3_estimate_usv"),
     "marts.fct_operator_event": ("hp10_usv",),
-    "marts.fct_operator_month": ("hp10_over_apron_usv", "hp10_linked_usv", "effective_dose_estimate_usv"),
-    "marts.fct_operator_limit": ("dose_msv", "fraction_of_limit"),
+    "marts.fct_operator_month": (
+        "hp10_over_apron_usv",
+        "hp10_linked_usv",
+        "effective_dose_estimate_usv",
+        "hp10_over_apron_warning_usv",
+    ),
+    "marts.fct_operator_limit": ("dose_msv", "fraction_of_limit", "warning_dose_msv"),
     "marts.fct_study_dose": (
         "kap_gy_cm2",
         "ka_r_mgy",

@@ -30,7 +30,9 @@ Misfit = tuple[str, str]  # a key (dotted) and what is wrong with it
 CONFIRM = "CONFIRM"  # in a draft of 'doseledger describe': what a person has to decide
 TOKENS = ("null_tokens", "below_lod_tokens", "unused_tokens")
 # Keys that change nothing of what the rows of a file say: which files are read, and what is decided later.
-NO_MEANING = frozenset({"source_id", "file_pattern", "hubs", "records_when_idle", "ignored_columns", "quiet_until"})
+NO_MEANING = frozenset(
+    {"source_id", "file_pattern", "hubs", "records_when_idle", "ignored_columns", "quiet_until", "lod"}
+)
 RATE_UNITS = tuple(f"{unit}/{period}" for unit in BADGE_UNITS for period in RATE_PERIODS_S)
 
 
@@ -65,6 +67,26 @@ def _one_character(text: str) -> str:
     return text
 
 
+def _value_and_unit(value: object) -> object:
+    if value is not None and not isinstance(value, Mapping | BaseModel):
+        raise ValueError("must have a value and a unit, written as {value: 0.05, unit: mSv}")
+    return value
+
+
+class LimitOfDetection(BaseModel):
+    """The dose of one wear period from which on a passive badge has a result other than "below detection"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: Annotated[Decimal, Field(gt=0, le=1_000_000)]
+    unit: str
+
+    @property
+    def usv(self) -> Decimal:
+        """The same in microsievert, as exact as doses are stored."""
+        return (self.value * BADGE_UNITS[self.unit]).quantize(Decimal("1e-9"))
+
+
 FileColumns = Annotated[tuple[str, ...], BeforeValidator(_column_names), Field(min_length=1)]
 
 
@@ -83,6 +105,7 @@ class SourceDescription(BaseModel):
         hubs: room_id by the hub name of the file.
         records_when_idle: whether rows of 0 are written also when nobody wears the badge.
         quiet_until: last local date on which no record is expected of this source.
+        lod: limit of detection of a wear period (``badge_periods``): what "below detection" is at most.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -111,6 +134,7 @@ class SourceDescription(BaseModel):
     below_lod_tokens: tuple[str, ...] = ()
     unused_tokens: tuple[str, ...] = ()
     quiet_until: date | None = None
+    lod: Annotated[LimitOfDetection | None, BeforeValidator(_value_and_unit)] = None
 
     @property
     def meaning_sha256(self) -> str:
@@ -256,4 +280,22 @@ def _check_hubs(source: SourceDescription, _layout: Layout) -> Iterator[Misfit]:
         yield "hubs", "are given, but no column is mapped to hub; map it under columns"
 
 
-_CHECKS = (_check_columns, _check_ignored, _check_units, _check_numbers, _check_tokens, _check_times, _check_hubs)
+def _check_lod(source: SourceDescription, layout: Layout) -> Iterator[Misfit]:
+    if source.lod is None:
+        return
+    if source.lod.unit not in BADGE_UNITS:
+        yield "lod.unit", f"must be a unit of dose; legal are {', '.join(BADGE_UNITS)}"
+    if layout.span != "period":
+        yield "lod", "is the limit of detection of a wear period, which only badge_periods has; remove it"
+
+
+_CHECKS = (
+    _check_columns,
+    _check_ignored,
+    _check_units,
+    _check_numbers,
+    _check_tokens,
+    _check_times,
+    _check_hubs,
+    _check_lod,
+)

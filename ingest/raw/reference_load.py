@@ -38,7 +38,11 @@ def _reference_rows(site: Site) -> dict[str, list[dict[str, object]]]:
             config.model_dump(include={"site_id", "name", "timezone", "language", "jurisdiction", "lens_regime"})
             | {"is_patient_id_stripped": config.patient_id.strip_leading_zeros}
         ],
-        "source": [source.model_dump() | {"has_hubs": "hub" in source.columns} for source in site.sources.values()],
+        "source": [
+            source.model_dump()
+            | {"has_hubs": "hub" in source.columns, "lod_usv": source.lod.usv if source.lod else None}
+            for source in site.sources.values()
+        ],
         "source_hub": [
             {"source_id": source.source_id, "hub": hub, "room_id": room}
             for source in site.sources.values()

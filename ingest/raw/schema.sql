@@ -278,7 +278,8 @@ create table if not exists raw.source (  -- one row per dosimeter source descrip
     counter varchar not null,
     records_when_idle boolean not null,
     has_hubs boolean not null,  -- a hub column is mapped
-    quiet_until date  -- last local date on which no record is expected
+    quiet_until date,  -- last local date on which no record is expected
+    lod_usv decimal(18, 9)  -- what a badge result below detection is at most; NULL: not stated
 );
 
 create table if not exists raw.source_hub (  -- one row per hub name of a source

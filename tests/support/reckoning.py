@@ -37,6 +37,8 @@ RULES = (
     "pregnancy",
 )
 Key = tuple[Any, ...]
+Doses = tuple[Fraction, Fraction, Fraction | None]  # of record, warning, warning at most
+NEEDS = {"under": {"under_apron"}, "over": {"over_apron"}, "both": {"under_apron", "over_apron"}}
 
 
 def seed(name: str) -> list[dict[str, str]]:
@@ -54,11 +56,14 @@ def days_of(first: date, last: date) -> Iterator[date]:
 
 @dataclass(frozen=True)
 class Day:
-    """Dose of record of a person at a place of the body on one day, and both readings behind it, µSv."""
+    """Doses of a person at a place of the body on one day, of record and for warnings, and both readings, µSv."""
 
     electronic: Fraction | None
     passive: Fraction | None
     worn_at: str
+    result: Key | None  # the passive result to which the day belongs
+    warning: Fraction
+    high: Fraction | None  # the warning dose with the limit of detection in place of 0; None: limit not stated
 
     @property
     def dose(self) -> Fraction:
@@ -69,6 +74,33 @@ class Day:
     def source(self) -> str:
         """Which badge is the one of record."""
         return "passive" if self.passive is not None else "electronic"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A passive result: its share of each day, and that with the limit of detection (None: not stated) for 0."""
+
+    key: Key
+    share: Fraction
+    high: Fraction | None
+    is_below_detection: bool
+    n_days: int
+
+
+def warning_of_day(electronic: Fraction | None, of_result: Fraction, share: Fraction, n_days: int) -> Fraction:
+    """The electronic dose of the day times max(1, P / E); P shared evenly where E is 0."""
+    return (electronic or Fraction(0)) * max(Fraction(1), share * n_days / of_result) if of_result else share
+
+
+def times(factor: Fraction, doses: Doses) -> Doses:
+    of_record, warning, high = doses
+    return factor * of_record, factor * warning, None if high is None else factor * high
+
+
+def total_if_known(doses: Iterable[Fraction | None]) -> Fraction | None:
+    """Sum, or None if one of them is not known or there is none."""
+    found = list(doses)
+    return None if None in found or not found else sum((dose for dose in found if dose is not None), Fraction(0))
 
 
 def total(doses: Iterable[Fraction | None]) -> Fraction | None:
@@ -175,7 +207,25 @@ class Reckoning:
 
     @cached_property
     def days(self) -> dict[tuple[str, date, str], Day]:
-        """(operator, day, place) with its dose of record."""
+        """(operator, day, place) with its dose of record and its warning dose."""
+        days: dict[tuple[str, date, str], Day] = {}
+        by_result: dict[Key, list[tuple[tuple[str, date, str], Fraction | None, Result, str]]] = defaultdict(list)
+        for key, (electronic, worn_at, passive) in self._readings().items():
+            if passive is None:
+                dose = electronic or Fraction(0)
+                days[key] = Day(electronic, None, worn_at, None, dose, dose)
+            else:
+                by_result[key[0], key[2], passive.key].append((key, electronic, passive, worn_at))
+        for (_, _, result), of_days in by_result.items():
+            e = sum((electronic or Fraction(0) for _, electronic, _, _ in of_days), Fraction(0))
+            for key, electronic, passive, worn_at in of_days:
+                low = warning_of_day(electronic, e, passive.share, len(of_days))
+                high = None if passive.high is None else warning_of_day(electronic, e, passive.high, len(of_days))
+                days[key] = Day(electronic, passive.share, worn_at, result, low, high)
+        return days
+
+    def _readings(self) -> dict[tuple[str, date, str], tuple[Fraction | None, str, Result | None]]:
+        """(operator, day, place) with the electronic dose, where the badge of record is worn, the passive result."""
         places = {(row["worn_at"], row["quantity"]): row for row in seed("badge_places")}
         samples: dict[Key, list[tuple[datetime, Fraction]]] = defaultdict(list)
         for row in self.records:
@@ -186,7 +236,8 @@ class Reckoning:
         for of_badge in samples.values():
             of_badge.sort()
         electronic: dict[Key, dict[Key, list[Fraction]]] = defaultdict(lambda: defaultdict(list))
-        passive: dict[Key, list[tuple[Key, Fraction, str]]] = defaultdict(list)
+        passive: dict[Key, list[tuple[Key, Result, str]]] = defaultdict(list)
+        lods = {row["source_id"]: row["lod_usv"] for row in self._raw("source")}
         for row in self.records:
             operator, worn_at = self._wearer(row)
             place = places.get((worn_at or "", row["quantity"]))
@@ -197,8 +248,12 @@ class Reckoning:
             if row["layout"] == "badge_periods":
                 span = list(days_of(row["period_begin"], row["period_end"]))
                 rank = (dose > 0, badge[0], row["load_seq"], row["line"])
+                at_most = row["value_usv"] if row["token"] is None else lods[row["source_id"]]
+                high = None if at_most is None else Fraction(at_most) / len(span)
+                names = (row["load_seq"], row["line"], row["quantity"])
+                result = Result(names, dose / len(span), high, row["token"] is not None, len(span))
                 for day in span:
-                    passive[operator, day, place["place"]].append((rank, dose / len(span), str(worn_at)))
+                    passive[operator, day, place["place"]].append((rank, result, str(worn_at)))
             elif row["token"] is None:
                 if row["layout"] == "hourly_totals":
                     of_badge = samples[row["dosimeter_serial"], row["quantity"]]
@@ -207,19 +262,22 @@ class Reckoning:
                 serial = row["dosimeter_serial"]
                 electronic[operator, row["day"], place["place"]][(*badge, serial)].append(dose)
         return {
-            key: self._day(electronic.get(key, {}), passive.get(key, [])) for key in electronic.keys() | passive.keys()
+            key: self._reading(electronic.get(key, {}), passive.get(key, []))
+            for key in electronic.keys() | passive.keys()
         }
 
     @staticmethod
-    def _day(electronic: dict[Key, list[Fraction]], passive: list[tuple[Key, Fraction, str]]) -> Day:
-        dose = worn_at = share = None
+    def _reading(
+        electronic: dict[Key, list[Fraction]], passive: list[tuple[Key, Result, str]]
+    ) -> tuple[Fraction | None, str, Result | None]:
+        dose = worn_at = result = None
         if electronic:
             # Shows dose; collar before chest; more records; lower serial.
             best = min(electronic, key=lambda b: (sum(electronic[b]) <= 0, -b[0], -len(electronic[b]), b[2]))
             dose, worn_at = sum(electronic[best], Fraction(0)), best[1]
         if passive:
-            _, share, worn_at = max(passive)
-        return Day(dose, share, str(worn_at))
+            _, result, worn_at = max(passive, key=lambda of: of[0])
+        return dose, str(worn_at), result
 
     # --- quantities ------------------------------------------------------------------------------------------------
 
@@ -233,42 +291,59 @@ class Reckoning:
         )
         return Fraction(row["value"])
 
+    def wears_over_apron(self, operator: str, day: date) -> bool:
+        """Whether a badge over the apron is assigned on that day, or shows dose."""
+        return (operator, day, "over_apron") in self.days or any(
+            row["operator_id"] == operator
+            and row["worn_at"].startswith("over_apron")
+            and row["valid_from"] <= day <= (row["valid_to"] or date.max)
+            for row in self._raw_assignments
+        )
+
     @cached_property
     def methods(self) -> dict[tuple[str, date, str], dict[str, str]]:
-        """(operator, month, quantity) with the jurisdiction's first method whose badges have a result."""
-        badges: dict[tuple[str, date], set[str]] = defaultdict(set)
-        for operator, day, place in self.days:
-            badges[operator, month_of(day)].add(place)
-        chosen: dict[tuple[str, date, str], dict[str, str]] = {}
+        """(operator, day, quantity) with the jurisdiction's first method for the badges of the day's segment."""
+        segments: dict[Key, list[date]] = defaultdict(list)
+        for (operator, day, place), of_day in self.days.items():
+            if place == "under_apron":
+                segments[operator, month_of(day), of_day.result or day].append(day)
+        badges = {(operator, day): {"over_apron"} for operator, day, place in self.days if place == "over_apron"}
+        for (operator, _, _), days in segments.items():
+            over = {"over_apron"} if any(self.wears_over_apron(operator, day) for day in days) else set()
+            badges |= {(operator, day): {"under_apron"} | over for day in days}
         choices = [row for row in seed("jurisdiction_methods") if row["jurisdiction"] == self.site["jurisdiction"]]
-        needs = {"under": {"under_apron"}, "over": {"over_apron"}, "both": {"under_apron", "over_apron"}}
-        for (operator, month), places in badges.items():
+        chosen: dict[tuple[str, date, str], dict[str, str]] = {}
+        for (operator, day), places in badges.items():
             collar = str(bool(self.operators[operator]["wears_thyroid_collar"])).lower()
-            for choice in sorted(choices, key=lambda row: -int(row["method_rank"])):
-                for method in seed("effective_dose_methods"):
-                    fits = method["method"] == choice["method"] and method["with_thyroid_collar"] in ("", collar)
-                    if fits and needs[method["badges"]] <= places:
-                        chosen[operator, month, method["quantity"]] = method  # the last one has the lowest rank
+            # Two badges take a method of two; where the jurisdiction has none, that of the one over the apron.
+            for needed in {1: [places], 2: [places, {"over_apron"}]}[len(places)]:
+                for choice in sorted(choices, key=lambda row: int(row["method_rank"])):
+                    for method in seed("effective_dose_methods"):
+                        fits = method["method"] == choice["method"] and method["with_thyroid_collar"] in ("", collar)
+                        if fits and NEEDS[method["badges"]] == needed:
+                            chosen.setdefault((operator, day, method["quantity"]), method)
         return chosen
 
-    def contributions(self, quantity: str) -> Iterator[tuple[str, date, str, Fraction, str]]:
+    def contributions(self, quantity: str) -> Iterator[tuple[str, date, str, Doses, str]]:
         """Operator, day, place, µSv and source of all that counts for a quantity."""
         for (operator, day, place), of_day in self.days.items():
-            method = self.methods.get((operator, month_of(day), quantity))
+            doses = (of_day.dose, of_day.warning, of_day.high)
+            method = self.methods.get((operator, day, quantity))
             if method and place in ("under_apron", "over_apron"):
-                yield operator, day, place, Fraction(method[f"{place}_factor"]) * of_day.dose, of_day.source
+                yield operator, day, place, times(Fraction(method[f"{place}_factor"]), doses), of_day.source
             measured = quantity == "lens" and place == "eye"
             hand = quantity == "extremity" and place in ("left_hand", "right_hand")
             child = quantity == "unborn_child" and place == "under_apron"
             if measured or hand or child:
-                yield operator, day, place, of_day.dose, of_day.source
+                yield operator, day, place, doses, of_day.source
             if quantity == "lens" and place == "over_apron" and (operator, day, "eye") not in self.days:
-                yield operator, day, place, self.lens_factor(operator, of_day.worn_at) * of_day.dose, of_day.source
+                yield operator, day, place, times(self.lens_factor(operator, of_day.worn_at), doses), of_day.source
         for row in self._raw("ref_external_dose"):
             span = list(days_of(row["period_begin"], row["period_end"]))
             for day in span:
                 if row["quantity"] == quantity and day <= self.as_of:
-                    yield row["operator_id"], day, "external", Fraction(row["dose_msv"]) * 1000 / len(span), "external"
+                    share = Fraction(row["dose_msv"]) * 1000 / len(span)
+                    yield row["operator_id"], day, "external", (share, share, share), "external"
 
     # --- months ----------------------------------------------------------------------------------------------------
 
@@ -286,9 +361,9 @@ class Reckoning:
         days: dict[tuple[str, date], list[tuple[str, Day]]] = defaultdict(list)
         for (operator, day, place), of_day in self.days.items():
             days[operator, month_of(day)].append((place, of_day))
-        effective: dict[tuple[str, date], list[tuple[Fraction, str]]] = defaultdict(list)
-        for operator, day, _, dose, source in self.contributions("effective"):
-            effective[operator, month_of(day)].append((dose, source))
+        effective: dict[tuple[str, date], list[tuple[date, Doses, str]]] = defaultdict(list)
+        for operator, day, _, doses, source in self.contributions("effective"):
+            effective[operator, month_of(day)].append((day, doses, source))
         worked: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
         for row in self.procedures:
             worked[row["operator_id"], month_of(row["procedure_date"])].append(row)
@@ -311,7 +386,7 @@ class Reckoning:
         self,
         key: tuple[str, date],
         days: list[tuple[str, Day]],
-        effective: list[tuple[Fraction, str]],
+        effective: list[tuple[date, Doses, str]],
         worked: list[dict[str, Any]],
         n_below_detection: int,
     ) -> dict[str, Any]:
@@ -322,7 +397,8 @@ class Reckoning:
         hands = [total(day.dose for day in of(hand)) for hand in ("left_hand", "right_hand")]
         beside = total(day.electronic for day in over if day.passive is not None)
         passive = total(day.passive for day in over)
-        method = self.methods.get((*key, "effective"))
+        methods = {self.methods[key[0], day, "effective"]["method"] for day, _, s in effective if s != "external"}
+        low = total(doses[1] for _, doses, _ in effective)
         return {
             "procedures": len(worked),
             "procedures_with_badge": sum(row["badge_status"] != "missing" for row in worked),
@@ -330,12 +406,15 @@ class Reckoning:
             "hp10_linked_usv": total(exactly(row["hp10_usv"]) for row in worked),
             "hp10_under_apron_usv": total(day.electronic for day in under),
             "hp007_hand_usv": max((hand for hand in hands if hand is not None), default=None),
-            "effective_dose_estimate_usv": total(dose for dose, _ in effective),
-            "effective_dose_method": method["method"] if method else "external" if effective else None,
+            "effective_dose_estimate_usv": low,
+            "effective_dose_low_usv": low,
+            "effective_dose_high_usv": total_if_known(doses[2] for _, doses, _ in effective),
+            "effective_dose_method": ", ".join(sorted(methods)) or ("external" if effective else None),
+            "hp10_over_apron_warning_usv": total(day.warning for day in over),
             "hp3_estimate_usv": total(self.lens_factor(key[0], day.worn_at) * day.dose for day in over),
             "badge_hp10_over_apron_usv": passive,
             "badge_hp10_under_apron_usv": total(day.passive for day in under),
-            "dose_source": kind_of([day.source for _, day in days] + [s for _, s in effective if s == "external"]),
+            "dose_source": kind_of([day.source for _, day in days] + [s for _, _, s in effective if s == "external"]),
             "n_below_detection": n_below_detection,
             "epd_to_badge_ratio": beside / passive if passive and beside is not None else None,
             "kap_gy_cm2": total(exactly(row["kap_gy_cm2"]) for row in worked),
@@ -381,14 +460,23 @@ class Reckoning:
                 found[key] = self._limit(operator, limit, span, within)
         return found
 
+    @staticmethod
+    def _of_places(doses: Iterable[tuple[str, Fraction]]) -> Fraction | None:
+        """Add places of the body, mSv: the higher hand and all the rest."""
+        by_place: dict[str, Fraction] = defaultdict(Fraction)
+        for place, dose in doses:
+            by_place[place] += dose
+        if not by_place:
+            return None
+        hands = max(by_place.pop("left_hand", Fraction(0)), by_place.pop("right_hand", Fraction(0)))
+        return (hands + sum(by_place.values())) / 1000
+
     def _limit(
         self, operator: dict[str, Any], limit: dict[str, str], span: tuple[date, date], within: list[Key]
     ) -> dict[str, Any]:
-        by_place: dict[str, Fraction] = defaultdict(Fraction)
-        for _, _, place, dose, _ in within:
-            by_place[place] += dose
-        hands = max(by_place.pop("left_hand", Fraction(0)), by_place.pop("right_hand", Fraction(0)))
-        dose = (hands + sum(by_place.values())) / 1000 if within else None
+        dose, warning = (self._of_places((row[2], row[3][kind]) for row in within) for kind in (0, 1))
+        is_known = all(row[3][2] is not None for row in within)
+        high = self._of_places((row[2], row[3][2]) for row in within) if is_known else None
         fraction = dose / Fraction(limit["value"]) if dose is not None else None
         projected = None
         begin = max(span[0], operator["works_from"] or span[0])
@@ -404,6 +492,9 @@ class Reckoning:
             "projected_fraction": projected,
             "dose_source": kind_of(row[4] for row in within),
             "limit_citation": limit["source"],
+            "warning_dose_msv": warning,
+            "dose_low_msv": warning,
+            "dose_high_msv": high,
         }
 
     # --- findings --------------------------------------------------------------------------------------------------
@@ -491,11 +582,11 @@ class Reckoning:
         found = set()
         for (operator, month), row in self.months.items():
             over = total(
-                day.dose
+                day.warning
                 for (who, when, place), day in self.days.items()
                 if (who, month_of(when), place) == (operator, month, "over_apron")
             )
-            if (over or 0) >= 1700 or (row["effective_dose_estimate_usv"] or 0) >= 500:
+            if (over or 0) >= 1700 or (row["effective_dose_low_usv"] or 0) >= 500:
                 found.add(("monthly_dose", operator, None, self._end_of(month), "review"))
         return found
 

@@ -121,12 +121,13 @@ summed as (
         applying.quantity,
         applying."window",
         applying.limit_rule,
-        sum(quantities.dose_usv) filter (quantities.place = 'left_hand') as left_hand_usv,
-        sum(quantities.dose_usv) filter (quantities.place = 'right_hand') as right_hand_usv,
-        sum(quantities.dose_usv) filter (quantities.place not in ('left_hand', 'right_hand')) as other_usv,
-        case
-            when min(quantities.dose_source) < max(quantities.dose_source) then 'mixed' else min(quantities.dose_source)
-        end as dose_source
+        quantities.place in ('left_hand', 'right_hand') as is_hand,
+        quantities.place,
+        sum(quantities.dose_usv) as dose_usv,
+        sum(quantities.warning_usv) as warning_usv,
+        {{ sum_if_all_known('quantities.warning_high_usv') }} as warning_high_usv,
+        min(quantities.dose_source) as first_source,
+        max(quantities.dose_source) as last_source
     from applying
     inner join quantities
         on
@@ -137,13 +138,29 @@ summed as (
 ),
 
 -- Hands are never added: the higher one counts. All the rest adds up, other employers' dose too.
+added as (
+    select
+        operator_id,
+        quantity,
+        "window",
+        limit_rule,
+        {{ higher_hand_and_rest('dose_usv') }} as dose_usv,
+        {{ higher_hand_and_rest('warning_usv') }} as warning_usv,
+        case
+            when count(warning_high_usv) = count(*) then {{ higher_hand_and_rest('warning_high_usv') }}
+        end as warning_high_usv,
+        case when min(first_source) < max(last_source) then 'mixed' else min(first_source) end as dose_source
+    from summed
+    group by all
+),
+
 doses as (
     select
         *,
-        cast(
-            coalesce(greatest(left_hand_usv, right_hand_usv), 0) + coalesce(other_usv, 0) as double
-        ) / 1000 as dose_msv
-    from summed
+        cast(dose_usv as double) / 1000 as dose_msv,
+        cast(warning_usv as double) / 1000 as warning_dose_msv,
+        cast(warning_high_usv as double) / 1000 as dose_high_msv
+    from added
 ),
 
 final as (
@@ -167,7 +184,10 @@ final as (
                     / (applying.window_end - applying.worked_from_date + 1)
         end as projected_fraction,
         doses.dose_source,
-        applying.limit_citation
+        applying.limit_citation,
+        doses.warning_dose_msv,
+        doses.warning_dose_msv as dose_low_msv,
+        doses.dose_high_msv
     from applying
     left join doses
         on

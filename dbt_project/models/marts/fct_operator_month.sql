@@ -68,6 +68,11 @@ badge_months as (
             days.place = 'over_apron' and days.passive_usv is not null
         ) as electronic_beside_passive_usv,
         sum(days.dose_usv) filter (days.place = 'over_apron') as over_apron_of_record_usv,
+        sum(days.warning_usv) filter (days.place = 'over_apron') as hp10_over_apron_warning_usv,
+        case
+            when bool_and(days.warning_high_usv is not null) filter (days.place = 'over_apron')
+                then sum(days.warning_high_usv) filter (days.place = 'over_apron')
+        end as hp10_over_apron_warning_high_usv,
         sum(days.dose_usv) filter (days.place = 'under_apron') as under_apron_of_record_usv,
         sum(days.dose_usv) filter (days.place = 'eye') as hp3_measured_usv,
         sum(days.dose_usv * lens_factors.value) as hp3_estimate_usv,
@@ -92,9 +97,12 @@ effective_months as (
     select
         operator_id,
         month,
-        sum(dose_usv) as effective_dose_estimate_usv,
+        sum(warning_usv) as effective_dose_low_usv,
+        {{ sum_if_all_known('warning_high_usv') }} as effective_dose_high_usv,
         sum(dose_usv) filter (dose_source = 'external') as external_effective_usv,
-        coalesce(any_value(method) filter (dose_source != 'external'), 'external') as effective_dose_method
+        coalesce(
+            string_agg(distinct method, ', ' order by method) filter (dose_source != 'external'), 'external'
+        ) as effective_dose_method
     from quantities
     where quantity = 'effective'
     group by all
@@ -144,7 +152,8 @@ final as (
         cast(procedure_months.hp10_linked_usv as double) as hp10_linked_usv,
         cast(badge_months.hp10_under_apron_usv as double) as hp10_under_apron_usv,
         cast(badge_months.hp007_hand_usv as double) as hp007_hand_usv,
-        cast(effective_months.effective_dose_estimate_usv as double) as effective_dose_estimate_usv,
+        -- Below detection adds 0; the other end of what is possible is in a column of its own.
+        cast(effective_months.effective_dose_low_usv as double) as effective_dose_estimate_usv,
         effective_months.effective_dose_method,
         cast(badge_months.hp3_estimate_usv as double) as hp3_estimate_usv,
         cast(badge_months.badge_hp10_over_apron_usv as double) as badge_hp10_over_apron_usv,
@@ -165,7 +174,11 @@ final as (
         cast(badge_months.over_apron_of_record_usv as double) as over_apron_of_record_usv,
         cast(badge_months.under_apron_of_record_usv as double) as under_apron_of_record_usv,
         cast(badge_months.hp3_measured_usv as double) as hp3_measured_usv,
-        cast(effective_months.external_effective_usv as double) as external_effective_usv
+        cast(effective_months.external_effective_usv as double) as external_effective_usv,
+        cast(badge_months.hp10_over_apron_warning_usv as double) as hp10_over_apron_warning_usv,
+        cast(badge_months.hp10_over_apron_warning_high_usv as double) as hp10_over_apron_warning_high_usv,
+        cast(effective_months.effective_dose_low_usv as double) as effective_dose_low_usv,
+        cast(effective_months.effective_dose_high_usv as double) as effective_dose_high_usv
     from months
     left join badge_months
         on months.operator_id = badge_months.operator_id and months.month = badge_months.month

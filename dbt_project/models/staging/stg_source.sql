@@ -12,7 +12,8 @@ renamed as (
         counter,
         records_when_idle,
         has_hubs,
-        quiet_until as quiet_until_date
+        quiet_until as quiet_until_date,
+        lod_usv
     from source
 )
 

@@ -143,8 +143,11 @@ def test_months_are_what_the_badges_say(reckoning: Reckoning) -> None:
     assert february["over_apron_of_record_usv"] == 100 + 50 + 15 * 50
     assert february["epd_to_badge_ratio"] == pytest.approx(70 / 750)
     assert (february["dose_source"], february["n_below_detection"]) == ("mixed", 2)
-    assert february["effective_dose_estimate_usv"] == pytest.approx(0.5 * 0 + 0.025 * 900)
-    assert march["effective_dose_estimate_usv"] == pytest.approx(0.5 * 310 + 0.025 * (14 * 50 + 40))
+    # Of the days of the passive result only the last of February has an electronic dose: all of it is of that day.
+    assert february["hp10_over_apron_warning_usv"] == 100 + 50 + 1450
+    assert february["effective_dose_estimate_usv"] == pytest.approx(0.5 * 0 + 0.025 * 1600)
+    assert february["effective_dose_high_usv"] is None  # below detection, limit not stated
+    assert march["effective_dose_estimate_usv"] == pytest.approx(0.5 * 310 + 0.025 * 40)
     assert march["hp3_measured_usv"] == 100
     assert march["hp007_hand_usv"] == pytest.approx(9100 * 31 / 91)
     assert found["MANY", "2024-01"]["effective_dose_estimate_usv"] == pytest.approx(3100)

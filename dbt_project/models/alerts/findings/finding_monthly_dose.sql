@@ -1,4 +1,4 @@
--- A month whose dose of record reaches an investigation level: over the apron (for the lens), or effective dose.
+-- A month whose warning dose reaches an investigation level: over the apron (for the lens), or effective dose from it.
 with months as (
     select * from {{ ref('fct_operator_month') }}
 ),
@@ -17,7 +17,8 @@ doses as (
         operator_id,
         month,
         'over_apron' as level_name,
-        over_apron_of_record_usv as dose_usv,
+        hp10_over_apron_warning_usv as dose_usv,
+        hp10_over_apron_warning_high_usv as high_usv,
         'Hp(10) over the apron' as dose_name
     from months
     union all
@@ -25,7 +26,8 @@ doses as (
         operator_id,
         month,
         'effective' as level_name,
-        effective_dose_estimate_usv as dose_usv,
+        effective_dose_low_usv as dose_usv,
+        effective_dose_high_usv as high_usv,
         'Effective dose estimate (' || effective_dose_method || ')' as dose_name
     from months
 ),
@@ -49,9 +51,10 @@ fired as (
         levels.audience,
         levels.rule_version,
         format(
-            '{} of {:.1f} µSv in {}, investigation level {:.0f} µSv.',
+            '{} of {:.1f} µSv{} in {}, investigation level {:.0f} µSv.',
             doses.dose_name,
             doses.dose_usv,
+            {{ at_most('doses.dose_usv', 'doses.high_usv') }},
             strftime(doses.month, '%Y-%m'),
             levels.threshold_value
         ) as message

@@ -1,122 +1,25 @@
--- Dose of record of a person at one place of the body on one day: the passive badge's where a result of it covers the day,
--- else the electronic badge's. Badges worn at the same place are never added; corrections are respected.
-with badge_hours as (
-    select * from {{ ref('int_badge_hour') }}
-    where operator_id is not null and not is_not_occupational and layout != 'badge_periods' and token is null
-),
-
-residuals as (
-    select * from {{ ref('int_hourly_residual') }}
-    where operator_id is not null and not is_not_occupational
-),
-
-passive_badges as (
-    select * from {{ ref('int_dose_evidence') }}
-    where operator_id is not null and not is_not_occupational and layout = 'badge_periods'
-),
-
-places as (
-    select * from {{ ref('badge_places') }}
-),
-
--- What an hourly total repeats of the same badge's samples counts once.
-counted as (
-    select
-        operator_id,
-        measured_date,
-        worn_at,
-        dosimeter_serial,
-        badge_key,
-        quantity,
-        n_records,
-        dose_usv
-    from badge_hours
-    union all
-    select
-        operator_id,
-        measured_date,
-        worn_at,
-        dosimeter_serial,
-        badge_key,
-        quantity,
-        0 as n_records,
-        -covered_usv as dose_usv
-    from residuals
-),
-
-electronic_badges as (
-    select
-        counted.operator_id,
-        counted.measured_date as dose_date,
-        places.place,
-        places.preference,
-        counted.worn_at,
-        counted.dosimeter_serial,
-        counted.badge_key,
-        sum(counted.n_records) as n_records,
-        {{ dose_sum('counted.dose_usv') }} as dose_usv
-    from counted
-    inner join places on counted.worn_at = places.worn_at and counted.quantity = places.quantity
-    group by all
-),
-
-electronic as (
-    select * from electronic_badges
-    qualify row_number() over (
-        partition by operator_id, dose_date, place
-        -- A badge that shows nothing never hides one that does.
-        order by dose_usv > 0 desc, preference asc, n_records desc, dosimeter_serial asc, badge_key asc
-    ) = 1
-),
-
-passive_results as (
-    select
-        passive_badges.operator_id,
-        places.place,
-        places.preference,
-        passive_badges.worn_at,
-        passive_badges.load_seq,
-        passive_badges.line,
-        passive_badges.period_begin_date,
-        passive_badges.period_end_date - passive_badges.period_begin_date + 1 as n_days,
-        coalesce(passive_badges.dose_usv, 0) as dose_usv
-    from passive_badges
-    inner join places on passive_badges.worn_at = places.worn_at and passive_badges.quantity = places.quantity
-),
-
-numbered as (
-    select
-        *,
-        unnest(generate_series(1, n_days)) as nth_day
-    from passive_results
-),
-
--- A result of several days is split over them.
-passive_days as (
-    select
-        *,
-        period_begin_date + cast(nth_day - 1 as integer) as dose_date,
-        {{ share_of_day('dose_usv', 'nth_day', 'n_days') }} as share_usv
-    from numbered
+-- Dose of a person at one place of the body on one day. Dose of record: the passive badge's where a result of it covers the
+-- day, else the electronic badge's. Warning dose: the electronic dose of the days of a passive result, raised to the result
+-- where that is higher (contract 2, Dose of staff).
+with electronic as (
+    select * from {{ ref('int_electronic_day') }}
 ),
 
 passive as (
-    select * from passive_days
-    qualify row_number() over (
-        partition by operator_id, dose_date, place
-        order by dose_usv > 0 desc, preference asc, load_seq desc, line desc
-    ) = 1
+    select * from {{ ref('int_passive_day') }}
 ),
 
-final as (
+together as (
     select
         coalesce(passive.operator_id, electronic.operator_id) as operator_id,
         coalesce(passive.dose_date, electronic.dose_date) as dose_date,
         coalesce(passive.place, electronic.place) as place,
         coalesce(passive.worn_at, electronic.worn_at) as worn_at,
+        passive.result_key,
         electronic.dose_usv as electronic_usv,
-        passive.share_usv as passive_usv,
-        coalesce(passive.share_usv, electronic.dose_usv) as dose_usv,
+        passive.dose_usv as passive_usv,
+        passive.high_usv as passive_high_usv,
+        coalesce(passive.dose_usv, electronic.dose_usv) as dose_usv,
         case when passive.operator_id is not null then 'passive' else 'electronic' end as dose_source
     from electronic
     full outer join passive
@@ -124,6 +27,63 @@ final as (
             electronic.operator_id = passive.operator_id
             and electronic.dose_date = passive.dose_date
             and electronic.place = passive.place
+),
+
+-- Both badges over all days that belong to the passive result of a day.
+compared as (
+    select
+        *,
+        coalesce(sum(electronic_usv) over of_result, 0) as electronic_of_result_usv,
+        coalesce(sum(electronic_usv) over to_this_day, 0) as electronic_to_day_usv,
+        sum(passive_usv) over of_result as passive_of_result_usv,
+        sum(passive_high_usv) over of_result as passive_high_of_result_usv
+    from together
+    window
+        of_result as (partition by operator_id, place, result_key),
+        to_this_day as (partition by operator_id, place, result_key order by dose_date)
+),
+
+parts as (
+    select
+        *,
+        {{ dose_digits('electronic_to_day_usv') }} as to_end,
+        {{ dose_digits('electronic_to_day_usv - coalesce(electronic_usv, 0)') }} as to_begin,
+        nullif({{ dose_digits('electronic_of_result_usv') }}, 0) as of_all,
+        greatest(passive_of_result_usv, electronic_of_result_usv) as warning_of_result_usv,
+        -- NULL: below detection, and nobody knows how far.
+        case
+            when passive_high_usv is not null then greatest(passive_high_of_result_usv, electronic_of_result_usv)
+        end as warning_high_of_result_usv
+    from compared
+),
+
+final as (
+    select
+        operator_id,
+        dose_date,
+        place,
+        worn_at,
+        result_key,
+        electronic_usv,
+        passive_usv,
+        dose_usv,
+        dose_source,
+        case
+            when result_key is null then electronic_usv
+            when of_all is null then passive_usv
+            else {{ share_of_part('warning_of_result_usv', 'to_end', 'to_begin', 'of_all') }}
+        end as warning_usv,
+        case
+            when result_key is null then electronic_usv
+            when of_all is null then passive_high_usv
+            else {{ share_of_part('warning_high_of_result_usv', 'to_end', 'to_begin', 'of_all') }}
+        end as warning_high_usv,
+        case
+            when result_key is not null and (of_all is null or passive_of_result_usv > electronic_of_result_usv)
+                then 'passive'
+            else 'electronic'
+        end as warning_source
+    from parts
 )
 
 select * from final

@@ -1,7 +1,18 @@
--- Which named method turns the badges of a person into effective dose in a month: the jurisdiction's first that needs no
--- badge without a result in that month. Effective dose equivalent is a quantity of its own, with methods of its own.
+-- Which named method turns the badges over and under the apron into effective dose on a day. The days of a month under one
+-- under-apron result are a segment: they take a method for two badges, or for the one under the apron where none is worn over
+-- it; the other days one for the badge over the apron. Of several methods the jurisdiction's first is taken. Effective dose
+-- equivalent is a quantity of its own, with methods of its own.
 with days as (
     select * from {{ ref('int_operator_day') }}
+    where place in ('over_apron', 'under_apron')
+),
+
+places as (
+    select * from {{ ref('badge_places') }}
+),
+
+assignments as (
+    select * from {{ ref('stg_badge_assignment') }}
 ),
 
 site as (
@@ -20,30 +31,72 @@ choices as (
     select * from {{ ref('jurisdiction_methods') }}
 ),
 
-months as (
+over_apron_assignments as (
+    select distinct
+        assignments.operator_id,
+        assignments.valid_from_date,
+        coalesce(assignments.valid_to_date, date '9999-12-31') as valid_to_date
+    from assignments
+    inner join places on assignments.worn_at = places.worn_at
+    where places.place = 'over_apron'
+),
+
+badge_days as (
     select
         operator_id,
-        cast(date_trunc('month', dose_date) as date) as month,
+        dose_date,
         bool_or(place = 'under_apron') as has_under_apron,
-        bool_or(place = 'over_apron') as has_over_apron
+        bool_or(place = 'over_apron') as has_over_apron,
+        any_value(result_key) filter (place = 'under_apron') as result_key
     from days
     group by all
 ),
 
+worn_days as (
+    select
+        badge_days.*,
+        -- A badge that shows nothing makes no electronic row; its assignment says that it is worn.
+        badge_days.has_over_apron or exists (
+            select 1 from over_apron_assignments
+            where
+                over_apron_assignments.operator_id = badge_days.operator_id
+                and badge_days.dose_date between
+                over_apron_assignments.valid_from_date and over_apron_assignments.valid_to_date
+        ) as wears_over_apron
+    from badge_days
+),
+
+segments as (
+    select
+        operator_id,
+        dose_date,
+        has_under_apron,
+        -- An electronic badge under the apron has a result each day.
+        bool_or(wears_over_apron) over (
+            partition by
+                operator_id,
+                date_trunc('month', dose_date),
+                has_under_apron,
+                result_key,
+                case when result_key is null then dose_date end
+        ) as has_over_apron
+    from worn_days
+),
+
 final as (
     select
-        months.operator_id,
-        months.month,
+        segments.operator_id,
+        segments.dose_date,
         methods.quantity,
         methods.method,
         methods.under_apron_factor,
         methods.over_apron_factor
-    from months
-    inner join operators on months.operator_id = operators.operator_id
+    from segments
+    inner join operators on segments.operator_id = operators.operator_id
     inner join methods
         on
-            (methods.badges = 'over' or months.has_under_apron)
-            and (methods.badges = 'under' or months.has_over_apron)
+            (methods.badges = 'over' or segments.has_under_apron)
+            and (methods.badges = 'under' or segments.has_over_apron)
             -- Not known to wear a thyroid collar: the factors without it, which are the higher ones.
             and coalesce(methods.with_thyroid_collar = coalesce(operators.wears_thyroid_collar, false), true)
     cross join site
@@ -53,7 +106,12 @@ final as (
             and methods.quantity = choices.quantity
             and methods.method = choices.method
     qualify row_number() over (
-        partition by months.operator_id, months.month, methods.quantity order by choices.method_rank
+        partition by segments.operator_id, segments.dose_date, methods.quantity
+        -- Two badges, else the one over the apron; the one under it alone only where none is worn over it.
+        order by
+            methods.badges != 'both',
+            methods.badges = 'under' and segments.has_over_apron,
+            choices.method_rank
     ) = 1
 )
 

@@ -1,5 +1,5 @@
--- The quantities that limits are set for, by day: effective dose by the month's method, lens measured or estimated, hands,
--- the unborn child, and what other employers state.
+-- The quantities that limits are set for, by day: effective dose by the day's method, lens measured or estimated, hands, the
+-- unborn child, and what other employers state; each by dose of record and by warning dose.
 with days as (
     select * from {{ ref('int_operator_day') }}
 ),
@@ -34,12 +34,14 @@ effective as (
             when days.place = 'under_apron' then methods.under_apron_factor else methods.over_apron_factor
         end as factor,
         days.dose_usv,
+        days.warning_usv,
+        days.warning_high_usv,
         days.dose_source
     from days
     inner join methods
         on
             days.operator_id = methods.operator_id
-            and cast(date_trunc('month', days.dose_date) as date) = methods.month
+            and days.dose_date = methods.dose_date
     where days.place in ('under_apron', 'over_apron')
 ),
 
@@ -61,6 +63,8 @@ lens_estimate as (
         lens_factors.method,
         lens_factors.value as factor,
         days.dose_usv,
+        days.warning_usv,
+        days.warning_high_usv,
         days.dose_source
     from days
     inner join operators on days.operator_id = operators.operator_id
@@ -82,6 +86,8 @@ as_measured as (
         case place when 'eye' then 'hp3' when 'under_apron' then 'hp10' else 'hp007' end as method,
         1 as factor,
         dose_usv,
+        warning_usv,
+        warning_high_usv,
         dose_source
     from days
     where place in ('eye', 'under_apron', 'left_hand', 'right_hand')
@@ -103,6 +109,9 @@ stated as (
         'external' as method,
         1 as factor,
         {{ dose_sum(share_of_day('dose_msv * 1000', 'nth_day', 'n_days')) }} as dose_usv,
+        -- What another employer states is taken as it is.
+        dose_usv as warning_usv,
+        dose_usv as warning_high_usv,
         'external' as dose_source
     from external_days
     group by all
@@ -127,6 +136,8 @@ final as (
         method,
         -- Not rounded: sums of many days stay exact.
         cast(factor as decimal(18, 12)) * dose_usv as dose_usv,
+        cast(factor as decimal(18, 12)) * warning_usv as warning_usv,
+        cast(factor as decimal(18, 12)) * warning_high_usv as warning_high_usv,
         dose_source
     from together
     where dose_date <= {{ as_of() }}

@@ -69,6 +69,11 @@ def test_the_contract_s_own_example_is_legal(tmp_path: Path) -> None:
         ("sessions", {"datetime_format": "%d/%m/%Y"}, "datetime_format", "does not tell the hour"),
         ("sessions", {"datetime_format": "ISO"}, "datetime_format", "does not tell"),
         ("rate_samples", {"sample_seconds": 0}, "sample_seconds", "greater than 0"),
+        ("badge_periods", {"lod": {"value": 0, "unit": "mSv"}}, "lod.value", "greater than 0"),
+        ("badge_periods", {"lod": {"value": 0.05}}, "lod.unit", "missing"),
+        ("badge_periods", {"lod": {"value": 0.05, "unit": "mGy"}}, "lod.unit", "unit of dose"),
+        ("badge_periods", {"lod": 0.05}, "lod", "written as {value: 0.05, unit: mSv}"),
+        ("sessions", {"lod": {"value": 0.05, "unit": "mSv"}}, "lod", "only badge_periods has"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, layout: str, changes: dict[str, Any], field: str, said: str) -> None:
@@ -114,6 +119,14 @@ def test_of_every_key_it_is_decided_whether_it_changes_the_meaning_of_a_row() ->
         *("datetime_format", "sample_seconds", "counter", "columns", "units", "unit_column", *TOKENS),
     }
     assert SourceDescription.model_fields.keys() == meaning | NO_MEANING
+
+
+def test_a_limit_of_detection_is_a_dose_of_its_unit() -> None:
+    assert source("sessions").lod is None
+    for value, unit in (("0.05", "mSv"), ("50", "µSv"), ("5", "mrem")):
+        lod = source("badge_periods", lod={"value": value, "unit": unit}).lod
+        assert lod is not None
+        assert lod.usv == 50
 
 
 def test_a_default_that_is_written_out_and_the_order_of_tokens_mean_the_same() -> None:

@@ -498,7 +498,7 @@ def test_everything_that_models_need_of_the_site_is_in_the_raw_tables(root: Path
     run(root)
     assert rows(root, "from raw.site") == [("small", "Hospital X", "Europe/Madrid", "en", "eu", "annual_20", False)]
     assert rows(root, "from raw.source") == [
-        ("rates", "rate_samples", "Europe/Madrid", True, Decimal(1), "increment", False, True, None)
+        ("rates", "rate_samples", "Europe/Madrid", True, Decimal(1), "increment", False, True, None, None)
     ]
     assert rows(root, "from raw.source_hub") == [("rates", "BASE", "CATH1")]
     assert rows(root, "from raw.alert_setting order by name") == [
