@@ -89,7 +89,8 @@ TABLES: dict[str, Table] = {
     "marts.dim_procedure_type": _table("procedure_type"),
     "alerts.alert": _table(
         "alert_id rule severity subject_type operator_id procedure_id patient_key room_id occurred_on quantity value"
-        " threshold unit n_reference message rule_version audience state",
+        " threshold unit n_reference message rule_version audience state detail limit_rule dose_window role_group"
+        " third_quartile floor decided_by main_cause procedure_started_at accession_number",
         "alert_id",
         # Also where the audience is what is broken.
         restricted="coalesce(audience not in ('operator', 'medical_physics') or rule = 'pregnancy', true)",
@@ -202,6 +203,7 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "subject_type": ("operator", "procedure", "patient", "room", "site"),
         "audience": ("operator", "medical_physics", "restricted"),
         "state": ("open", "acknowledged", "closed"),
+        "decided_by": ("third_quartile", "floor"),
     },
     "ledger.unlinked_dose": {
         "reason": (

@@ -1,5 +1,6 @@
 {# The columns of a finding, in order, from a relation "fired" with what differs by row; what a rule gives all its findings
-   alike is an argument, as SQL. The subject decides whether patient and room are part of the identity. #}
+   alike is an argument, as SQL. "sets" names those of the columns of some rules that this rule has; the others are NULL. The
+   subject decides whether patient and room are part of the identity. #}
 {% macro finding(
     rule,
     subject_type='fired.subject_type',
@@ -7,8 +8,19 @@
     occurred_on='fired.occurred_on',
     quantity='fired.quantity',
     unit='fired.unit',
-    period='fired.period'
+    period='fired.period',
+    sets=[]
 ) -%}
+    {%- set columns_of_some_rules = {
+        'detail': 'varchar',
+        'limit_rule': 'varchar',
+        'dose_window': 'varchar',
+        'role_group': 'varchar',
+        'third_quartile': 'double',
+        'floor': 'double',
+        'decided_by': 'varchar',
+        'main_cause': 'varchar',
+    } -%}
     {{ alert_id(
             'fired.site_id',
             "'" ~ rule ~ "'",
@@ -36,10 +48,13 @@
         fired.step,
         fired.rule_version,
         fired.audience
+        {%- for name, type in columns_of_some_rules.items() %},
+        {{ 'fired.' ~ name if name in sets else 'cast(null as ' ~ type ~ ')' }} as {{ name }}
+        {%- endfor %}
 {%- endmacro %}
 
 {# About an operator in a procedure: the procedure is its identity. #}
-{% macro procedure_finding(rule, quantity, unit) -%}
+{% macro procedure_finding(rule, quantity, unit, sets=[]) -%}
     {{ finding(
         rule,
         subject_type="'operator'",
@@ -47,24 +62,26 @@
         occurred_on='fired.procedure_date',
         quantity="'" ~ quantity ~ "'",
         unit="'" ~ unit ~ "'",
-        period='cast(null as varchar)'
+        period='cast(null as varchar)',
+        sets=sets
     ) }}
 {%- endmacro %}
 
 {# About an operator: quantity, unit and period differ by row. #}
-{% macro operator_finding(rule) -%}
+{% macro operator_finding(rule, sets=[]) -%}
     {{ finding(
         rule,
         subject_type="'operator'",
         patient_key='cast(null as varchar)',
-        period='cast(fired.period_date as varchar)'
+        period='cast(fired.period_date as varchar)',
+        sets=sets
     ) }}
 {%- endmacro %}
 
 {# Of a rule whose findings are of several kinds. A study in two rooms is one finding, that of the higher value. #}
-{% macro findings_of(rule) -%}
+{% macro findings_of(rule, sets=[]) -%}
     select
-        {{ finding(rule) }}
+        {{ finding(rule, sets=sets) }}
     from fired
     qualify row_number() over (partition by alert_id order by fired.finding_value desc, fired.procedure_id) = 1
 {%- endmacro %}

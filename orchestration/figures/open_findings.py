@@ -42,7 +42,8 @@ class Finding:
     """One open row of alerts.alert, with the procedure type of its procedure.
 
     Attributes:
-        step: the fixed step reached and what tells findings of one rule apart, joined by ``/``.
+        step: the fixed step reached and what tells findings of one rule apart, as one code.
+        detail: what the finding is about beside its other columns: source, badge, device, class; joined by ``/``.
         days: days over which the rule sums, where it does.
         limit: the limit that a finding about one is about.
     """
@@ -64,6 +65,7 @@ class Finding:
     message: str | None
     advice_code: str | None = None
     step: str | None = None
+    detail: str | None = None
     days: float | None = None
     limit: LimitShare | None = None
 
@@ -86,24 +88,22 @@ def _finding(row: tuple[Any, ...]) -> Finding:
     return Finding(*row[:limit_at], limit)  # type: ignore[call-arg]  # mypy counts a sliced tuple as endless
 
 
-# A finding about a limit names it in its step: k/quantity/window/limit_rule, of a pregnancy k/limit_rule.
 _FINDINGS = """
     select
         alert_id, alert.rule, alert.severity, alert.audience, alert.operator_id, procedure_id, procedure_type,
         coalesce(alert.room_id, fct_procedure.room_id), occurred_on,
-        alert.quantity, value, threshold, alert.unit, n_reference, message, advice_code, alert.step,
+        alert.quantity, value, threshold, alert.unit, n_reference, message, advice_code, alert.step, alert.detail,
         summed.threshold_value,
-        shares.quantity, shares."window", limit_rule, window_begin, window_end, dose_msv, limit_msv,
+        shares.quantity, shares."window", shares.limit_rule, window_begin, window_end, dose_msv, limit_msv,
         fraction_of_limit, projected_fraction
     from alerts.alert
     left join marts.fct_procedure using (procedure_id)
     left join marts.dim_alert_threshold as summed on summed.rule = alert.rule and summed.name = 'sum_days'
     left join marts.fct_operator_limit as shares
         on shares.operator_id = alert.operator_id
-        and regexp_replace(alert.step, '^[^/]*/', '') = case alert.rule
-            when 'dose_limit' then concat_ws('/', shares.quantity, shares."window", limit_rule)
-            when 'pregnancy' then case when shares."window" = 'pregnancy' then limit_rule end
-        end
+        and shares.limit_rule = alert.limit_rule
+        and shares."window" = alert.dose_window
+        and (shares.quantity = alert.quantity or alert.rule = 'pregnancy')
     where alert.audience in (select unnest(?)) and state = 'open'
     order by
         list_position(['urgent', 'review', 'notice'], alert.severity), occurred_on desc nulls first, alert.rule,

@@ -134,13 +134,12 @@ def _explanation(finding: Finding, words: Wording) -> str:
 
 
 def _sentence(finding: Finding, words: Wording) -> str:
-    """Say what is particular to this finding, from its step, else from its quantity; nothing where there is no more."""
+    """Say what is particular to this finding, by its quantity and detail, its step, its quantity, or its rule."""
     if finding.limit:
         return _limit_sentence(finding.limit, words)
-    step = finding.step or ""
-    first, _, rest = step.partition("/")
-    kinds = (step.replace("/", "_"), first, finding.quantity or "")
-    key = next((key for kind in kinds if kind and words.knows(key := f"rules.{finding.rule}.sentences.{kind}")), None)
+    kinds = (f"{finding.quantity}_{finding.detail}", finding.step, finding.quantity)
+    keys = (*(f"rules.{finding.rule}.sentences.{kind}" for kind in kinds), f"rules.{finding.rule}.sentence")
+    key = next(filter(words.knows, keys), None)
     if key is None:
         return ""
     return words.say(
@@ -148,8 +147,7 @@ def _sentence(finding: Finding, words: Wording) -> str:
         n=NOT_KNOWN if finding.n_reference is None else words.number(finding.n_reference),
         days=NOT_KNOWN if finding.days is None else words.number(finding.days),
         month=words.month(finding.occurred_on) if finding.occurred_on else NOT_KNOWN,
-        detail=rest.replace("/", ", "),
-        last=rest.rpartition("/")[2],
+        detail=(finding.detail or NOT_KNOWN).replace("/", ", "),
     )
 
 

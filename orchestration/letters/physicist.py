@@ -119,8 +119,7 @@ def _context(news: News, publication: Publication, words: Wording, days: Sequenc
 
 
 def _refused_source(finding: Finding, words: Wording) -> str:
-    source = (finding.step or "").partition("/")[2]
-    return words.say("quarantined.newest", count=int(finding.value or 0), source=source)
+    return words.say("quarantined.newest", count=int(finding.value or 0), source=finding.detail or NOT_KNOWN)
 
 
 def _month(summary: MonthSummary, publication: Publication, words: Wording) -> dict[str, object]:

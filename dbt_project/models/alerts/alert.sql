@@ -24,6 +24,10 @@ with findings as (
     select * from {{ ref('finding_data_quality') }}
 ),
 
+procedures as (
+    select * from {{ ref('fct_procedure') }}
+),
+
 actions as (
     select * from {{ ref('stg_alert_action') }}
     where acted_on_date is null or acted_on_date <= {{ as_of() }}
@@ -84,8 +88,19 @@ final as (
         findings.rule_version,
         findings.audience,
         coalesce(states.state, 'open') as state,
-        advised.advice_code
+        advised.advice_code,
+        findings.detail,
+        findings.limit_rule,
+        findings.dose_window,
+        findings.role_group,
+        findings.third_quartile,
+        findings.floor,
+        findings.decided_by,
+        findings.main_cause,
+        procedures.started_at as procedure_started_at,
+        procedures.accession_number
     from findings
+    left join procedures on findings.procedure_id = procedures.procedure_id
     left join advised on findings.alert_id = advised.alert_id
     left join states on findings.alert_id = states.alert_id
 )

@@ -178,6 +178,17 @@ def test_limits_are_what_the_days_add_up_to(reckoning: Reckoning) -> None:
     assert found["ELSEWHERE", "extremity", "annual_500"]["dose_msv"] is None
 
 
+def test_a_finding_about_a_limit_names_the_limit_in_columns(reckoning: Reckoning) -> None:
+    named = reckoning.build.execute(
+        "select alert_id, count(limit_msv) from alerts.alert left join marts.fct_operator_limit as shares"
+        " on shares.operator_id = alert.operator_id and shares.limit_rule = alert.limit_rule"
+        " and shares.\"window\" = alert.dose_window and (shares.quantity = alert.quantity or alert.rule = 'pregnancy')"
+        " where rule in ('dose_limit', 'pregnancy') group by alert_id"
+    ).fetchall()
+    assert len(named) >= 6
+    assert {found for _, found in named} == {1}
+
+
 def test_findings_name_the_highest_step(reckoning: Reckoning) -> None:
     found = reckoning.build.execute(
         "select rule, operator_id, quantity, severity, audience from alerts.alert where operator_id <> 'MANY'"

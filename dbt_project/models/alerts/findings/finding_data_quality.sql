@@ -100,6 +100,7 @@ fired as (
         candidates.n_reference,
         candidates.message,
         concat_ws('/', thresholds.step, candidates.detail) as step,
+        candidates.detail,
         thresholds.step as quantity,
         thresholds.threshold_value as threshold,
         thresholds.unit,
@@ -113,7 +114,7 @@ fired as (
 ),
 
 final as (
-    {{ findings_of('data_quality') }}
+    {{ findings_of('data_quality', sets=['detail']) }}
 )
 
 select * from final

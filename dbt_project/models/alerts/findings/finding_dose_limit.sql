@@ -25,6 +25,8 @@ fired as (
         cast(null as varchar) as procedure_id,
         cast(null as varchar) as room_id,
         concat_ws('/', steps.step, limits.quantity, limits."window", limits.limit_rule) as step,
+        limits.limit_rule,
+        limits."window" as dose_window,
         -- The begin of a rolling window moves every day; the finding is told once in a calendar year.
         date_trunc('year', limits.window_end) as period_date,
         limits.window_end as occurred_on,
@@ -66,7 +68,7 @@ fired as (
 
 final as (
     select
-        {{ operator_finding('dose_limit') }}
+        {{ operator_finding('dose_limit', sets=['limit_rule', 'dose_window']) }}
     from fired
 )
 

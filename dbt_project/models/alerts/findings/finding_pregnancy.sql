@@ -25,6 +25,8 @@ fired as (
         cast(null as varchar) as procedure_id,
         cast(null as varchar) as room_id,
         concat_ws('/', steps.step, limits.limit_rule) as step,
+        limits.limit_rule,
+        limits."window" as dose_window,
         limits.window_begin as period_date,
         least(limits.window_end, {{ as_of() }}) as occurred_on,
         'hp10_under_apron' as quantity,
@@ -51,7 +53,7 @@ fired as (
 
 final as (
     select
-        {{ operator_finding('pregnancy') }}
+        {{ operator_finding('pregnancy', sets=['limit_rule', 'dose_window']) }}
     from fired
 )
 

@@ -34,6 +34,9 @@ fired as (
         operator_procedures.operator_id,
         operator_procedures.hp10_usv as finding_value,
         greatest(quartiles.quartile_value, thresholds.floor_value) as threshold,
+        quartiles.quartile_value as third_quartile,
+        thresholds.floor_value as floor,
+        case when third_quartile >= floor then 'third_quartile' else 'floor' end as decided_by,
         quartiles.n_reference,
         thresholds.severity,
         thresholds.audience,
@@ -61,7 +64,7 @@ fired as (
 
 final as (
     select
-        {{ procedure_finding('procedure_dose', 'hp10', 'uSv') }}
+        {{ procedure_finding('procedure_dose', 'hp10', 'uSv', sets=['third_quartile', 'floor', 'decided_by']) }}
     from fired
     -- A study in two rooms is one finding: its higher value.
     qualify row_number() over (partition by alert_id order by fired.finding_value desc, fired.procedure_id asc) = 1

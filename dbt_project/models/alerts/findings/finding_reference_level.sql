@@ -17,6 +17,7 @@ fired as (
     select
         site.site_id,
         concat_ws('/', steps.step, reference_levels.quantity, reference_levels.procedure_type) as step,
+        reference_levels.procedure_type as detail,
         'site' as subject_type,
         cast(null as varchar) as operator_id,
         cast(null as varchar) as study_name,
@@ -55,7 +56,7 @@ fired as (
 ),
 
 final as (
-    {{ findings_of('reference_level') }}
+    {{ findings_of('reference_level', sets=['detail']) }}
 )
 
 select * from final

@@ -89,11 +89,12 @@ DDL = """
     create table alerts.alert (
         alert_id varchar, rule varchar, severity varchar, operator_id varchar, procedure_id varchar, room_id varchar,
         occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
-        message varchar, audience varchar, state varchar, advice_code varchar, step varchar, patient_key varchar);
+        message varchar, audience varchar, state varchar, advice_code varchar, step varchar, patient_key varchar,
+        detail varchar, limit_rule varchar, dose_window varchar);
     create table marts.dim_advice (advice_code varchar, language varchar, sentence varchar, is_of_site boolean);
     create table marts.dim_alert_threshold (
-        rule varchar, name varchar, threshold_value double, default_value double, unit varchar, is_changed boolean,
-        is_enabled boolean);
+        rule varchar, name varchar, step varchar, threshold_value double, default_value double, unit varchar,
+        is_changed boolean, is_enabled boolean);
 """
 CONTENT = """
     insert into marts.fct_procedure (procedure_id, room_id, procedure_type, procedure_date) values
@@ -762,7 +763,7 @@ CLASSES = """
 OF_OTHERS = {
     "his": {"operator_id": "CN03", "value": 246.8},
     "physics": {"audience": "medical_physics", "rule": "badge_not_worn", "quantity": "kap"},
-    "secret": {"audience": "restricted", "rule": "pregnancy", "step": "2/pregnancy_1"},
+    "secret": {"audience": "restricted", "rule": "pregnancy", "limit_rule": "pregnancy_1", "dose_window": "pregnancy"},
 }
 
 

@@ -340,27 +340,22 @@ def test_a_rule_without_words_is_told_by_its_code_and_message() -> None:
     assert (group.rule, group.explanation) == ("local_rule", "")
 
 
-# Every quantity and step that a rule can have: (rule, quantity, step), after the models of dbt_project/models/alerts.
-KINDS = [
+# Every kind of finding that a rule can have: (rule, quantity, what tells it apart), after the models of its findings.
+KINDS: list[tuple[str, str, dict[str, str]]] = [
+    *(("dose_limit", quantity, {}) for quantity in ("effective", "lens", "extremity", "effective_dose_equivalent")),
+    *(("monthly_dose", quantity, {}) for quantity in ("hp10", "effective")),
+    *(("badge_not_worn", quantity, {}) for quantity in ("c_arm_dose", "kap", "hp10")),
+    *(("patient_dose", quantity, {"step": quantity}) for quantity in ("ka_r", "kap", "fluoro_time", "effective_dose")),
+    *(("patient_dose", quantity, {"step": f"{quantity}_of_days"}) for quantity in ("ka_r", "kap", "fluoro_time")),
     *(
-        ("dose_limit", quantity, f"1/{quantity}/calendar_year/annual_20")
-        for quantity in ("effective", "lens", "extremity")
-    ),
-    ("dose_limit", "effective_dose_equivalent", "1/effective_dose_equivalent/rolling_12_months/annual_50"),
-    *(("monthly_dose", quantity, quantity) for quantity in ("hp10", "effective")),
-    *(("badge_not_worn", quantity, "procedure") for quantity in ("c_arm_dose", "kap")),
-    ("badge_not_worn", "hp10", "month"),
-    *(("patient_dose", quantity, quantity) for quantity in ("ka_r", "kap", "fluoro_time", "effective_dose")),
-    *(("patient_dose", quantity, f"{quantity}_of_days") for quantity in ("ka_r", "kap", "fluoro_time")),
-    *(
-        ("reference_level", quantity, f"median/{quantity}/pci")
+        ("reference_level", quantity, {"detail": "pci"})
         for quantity in ("kap", "ka_r", "fluoro_time", "ctdi_vol", "dlp")
     ),
-    ("data_quality", "unlinked", "unlinked/c_arm"),
-    ("data_quality", "unlinked", "unlinked/staff"),
-    ("data_quality", "unknown_hub", "unknown_hub/rates/BASE.1"),
+    ("data_quality", "unlinked", {"detail": "c_arm"}),
+    ("data_quality", "unlinked", {"detail": "staff"}),
+    ("data_quality", "unknown_hub", {"detail": "rates/BASE.1"}),
     *(
-        ("data_quality", row["step"], row["step"])
+        ("data_quality", row["step"], {"detail": "rates/10.1"})
         for row in seed("alert_rules")
         if row["rule"] == "data_quality" and row["step"] not in ("", "unlinked", "unknown_hub")
     ),
@@ -368,18 +363,32 @@ KINDS = [
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(("rule", "quantity", "step"), KINDS)
+@pytest.mark.parametrize(("rule", "quantity", "apart"), KINDS)
 def test_every_kind_of_finding_is_told_in_the_language_of_the_letter(
-    rule: str, quantity: str, step: str, language: str
+    rule: str, quantity: str, apart: dict[str, str], language: str
 ) -> None:
     words = wording(language)
-    finding = replace(FINDING, rule=rule, quantity=quantity, step=step, days=60.0, message="The published English.")
+    finding = kind(rule, quantity, apart)
     (group,) = finding_groups([finding], words, lambda _: "", names_operator=True)
     assert group.explanation == words.say(f"rules.{rule}.quantities.{quantity}")
     (text,) = group.findings
     assert text.quoted == ("The published English." if ("data_quality", quantity) in QUOTED else None)
     if rule in ("patient_dose", "reference_level", "monthly_dose"):
         assert text.sentence
+
+
+@pytest.mark.parametrize(("rule", "quantity", "apart"), KINDS)
+def test_no_letter_takes_a_step_apart(rule: str, quantity: str, apart: dict[str, str]) -> None:
+    finding = kind(rule, quantity, apart)
+    longer = replace(finding, step=f"{finding.step}/CANARY/pci")
+    if rule != "patient_dose":  # whose whole step names the sentence: of one procedure, or of several days
+        assert finding_text(longer, wording("en")) == finding_text(finding, wording("en"))
+    assert "CANARY" not in str(finding_text(longer, wording("en")))
+
+
+def kind(rule: str, quantity: str, apart: dict[str, str]) -> Finding:
+    finding = replace(FINDING, rule=rule, quantity=quantity, days=60.0, message="The published English.")
+    return replace(finding, step=apart.get("step", "1"), detail=apart.get("detail"))
 
 
 def test_a_quantity_of_a_later_version_is_told_by_what_its_rule_watches() -> None:
@@ -391,16 +400,14 @@ def test_a_quantity_of_a_later_version_is_told_by_what_its_rule_watches() -> Non
 
 
 def test_sentences_say_how_many_how_long_and_what() -> None:
-    def sentence(rule: str, quantity: str, step: str) -> str:
-        return finding_text(
-            replace(FINDING, rule=rule, quantity=quantity, step=step, days=60.0), wording("en")
-        ).sentence
+    def sentence(rule: str, quantity: str, **apart: str) -> str:
+        return finding_text(kind(rule, quantity, apart), wording("en")).sentence
 
-    assert sentence("patient_dose", "ka_r", "ka_r_of_days") == "In 23 procedures of one patient within 60 days."
-    assert sentence("reference_level", "kap", "median/kap/pci") == "pci: median of 23 procedures."
-    assert sentence("data_quality", "unknown_hub", "unknown_hub/rates/BASE.1") == "Source and hub: rates, BASE.1."
-    assert sentence("data_quality", "unlinked", "unlinked/staff") == "Badges of the staff, March 2026."
-    assert sentence("absolute_dose", "hp10", "1") == ""
+    assert sentence("patient_dose", "ka_r", step="ka_r_of_days") == "In 23 procedures of one patient within 60 days."
+    assert sentence("reference_level", "kap", detail="pci") == "pci: median of 23 procedures."
+    assert sentence("data_quality", "unknown_hub", detail="rates/BASE.1") == "Source and hub: rates, BASE.1."
+    assert sentence("data_quality", "unlinked", detail="staff") == "Badges of the staff, March 2026."
+    assert sentence("absolute_dose", "hp10", step="1") == ""
 
 
 @pytest.mark.parametrize(
@@ -635,6 +642,7 @@ def test_the_letter_begins_with_a_source_whose_newest_files_were_all_refused(lan
         audience="medical_physics",
         quantity="refused_source",
         step="refused_source/rates",
+        detail="rates",
         value=3.0,
         message="in English",
     )
