@@ -27,7 +27,7 @@ import duckdb
 from expectations.gate import judge, record
 from expectations.suites import Settings
 from ingest.raw.build_db import SCHEMA_VERSION, raw_ddl
-from orchestration.dbt_build import DbtBuild
+from orchestration.dbt_build import build_tables
 from orchestration.publication.build_record import last_build, made_from, record_input
 from orchestration.publication.publish import publish
 
@@ -116,10 +116,8 @@ def _sql(part: str, **days: int) -> str:
 def night(home: Path, what: str, days: int) -> Night:
     """Tables, checks and publication of what is in the raw tables, in this process."""
     build_db = home / "doseledger.duckdb"
-    build = DbtBuild(build_db, FIRST_DAY + timedelta(days=days - 1), is_standing=what == "new day")
     moments = [time.perf_counter()]
-    for _ in build.events():
-        pass
+    build = build_tables(build_db, FIRST_DAY + timedelta(days=days - 1))
     if build.failures or build.build_id is None:
         raise SystemExit("\n".join(build.failures))
     moments.append(time.perf_counter())

@@ -20,10 +20,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from orchestration.publication.build_record import set_run
 
 THREADS = 2
 MEMORY = "3GB"  # of DuckDB; the process needs some more
@@ -205,10 +208,12 @@ def measure_offsets(compiled: Path, rooms: int = 5, days: int = 274) -> dict[str
 
 def compile_models(folder: Path) -> Path:
     """Where the SQL is that dbt would run, one file a model, for a database called like ours."""
+    with duckdb.connect(folder / DATABASE) as con:
+        set_run(con, date(2030, 12, 31), may_become_current=True)
     done = subprocess.run(
         [
             *(str(Path(sys.executable).with_name("dbt")), "compile", "--select", *LINK_MODELS, *CLOCK_MODELS),
-            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", "{as_of: 2030-12-31}"),
+            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
             *("--target-path", str(folder), "--log-path", str(folder), "--no-send-anonymous-usage-stats"),
         ],
         check=False,

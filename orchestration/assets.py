@@ -7,7 +7,7 @@ Each body calls one function of the room that does the work and tells Dagster wh
 import base64
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
+import vl_convert
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 
 from expectations.data_docs import data_docs
 from expectations.gate import SuiteVerdict, judge, record
@@ -24,42 +26,30 @@ from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters
 from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import reread_changed
 from ingest.sources.pull_record import copy_into
-from orchestration.built_tables import row_count
-from orchestration.charts.drawing import Begun, Drawing
+from orchestration.built_tables import Contents, contents_of, failing_rows, row_count
 from orchestration.charts.night import pictures_of
-from orchestration.dagster_dbt_alone import (
-    DagsterDbtTranslator,
-    DagsterDbtTranslatorSettings,
-    DbtCoreCliEventMessage,
-    DbtProject,
-    dbt_assets,
-    get_subset_selection_for_context,
-)
-from orchestration.dbt_build import DbtBuild
+from orchestration.dbt_build import NodeResult, build_tables
 from orchestration.failures import tell_operations
 from orchestration.letters.delivery import deliver
 from orchestration.letters.operations import PULL, Trouble
-from orchestration.meanwhile import get_ready_meanwhile
 from orchestration.publication.build_record import (
     forget_tables_of_other_code,
     last_build,
     made_from,
     record_input,
-    stands,
 )
 from orchestration.publication.clock_guard import clock_at
 from orchestration.publication.data_docs import write_data_docs
 from orchestration.publication.history import current_publication, keep_wanted
 from orchestration.publication.publish import NothingNew, becomes_current, publish
 from orchestration.publication.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
-from orchestration.resources import Pull, Report, SiteResource, StartDbt, told_plainly
+from orchestration.resources import Pull, Report, SiteResource, told_plainly
 from orchestration.steps import CHARTS, DBT_MODELS, GATE, LETTERS, PUBLICATION
 from orchestration.ui_metadata import shown
 
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
 MEDICAL_PHYSICS = ["team:medical_physics"]
-MADE_OF_PRODUCT = ("seed", "view")  # what dbt makes of the project's files alone: the same until the product changes
 
 
 # --- raw -----------------------------------------------------------------------------------------------------------
@@ -221,77 +211,74 @@ class Translator(DagsterDbtTranslator):
 def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
     """The dbt project as assets; its tests of severity error are blocking checks."""
     translator = Translator()
+    nodes = json.loads(manifest.read_bytes())["nodes"]
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name=DBT_MODELS, pool=POOL)
     def dbt_models(
-        context: dg.AssetExecutionContext,
-        config: BuildConfig,
-        site: SiteResource,
-        report: dg.ResourceParam[Report],
-        start_dbt: dg.ResourceParam[StartDbt],
-        begun: dg.ResourceParam[Begun],
-    ) -> Iterator[Any]:
+        context: dg.AssetExecutionContext, config: BuildConfig, site: SiteResource, report: dg.ResourceParam[Report]
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with told_plainly():
             folder = site.load()
             as_of = date.fromisoformat(config.as_of) if config.as_of else clock_at(folder).today
+            may_become_current = becomes_current(as_of, current_publication(folder.published_dir))
             with site.build(folder) as con:
                 fingerprint = made_from(input_fingerprint(con))
                 forget_tables_of_other_code(con)
-                is_standing = not context.is_subset and stands(con, folder.build_db.stem, made_of_product)
-            may_become_current = becomes_current(as_of, current_publication(folder.published_dir))
-        selection, _ = get_subset_selection_for_context(
-            context=context,
-            manifest=nodes,
-            select="fqn:*",
-            exclude=None,
-            selector=None,
-            dagster_dbt_translator=translator,
-            current_dbt_indirect_selection_env=None,
-        )
-        get_ready_meanwhile()
-        build = DbtBuild(folder.build_db, as_of, selection, is_standing, {"may_become_current": may_become_current})
-        finished = 0
-        with start_dbt() as dbt:
-            for raw_event, contents in dbt.events(build):
-                event = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
-                if total := _nodes_of(raw_event):
-                    finished += 1  # dbt's own index is the order of starting
-                    report("tables and tests", finished, total)
-                for told in event.to_default_asset_events(nodes, translator, context):
-                    is_shown = isinstance(told, dg.Output | dg.AssetCheckResult)
-                    yield told.with_metadata({**shown(contents), **told.metadata}) if is_shown else told
-        if build.build_id:
-            with told_plainly(), site.build(folder) as con:
-                record_input(con, build.build_id, fingerprint)
-                if not (build.failures or context.is_subset):
-                    _begin_to_draw(con, build.build_id, begun, context.log)
-        if build.failures:
-            raise dg.Failure(description="\n".join(build.failures), allow_retries=False)
+            built = build_tables(
+                folder.build_db,
+                as_of,
+                may_become_current=may_become_current,
+                selection=_selection(context),
+                finished=lambda _, done, total: report("tables and tests", done, total),
+            )
+            with site.build(folder) as con:
+                if built.build_id:
+                    record_input(con, built.build_id, fingerprint)
+                yield from _results(con, context, translator, nodes, built.results)
+        if built.failures:
+            raise dg.Failure(description="\n".join(built.failures), allow_retries=False)
 
-    nodes = json.loads(manifest.read_bytes())
-    made_of_product = {
-        (node["schema"], node["alias"])
-        for node in nodes["nodes"].values()
-        if node["resource_type"] in ("seed", "model") and node["config"]["materialized"] in MADE_OF_PRODUCT
-    }
     return dbt_models
 
 
-def _begin_to_draw(con: duckdb.DuckDBPyConnection, build_id: str, begun: Begun, log: dg.DagsterLogManager) -> None:
-    """While the gate judges; pictures stop no publication, and what stops them the step that shows them meets again."""
-    try:
-        begun[build_id] = Drawing(pictures_of(con))
-    except Exception:
-        log.exception("The pictures could not be begun.")
+def _selection(context: dg.AssetExecutionContext) -> list[str]:
+    """Arguments of dbt for the tables and tests that a person chose; none for all."""
+    if not context.is_subset:
+        return []
+    tables = [key.path[-1] for key in context.selected_asset_keys]
+    tests = [key.name for key in context.selected_asset_check_keys]
+    return ["--select", *tables, *tests, "--indirect-selection", "empty"]
 
 
-def _nodes_of(raw_event: Mapping[str, Any]) -> int | None:
-    """How many tables and tests dbt builds, if the event tells that one of them has ended; a hook is none."""
-    data = raw_event["data"]
-    total = data.get("total", data.get("num_models"))  # of a table, of a test
-    if total is None or "status" not in data or data["node_info"]["resource_type"] == "operation":
-        return None
-    return int(total)
+def _results(
+    con: duckdb.DuckDBPyConnection,
+    context: dg.AssetExecutionContext,
+    translator: DagsterDbtTranslator,
+    nodes: Mapping[str, Any],
+    results: Sequence[NodeResult],
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Of a table or view that was made, its rows and summary; of a test, whether it holds, and rows that break it."""
+    asset_of = {key.name: key.asset_key for key in context.selected_asset_check_keys}
+    for result in results:
+        if result.resource_type == "operation":  # a hook: neither table nor test
+            continue
+        node = nodes[result.unique_id]
+        seconds = {"seconds": result.execution_time}
+        if result.status == "success":
+            contents = contents_of(con, f"{node['schema']}.{node['alias']}")
+            yield dg.MaterializeResult(asset_key=translator.get_asset_key(node), metadata=seconds | shown(contents))
+        elif result.name in asset_of and result.status != "skipped":
+            found: Contents = {}
+            if result.status in ("fail", "warn"):
+                tested = nodes[node["attached_node"]] if node.get("attached_node") else node
+                found = failing_rows(con, result.compiled_code, f"{tested['schema']}.{tested['alias']}")
+            yield dg.AssetCheckResult(
+                asset_key=asset_of[result.name],
+                check_name=result.name,
+                passed=result.status == "pass",
+                severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
+                metadata=seconds | {"message": result.message} | shown(found),
+            )
 
 
 # --- gate, publication, letters ------------------------------------------------------------------------------------
@@ -302,13 +289,7 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
 
     @dg.asset(
         name=GATE,
-        # Not of views: a night in which they stand does not make them, and Dagster would skip the gate.
-        deps=[
-            spec.key
-            for spec in models.specs
-            if spec.key.path[0] in (*SCHEMAS, DEPARTMENT_SCHEMA)
-            and spec.metadata["dagster-dbt/materialization_type"] not in MADE_OF_PRODUCT
-        ],
+        deps=[spec.key for spec in models.specs if spec.key.path[0] in (*SCHEMAS, DEPARTMENT_SCHEMA)],
         group_name="publication",
         kinds={"greatexpectations", "duckdb"},
         owners=MEDICAL_PHYSICS,
@@ -461,17 +442,16 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
 @dg.asset(
     name=CHARTS, deps=[PUBLICATION], group_name="publication", kinds={"vegalite"}, owners=DATA_ENGINEERING, pool=POOL
 )
-def charts(site: SiteResource, begun: dg.ResourceParam[Begun]) -> dg.MaterializeResult[None]:
+def charts(site: SiteResource) -> dg.MaterializeResult[None]:
     """The night in pictures: linkage by day, clock offsets, findings, and the latest room days with beam and badges."""
     with told_plainly():
         folder = site.load()
         with site.build(folder) as con:
-            build = last_build(con, folder.build_db.stem)
-            drawing = begun.pop(build.build_id, None) if build else None
-            drawing = drawing or Drawing(pictures_of(con))
+            pictures = pictures_of(con)
     return dg.MaterializeResult(
-        metadata={
-            name: dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
-            for name, svg in drawing.svgs().items()
-        }
+        metadata={name: _drawn(name, vl_convert.vegalite_to_svg(picture)) for name, picture in pictures.items()}
     )
+
+
+def _drawn(name: str, svg: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")

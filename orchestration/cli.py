@@ -184,26 +184,20 @@ def run(
     ] = None,
 ) -> None:
     """Run the nightly job: read what is new, build the tables, check, publish, write letters."""
-    from orchestration.dbt_process import DbtProcess
+    from orchestration.nightly import run_nightly
 
-    with DbtProcess() as dbt:  # first of all: it imports while this process does; a run without news ends it again
-        from orchestration.nightly import run_nightly
-
-        with _told_plainly(), _progress() as report:
-            result = run_nightly(site, as_of.date() if as_of else None, report, lambda: dbt)
+    with _told_plainly(), _progress() as report:
+        result = run_nightly(site, as_of.date() if as_of else None, report)
     _say(site, result)
 
 
 @app.command(epilog=EPILOG)
 def rebuild(site: SiteOption) -> None:
     """Make every table anew from what was ingested (no file is read), check and publish."""
-    from orchestration.dbt_process import DbtProcess
+    from orchestration.nightly import rebuild as rebuild_site
 
-    with DbtProcess() as dbt:
-        from orchestration.nightly import rebuild as rebuild_site
-
-        with _told_plainly(), _progress() as report:
-            result = rebuild_site(site, report, lambda: dbt)
+    with _told_plainly(), _progress() as report:
+        result = rebuild_site(site, report)
     _say(site, result)
 
 

@@ -1,113 +1,161 @@
-"""dbt in this process: parse the project where needed, build it for one as-of date, hand on its events as they come.
+"""dbt in this process, through its documented programmatic invocation: parse the project, build it for one run.
 
-Parsing anew because the as-of date is another one would cost five seconds a night. A night does all this in a process
-of its own: dbt_process.py. What Dagster makes of the events is said in assets.py.
+The project is parsed once for all sites and nights, and handed to each build. What Dagster makes of the results is said
+in assets.py.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
-import queue
 import shutil
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from filelock import FileLock
 
 from orchestration.product import DBT_PROJECT, deciding_files
+from orchestration.publication.build_record import set_run
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
-    from dbt.contracts.graph.manifest import Manifest
 
 MANIFEST = "manifest.json"
-PARSED = "partial_parse.msgpack"  # the same as dbt's own objects
+PARSED = "partial_parse.msgpack"  # what dbt itself keeps, so as to parse nothing twice
 PARSING = "parse-"  # of the folders in which both are made
-# What dbt would otherwise ask the network or the terminal, and a log file that nobody reads: a tenth of a build.
-QUIET = (
-    *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors"),
-    *("--log-level", "none", "--log-level-file", "none"),
-)
+# What dbt would otherwise ask the network, and a log file beside the log that it prints.
+QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level-file", "none")
 # Unit tests prove the models, not tonight's data: they run in `make test`. Exposures build nothing, but dbt would count
 # them. Artifacts nobody reads.
 LEAN = ("--exclude-resource-type", "unit_test", "exposure", "--no-write-json")
-# Everything but seeds and views: where they stand, they are the product's own and the same every night. "cautious": a
-# test that reads a seed and something else is not left out with the seed.
-WITHOUT_STANDING = (
-    *("--select", "config.materialized:table", "config.materialized:incremental", "resource_type:test"),
-    *("--exclude", "resource_type:seed", "--indirect-selection", "cautious"),
-)
 PARSED_FROM = ("dbt_project/*.yml", "dbt_project/m*/**/*", "dbt_project/seeds/**/*", "dbt_project/tests/**/*")
 UNUSED_S = 30 * 86_400.0  # after which what was parsed from other files is removed
 NO_DATABASE = {"DOSELEDGER_BUILD_DB": "doseledger.duckdb"}  # gives tables their name, is not opened
-# The events that tell how a node ended; dbt fires thirty times as many.
-TOLD = ("MainReportVersion", "LogSeedResult", "LogModelResult", "LogTestResult", "LogHookEndLine")
+FAILED = ("error", "fail", "runtime error")
+
+# The name of a table or test that has ended, how many have, and of how many.
+Finished = Callable[[str, int, int], None]
 
 
-@dataclass
-class DbtBuild:
-    """One ``dbt build`` of the whole project or a part of it.
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one seed, model, test or hook; the fields are those of dbt's run_results.json.
 
     Attributes:
-        build_db: the build database (absolute).
-        as_of: valid-time date, site-local.
-        selection: dbt's selection arguments; empty = everything.
-        is_standing: seeds and views stand from an earlier build of this product; what is selected, they are left out.
-        variables: values of dbt's variables other than those in dbt_project.yml.
-        build_id: dbt's invocation id, known once the first event came.
-        failures: after the last event, one sentence for each node that failed.
+        status: ``success`` of a table, ``pass``, ``fail`` or ``warn`` of a test, ``error`` or ``skipped`` of both.
+        compiled_code: the SQL that was run; empty for a seed and for what was not run.
     """
 
-    build_db: Path
-    as_of: date
-    selection: Sequence[str] = ()
-    is_standing: bool = False
-    variables: Mapping[str, int] = field(default_factory=dict)
-    build_id: str | None = None
-    failures: list[str] = field(default_factory=list)
+    unique_id: str
+    resource_type: str
+    name: str
+    status: str
+    message: str
+    execution_time: float
+    compiled_code: str
 
     @property
-    def target(self) -> Path:
-        """Where dbt writes: beside the build database, since compiled SQL is the site's and two sites may build."""
-        return self.build_db.parent / "dbt"
+    def has_failed(self) -> bool:
+        """An error, or a test that does not hold."""
+        return self.status in FAILED
 
-    def events(self, project: Manifest | None = None) -> Iterator[dict[str, Any]]:
-        """Runs dbt and yields its events in the form of its JSON log.
 
-        Args:
-            project: as `parsed_project` gave it, if it was asked for ahead; one is good for one build.
-        """
-        selection = WITHOUT_STANDING if self.is_standing else self.selection
-        variables = {"as_of": self.as_of.isoformat(), "standing": self.is_standing, **self.variables}
-        arguments = [
-            *("build", *LEAN, *selection, "--vars", json.dumps(variables)),
-            *("--target-path", str(self.target), "--log-path", str(self.target)),
-        ]
-        events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        with _environment({"DOSELEDGER_BUILD_DB": str(self.build_db)}), ThreadPoolExecutor(1) as worker:
-            running = worker.submit(_invoke, arguments, events.put, project or parsed_project())
-            running.add_done_callback(lambda _: events.put(None))
-            while event := events.get():
-                self.build_id = event["info"]["invocation_id"]
-                yield event
-            self.failures = _failures(running)
+@dataclass(frozen=True)
+class DbtBuild:
+    """One ``dbt build``.
 
-    def compiled(self, node: Mapping[str, Any]) -> str:
-        """SQL of a model or test as it was run, from the node's entry in the manifest."""
-        file: Path = self.target / "compiled" / node["package_name"] / node["original_file_path"]
-        return (file / node["path"] if file.is_dir() else file).read_text("utf-8")
+    Attributes:
+        build_id: dbt's invocation id; None if it gave up before it began.
+        results: of every seed, model and test that was selected, and of the hooks, in the order in which they ended.
+        failures: one sentence for each of them that failed, or why dbt gave up.
+    """
+
+    build_id: str | None
+    results: Sequence[NodeResult]
+    failures: Sequence[str]
+
+
+def build_tables(
+    build_db: Path,
+    as_of: date,
+    *,
+    may_become_current: bool = True,
+    selection: Sequence[str] = (),
+    variables: Mapping[str, int] | None = None,
+    finished: Finished = lambda _name, _done, _total: None,
+) -> DbtBuild:
+    """Builds the whole project or a part of it.
+
+    Args:
+        build_db: the build database (absolute).
+        as_of: valid-time date, site-local.
+        may_become_current: False for a date before the current publication's.
+        selection: dbt's selection arguments; empty = everything.
+        variables: values of dbt's variables other than those in dbt_project.yml.
+        finished: is told of each table and test that ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; queries that ran were cancelled.
+    """
+    target = str(build_db.parent / "dbt")  # compiled SQL is the site's, and two sites may build at once
+    progress = _Progress(finished)
+    arguments = ("build", *LEAN, *selection, *_variables(variables), "--target-path", target, "--log-path", target)
+    # While one connection is open, those that dbt opens and closes for each table share its database.
+    with _environment({"DOSELEDGER_BUILD_DB": str(build_db)}), duckdb.connect(build_db) as con:
+        set_run(con, as_of, may_become_current=may_become_current)
+        outcome = _invoke(arguments, parsed_project(), progress.on_event)
+    results = [_node_result(result) for result in getattr(outcome.result, "results", [])]
+    failures = [f"{result.resource_type} {result.name}: {result.message}" for result in results if result.has_failed]
+    if not outcome.success and not failures:
+        failures = [f"dbt: {outcome.exception or 'failed without naming a node'}"]
+    return DbtBuild(progress.build_id, results, failures)
+
+
+class _Progress:
+    """What a build's events say; dbt's threads call it."""
+
+    def __init__(self, finished: Finished) -> None:
+        self.build_id: str | None = None
+        self._finished = finished
+        self._total = 0
+        self._numbers = itertools.count(1)
+
+    def on_event(self, event: Any) -> None:  # noqa: ANN401 - dbt's events have no type
+        self.build_id = event.info.invocation_id
+        if event.info.name == "ConcurrencyLine":
+            self._total = event.data.node_count
+        elif event.info.name == "NodeFinished" and event.data.node_info.resource_type != "operation":  # a hook
+            self._finished(event.data.node_info.node_name, next(self._numbers), self._total)
+
+
+def _node_result(result: Any) -> NodeResult:  # noqa: ANN401 - dbt promises fields, no class
+    node = result.node
+    return NodeResult(
+        node.unique_id,
+        str(node.resource_type),
+        node.name,
+        str(result.status),
+        result.message or str(result.status),
+        result.execution_time,
+        getattr(node, "compiled_code", None) or "",
+    )
+
+
+def _variables(values: Mapping[str, int] | None) -> Sequence[str]:
+    return ("--vars", json.dumps(dict(values))) if values else ()
 
 
 def ensure_manifest() -> Path:
@@ -157,78 +205,62 @@ def _parse(target: Path) -> None:
         is_old = left.is_dir() and left.stat().st_mtime < time.time() - UNUSED_S
         if left.name.startswith(PARSING) or is_old:
             shutil.rmtree(left)
-    with (
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=PARSING) as folder,
-        _environment(NO_DATABASE),
-    ):
-        result = _invoke(["parse", "--target-path", folder, "--log-path", folder], lambda _: None)
-        if not result.success:
-            raise RuntimeError(f"The dbt project cannot be parsed: {result.exception}")
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=PARSING) as folder:
+        _parsed(Path(folder), "--write-json")
         target.mkdir(exist_ok=True)
         for made in (PARSED, MANIFEST):  # the manifest last: where it is, both are whole
             (Path(folder) / made).replace(target / made)
 
 
-def parsed_project() -> Manifest:
-    """The project as dbt's own objects, as its files are now: dbt need not parse it for another as-of date.
+def parsed_project() -> Any:  # noqa: ANN401 - dbt's own object, for dbt
+    """The project as dbt's own object, good for one build; dbt reads what it parsed before.
 
     Raises:
         RuntimeError: the project cannot be parsed.
     """
-    parsed = ensure_manifest().with_name(PARSED)
-    from dbt.contracts.graph.manifest import Manifest
-
-    project = Manifest.from_msgpack(parsed.read_bytes())
-    project.build_flat_graph()  # type: ignore[no-untyped-call]  # what macros see as `graph`: dbt makes it while parsing
-    return project
+    return _parsed(ensure_manifest().parent, "--no-write-json")
 
 
-def rehearse(project: Manifest) -> None:
-    """Lets dbt make what it makes once a process, two seconds' work: it compiles a view and its tests, no more."""
-    with tempfile.TemporaryDirectory() as folder:
-        empty = {name: str(Path(folder, file)) for name, file in NO_DATABASE.items()}
-        arguments = ("--select", "stg_site", "--target-path", folder, "--log-path", folder)
-        with _environment(empty):
-            _invoke(["compile", *arguments], lambda _: None, project)
-    import_module("pandas")  # DuckDB wants it at the first parameter of a query, int_clock_match has one
+def _parsed(folder: Path, *arguments: str) -> Any:  # noqa: ANN401
+    with _environment(NO_DATABASE):
+        outcome = _invoke(
+            ("parse", "--log-level", "none", *arguments, "--target-path", str(folder), "--log-path", str(folder))
+        )
+    if not outcome.success:
+        raise RuntimeError(f"The dbt project cannot be parsed: {outcome.exception}")
+    return outcome.result
 
 
 def _invoke(
     arguments: Sequence[str],
-    on_event: Any,  # noqa: ANN401 - dbt's events have no type
-    project: Manifest | None = None,
+    project: Any = None,  # noqa: ANN401
+    on_event: Callable[[Any], None] = lambda _: None,
 ) -> dbtRunnerResult:
     """Imported here because dbt takes seconds to import, and a run without anything new needs none of it.
 
     Without `project` dbt parses it.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
-    from dbt_common.events.base_types import EventMsg
-    from dbt_common.events.functions import msg_to_dict
-
-    def hand_on(event: EventMsg) -> None:
-        if event.info.name in TOLD:
-            on_event(msg_to_dict(event))
 
     folders = ("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT))
+    with _interruptible():
+        outcome = dbtRunner(project, callbacks=[on_event]).invoke([*arguments, *QUIET, *folders])
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise outcome.exception
+    return outcome
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, at which dbt cancels its queries; what Dagster would raise dbt does not know."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return dbtRunner(project, callbacks=[hand_on]).invoke([*QUIET, *arguments, *folders])
+        yield
     finally:
-        # Else the database stays open, and locked for others, as long as this process lives.
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-
-
-def _failures(running: Future[dbtRunnerResult]) -> list[str]:
-    outcome = running.result()
-    if outcome.success:
-        return []
-    nodes = getattr(outcome.result, "results", [])  # none where dbt gave up before the first node
-    return [
-        f"{node.node.resource_type} {node.node.name}: {node.message or node.status}"
-        for node in nodes
-        if node.status in ("error", "fail", "runtime error")
-    ] or [f"dbt: {outcome.exception or 'failed without naming a node'}"]
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -21,23 +21,18 @@ from orchestration.automation import (
     operations_letter_sensor,
     site_zone,
 )
-from orchestration.charts.drawing import Begun
 from orchestration.dbt_build import ensure_manifest
-from orchestration.dbt_process import DbtProcess
-from orchestration.resources import Pull, Report, SiteResource, StartDbt, pull_now, silent
+from orchestration.resources import Pull, Report, SiteResource, pull_now, silent
 from orchestration.ui_metadata import raw_columns
 
 
-def build_definitions(
-    site_root: Path | None, report: Report = silent, pull: Pull = pull_now, start_dbt: StartDbt = DbtProcess
-) -> dg.Definitions:
+def build_definitions(site_root: Path | None, report: Report = silent, pull: Pull = pull_now) -> dg.Definitions:
     """The nightly line for one site.
 
     Args:
         site_root: the site folder; None = a line that can be looked at, on UTC, without a sensor.
         report: is told of progress: step, done, to do.
         pull: fetches from the servers of the site; a caller that has done so already hands over what came of it.
-        start_dbt: starts dbt's process; a caller that has done so already hands it over.
     """
     zone = site_zone(site_root)
     manifest = ensure_manifest()
@@ -62,8 +57,6 @@ def build_definitions(
             "site": SiteResource(root=str(site_root) if site_root else dg.EnvVar("DOSELEDGER_SITE")),
             "report": report,
             "pull": pull,
-            "start_dbt": start_dbt,
-            "begun": Begun(),
         },
         executor=dg.in_process_executor,  # one writer of the build database, one import of everything
     )

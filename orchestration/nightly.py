@@ -5,9 +5,8 @@ Says what happened in plain sentences; how to print them and which exit code the
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +19,6 @@ from ingest.raw.file_ledger import input_fingerprint, whats_new
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.dagster_home.instance import dagster_home
-from orchestration.dbt_process import DbtProcess
 from orchestration.disk_space import NoRoom, check_room, is_full, is_nearly_full, no_room
 from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
 from orchestration.letters.delivery import Delivery, deliver
@@ -33,7 +31,7 @@ from orchestration.steps import DBT_MODELS, DOSIMETER_EXPORTS, LETTERS, PUBLICAT
 if TYPE_CHECKING:
     import dagster as dg
 
-    from orchestration.resources import Report, StartDbt
+    from orchestration.resources import Report
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,13 @@ class NightlyResult:
     not_pulled: list[str] = field(default_factory=list)
 
 
-def run_nightly(site_root: Path, as_of: date | None, report: Report, start_dbt: StartDbt = DbtProcess) -> NightlyResult:
+def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyResult:
     """Runs the nightly job on a site.
 
     Args:
         site_root: the site folder.
         as_of: valid-time date; None = the site's local date now.
         report: is told of progress: step, done, to do.
-        start_dbt: gives dbt's process, started for this run now or before.
 
     Raises:
         UserError: the site, its key or its build database cannot be used, or another run is going on.
@@ -75,10 +72,10 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report, start_dbt: 
         PublishRefused: `current` cannot be read.
     """
     with told_to_operations(site_root):
-        return _run_nightly(load_site(site_root), as_of, report, start_dbt)
+        return _run_nightly(load_site(site_root), as_of, report)
 
 
-def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: StartDbt) -> NightlyResult:
+def _run_nightly(site: Site, as_of: date | None, report: Report) -> NightlyResult:
     key = load_key(site.config.site_id, os.environ)
     today = clock_at(site).today
     with run_lock(site):
@@ -98,26 +95,25 @@ def _run_nightly(site: Site, as_of: date | None, report: Report, start_dbt: Star
             )
         else:
             check_room(site)
-            result = _execute("nightly", site, as_of, report, start_dbt, notes, pulled)
+            result = _execute("nightly", site, as_of, report, notes, pulled)
     return replace(result, not_pulled=not_pulled)
 
 
-def rebuild(site_root: Path, report: Report, start_dbt: StartDbt = DbtProcess) -> NightlyResult:
+def rebuild(site_root: Path, report: Report) -> NightlyResult:
     """Makes every table anew from the raw tables, for the as-of date of the current publication, and publishes it.
 
     Args:
         site_root: the site folder.
         report: is told of progress: step, done, to do.
-        start_dbt: as of `run_nightly`.
 
     Raises:
         UserError: as `run_nightly`, and if nothing was ever read.
     """
     with told_to_operations(site_root):
-        return _rebuild(load_site(site_root), report, start_dbt)
+        return _rebuild(load_site(site_root), report)
 
 
-def _rebuild(site: Site, report: Report, start_dbt: StartDbt) -> NightlyResult:
+def _rebuild(site: Site, report: Report) -> NightlyResult:
     key = load_key(site.config.site_id, os.environ)
     if not site.build_db.exists():
         raise UserError(f"Nothing was read yet for site '{site.config.site_id}': run `doseledger run` first.")
@@ -128,7 +124,7 @@ def _rebuild(site: Site, report: Report, start_dbt: StartDbt) -> NightlyResult:
         as_of = current.as_of if current else clock_at(site).today
         with open_build(site, key) as con:
             forget_tables(con)
-        return _execute("rebuild", site, as_of, report, start_dbt, [], [])
+        return _execute("rebuild", site, as_of, report, [], [])
 
 
 def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
@@ -146,35 +142,34 @@ def _execute(
     site: Site,
     as_of: date,
     report: Report,
-    start_dbt: StartDbt,
     notes: list[str],
     pulled: list[Pulled],
 ) -> NightlyResult:
-    # Dagster makes millions of objects that stay: looking through all of them again and again costs two seconds, and
-    # once more at the end of the process two more.
-    gc.set_threshold(50_000, 20, 100)
-    atexit.register(gc.freeze)
-    with start_dbt() as dbt:  # it imports dbt while this one imports Dagster and reads the inbox
-        import dagster as dg
+    import dagster as dg
 
-        from orchestration.dagster_home.stale_runs import end_broken_off_runs
-        from orchestration.definitions import build_definitions
+    from orchestration.dagster_home.stale_runs import end_broken_off_runs
+    from orchestration.definitions import build_definitions
 
-        job = build_definitions(site.root, report, lambda _: pulled, lambda: dbt).resolve_job_def(name)
-        with dg.DagsterInstance.from_config(str(dagster_home(site.root))) as instance:
-            end_broken_off_runs(instance)
-            result = job.execute_in_process(
-                instance=instance,
-                raise_on_error=False,
-                run_config={
-                    "ops": {
-                        DBT_MODELS: {"config": {"as_of": as_of.isoformat()}},
-                        PUBLICATION: {"config": {"even_if_same": name == "rebuild"}},
-                    },
-                    # A person reads the result; the log with tracebacks is in Dagster's own records.
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    job = build_definitions(site.root, report, lambda _: pulled).resolve_job_def(name)
+    # What steps print, dbt's log, is in Dagster's records of the step; the terminal shows progress and the result.
+    with (
+        dg.DagsterInstance.from_config(str(dagster_home(site.root))) as instance,
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stdout(nowhere),
+    ):
+        end_broken_off_runs(instance)
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            run_config={
+                "ops": {
+                    DBT_MODELS: {"config": {"as_of": as_of.isoformat()}},
+                    PUBLICATION: {"config": {"even_if_same": name == "rebuild"}},
                 },
-            )
+                # A person reads the result; the log with tracebacks is in Dagster's own records.
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+        )
     if name == "nightly" and result.asset_materializations_for_node(DOSIMETER_EXPORTS):
         notes = [*notes, *_metadata(result, DOSIMETER_EXPORTS)["read_again"]]
     if not result.success:

@@ -19,7 +19,6 @@ from ingest.raw.build_db import open_build, run_lock
 from ingest.raw.file_ledger import whats_new
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
-from orchestration.dbt_process import DbtProcess
 from orchestration.disk_space import sentence_of
 from orchestration.publication.clock_guard import clock_at, run_date
 from orchestration.steps import DBT_MODELS
@@ -30,10 +29,6 @@ Report = Callable[[str, int, int], None]
 
 def silent(_step: str, _done: int, _total: int) -> None:
     """Tells nobody: Dagster's own log is enough."""
-
-
-# dbt's process, started now or before
-StartDbt = Callable[[], DbtProcess]
 
 
 # what the servers of a site gave
@@ -106,6 +101,8 @@ def told_plainly() -> Iterator[None]:
         yield
     except UserError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
+    except KeyboardInterrupt:
+        raise dg.Failure(description="The run was stopped (Ctrl-C).", allow_retries=False) from None
     except Exception as error:
         if (sentence := sentence_of(error)) is None:
             raise

@@ -3,11 +3,12 @@
     {% if execute and flags.WHICH in ('run', 'build', 'seed') %}
         {% do limit_memory() %}
         {% do run_query("create schema if not exists ops") %}
+        {% do run_query("create table if not exists ops.run (as_of date not null, may_become_current boolean not null)") %}
         {% do run_query("create table if not exists ops.build (build_no bigint not null, build_id varchar primary key, started_at timestamptz not null, finished_at timestamptz, as_of date not null, is_complete boolean not null, succeeded boolean not null, failures varchar)") %}
         {# What each part of a kept model was made from: macros/kept_parts.sql. #}
         {% do run_query("create table if not exists ops.part (model varchar not null, part date not null, fingerprint hugeint not null, build_id varchar not null)") %}
         {# The order of builds is counted: a clock may go back. #}
-        {% do run_query("insert into ops.build select coalesce(max(build_no), 0) + 1, '" ~ invocation_id ~ "', now(), null, date '" ~ as_of_text() ~ "', false, false, null from ops.build") %}
+        {% do run_query("insert into ops.build select coalesce(max(build_no), 0) + 1, '" ~ invocation_id ~ "', now(), null, " ~ as_of() ~ ", false, false, null from ops.build") %}
     {% endif %}
 {% endmacro %}
 
@@ -21,13 +22,7 @@
             {% endif %}
             {% if result.node.resource_type in ('model', 'seed') %}{% do built.append(result.node.unique_id) %}{% endif %}
         {% endfor %}
-        {# Seeds and views that stand from an earlier build of the same product are not made again. #}
-        {% set made_nightly = [] %}
-        {% set made_once = [] %}
-        {% for node in graph.nodes.values() if node.resource_type in ('model', 'seed') %}
-            {% do (made_once if node.config.materialized in ('seed', 'view') else made_nightly).append(node.unique_id) %}
-        {% endfor %}
-        {% set expected = made_nightly if var('standing') else made_nightly + made_once %}
+        {% set expected = graph.nodes.values() | selectattr('resource_type', 'in', ('model', 'seed')) | map(attribute='unique_id') %}
         {% set complete = expected | reject('in', built) | list | length == 0 %}
         {% set text = failures | join('; ') | replace("'", "''") %}
         {% do run_query("update ops.build set finished_at = now(), is_complete = " ~ complete ~ ", succeeded = " ~ (failures | length == 0) ~ ", failures = nullif('" ~ text ~ "', '') where build_id = '" ~ invocation_id ~ "'") %}

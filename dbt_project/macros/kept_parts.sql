@@ -2,14 +2,13 @@
    the fingerprint of all that it is made from differs from the one that it was made under. The fingerprints are a model
    of their own: one row per part, with "fingerprint" and "n_rows", about how many rows the part is made from.
    Parts are made in blocks of some million rows, so that a history of any length is made in the same memory.
-   Forgetting, making and noting a block is one transaction (materializations/incremental.sql): a run that is killed leaves
+   Forgetting, making and noting a block is one transaction (materializations/incremental_by_date.sql): a run that is killed leaves
    no part half made, and the next one makes the rest. #}
 
 {# What the configuration of such a model says: {{ config(**kept_by('measured_date', 'int_dose_day')) }} #}
 {% macro kept_by(part, fingerprints) %}
     {% do return({
-        'materialized': 'incremental',
-        'on_schema_change': 'fail',
+        'materialized': 'incremental_by_date',
         'meta': {'part': part, 'fingerprints': fingerprints},
         'pre_hook': "{{ forget_parts('" ~ part ~ "') }}",
         'post_hook': "{{ note_parts('" ~ part ~ "', ref('" ~ fingerprints ~ "')) }}",
@@ -19,11 +18,6 @@
 {# Whether rows come by the block: dbt's unit tests run a model on rows of their own, all of them; the linter knows no model. #}
 {% macro is_by_block() %}
     {% do return(model is defined and model.resource_type == 'model') %}
-{% endmacro %}
-
-{# Whether this build adds to what earlier ones made. #}
-{% macro is_continued() %}
-    {% do return(is_by_block() and is_incremental()) %}
 {% endmacro %}
 
 {# A condition: rows of the parts that are made now. #}

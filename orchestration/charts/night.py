@@ -1,6 +1,6 @@
 """The night in pictures: dose by day and what became of it, clock offsets by room, open findings, latest room days.
 
-Only asking the build database lives here; a picture is a plain Vega-Lite specification, which drawing.py has drawn.
+Only asking the build database lives here; a picture is a plain Vega-Lite specification, drawn in assets.py.
 """
 
 from __future__ import annotations

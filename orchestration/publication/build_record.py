@@ -1,12 +1,11 @@
 """What the build database says of its builds: ops.build (by dbt), ops.verdict (by the gate), ops.build_input, ops.code.
 
-Reading and one row of bookkeeping only; what follows from it is decided by those who ask.
+And what the next one is for: ops.run. Reading and a row of bookkeeping only; what follows is decided by those who ask.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -79,26 +78,19 @@ def last_build(con: duckdb.DuckDBPyConnection, database: str) -> Build | None:
     )
 
 
-def stands(con: duckdb.DuckDBPyConnection, database: str, relations: Collection[tuple[str, str]]) -> bool:
-    """Whether what a build makes of the product alone is there: the last one was whole, and of this very product.
+def set_run(con: duckdb.DuckDBPyConnection, as_of: date, *, may_become_current: bool) -> None:
+    """Says what the next build is for: dbt reads it (macros/run.sql).
 
     Args:
-        con: a connection.
-        database: the name under which the build database is attached to it.
-        relations: schema and name of each seed and view.
+        con: a connection to the build database.
+        as_of: valid-time date, site-local.
+        may_become_current: False for a date before the current publication's.
     """
-    if not (_has_table(con, database, "build") and _has_table(con, database, "build_input")):
-        return False
-    last = con.execute(
-        "select is_complete and succeeded and input_fingerprint like '%+' || ?"
-        f" from {database}.ops.build left join {database}.ops.build_input using (build_id)"
-        " order by build_no desc limit 1",
-        [product_fingerprint()],
-    ).fetchone()
-    there = con.execute(
-        "select table_schema, table_name from information_schema.tables where table_catalog = ?", [database]
-    ).fetchall()
-    return bool(last and last[0]) and set(relations) <= set(there)
+    con.execute("create schema if not exists ops")
+    con.execute(
+        "create or replace table ops.run as select ?::date as as_of, ? as may_become_current",
+        [as_of, may_become_current],
+    )
 
 
 def record_input(con: duckdb.DuckDBPyConnection, build_id: str, input_fingerprint: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ingest.raw.loader import load_dose_reports, load_dosimeters
 from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import reread_changed
 from ingest.site.config import Site, load_site
-from orchestration.dbt_build import DbtBuild
+from orchestration.dbt_build import Finished, build_tables
 from orchestration.publication.build_record import forget_tables, forget_tables_of_other_code
 from support.small_site import KEY, write
 from synthetic_hospital import write_hospital
@@ -189,8 +189,7 @@ class ChangingHospital:
 
     def night(self, as_of: date = LAST_DAY) -> None:
         """Loads what is there and brings every table up to date."""
-        for _ in night(self.root, as_of):
-            pass
+        night(self.root, as_of)
 
     def rebuilt(self, folder: Path, as_of: date = LAST_DAY) -> Path:
         """Another database with every table made anew from the same raw tables, all days in one block."""
@@ -199,8 +198,7 @@ class ChangingHospital:
         copy = Path(shutil.copy(self.site.build_db, folder / self.site.build_db.name))
         with duckdb.connect(copy) as con:
             forget_tables(con)
-        for _ in make_tables(copy, as_of, block_rows=10**9):
-            pass
+        make_tables(copy, as_of, block_rows=10**9)
         return copy
 
     # --- making it ---
@@ -252,8 +250,8 @@ class ChangingHospital:
         return waiting
 
 
-def night(root: Path, as_of: date = LAST_DAY) -> Iterator[str]:
-    """Loads what is there and brings every table up to date; yields the names of the tables as they are made."""
+def night(root: Path, as_of: date = LAST_DAY, finished: Finished = lambda _name, _done, _total: None) -> None:
+    """Loads what is there and brings every table up to date."""
     site, key = load_site(root), load_key("tiny", KEY)
     with open_build(site, key) as con:
         load_reference(con, site)
@@ -261,15 +259,23 @@ def night(root: Path, as_of: date = LAST_DAY) -> Iterator[str]:
         reread_changed(con, site, key)
         load_dosimeters(con, site, key)
         forget_tables_of_other_code(con)
-    yield from make_tables(site.build_db, as_of)
+    make_tables(site.build_db, as_of, finished=finished)
 
 
-def make_tables(build_db: Path, as_of: date, block_rows: int = 100) -> Iterator[str]:
-    """Seeds and models, without tests: these compare the tables. Yields their names as they are made."""
-    build = DbtBuild(build_db, as_of, ("--exclude-resource-type", "test"), variables={"block_rows": block_rows})
-    for event in build.events():
-        if event["info"]["name"] == "LogModelResult":
-            yield event["data"]["node_info"]["node_name"]
+def make_tables(
+    build_db: Path,
+    as_of: date,
+    block_rows: int = 100,
+    finished: Finished = lambda _name, _done, _total: None,
+) -> None:
+    """Seeds and models, without tests: these compare the tables."""
+    build = build_tables(
+        build_db,
+        as_of,
+        selection=("--exclude-resource-type", "test"),
+        variables={"block_rows": block_rows},
+        finished=finished,
+    )
     assert build.failures == []
 
 

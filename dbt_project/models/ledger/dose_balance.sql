@@ -3,7 +3,7 @@
 {% set is_made_now = is_made_now('measured_date') %}
 with doses as (
     select * from {{ ref('int_dose') }}
-    where measured_date <= {{ as_of() }} and {{ is_made_now }}
+    where {{ is_made_now }}
 ),
 
 disposed_doses as (

@@ -6,6 +6,7 @@ What the models make of whole hospitals is compared with their truth elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from support import paths
 
 from ingest.raw.build_db import raw_ddl
+from orchestration.publication.build_record import set_run
 
 PROJECT = paths.DBT_PROJECT
 PROPERTIES = [yaml.safe_load(path.read_text("utf-8")) for path in sorted(PROJECT.glob("models/**/_*.yml"))]
@@ -43,6 +45,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     database = folder / "doseledger.duckdb"
     with duckdb.connect(database) as con:
         con.execute(raw_ddl())
+        set_run(con, date(2024, 3, 31), may_become_current=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOSELEDGER_BUILD_DB", str(database))
         built = _dbt(folder, "build", "--resource-type", "seed", "model")
@@ -53,16 +56,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 def _dbt(folder: Path, *arguments: str) -> list[tuple[str, str, str]]:
     """Name, status and message of every node that dbt ran, in this process."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     project = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
     output = ("--target-path", str(folder / "target"), "--log-path", str(folder))
     quiet = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level", "none")
-    try:
-        outcome = dbtRunner().invoke([*quiet, *arguments, *project, *output, "--vars", '{"as_of": "2024-03-31"}'])
-    finally:
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    outcome = dbtRunner().invoke([*quiet, *arguments, *project, *output])
     assert outcome.exception is None, outcome.exception
     results: Any = outcome.result
     return [(result.node.name, str(result.status), str(result.message)) for result in results]

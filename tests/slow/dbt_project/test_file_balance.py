@@ -376,7 +376,7 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[date, 
         site = load_site(root)
         with open_build(site, the_key()) as con:
             load_reference(con, site)
-        found[as_of] = Warehouse(root, compiled_models(site.build_db, folder, as_of, PLACES))
+        found[as_of] = Warehouse(root, compiled_models(site.build_db, as_of, PLACES))
     yield found
 
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.changing_hospital import CHANGES, LAST_DAY, ChangingHospital, differences, night
 
-from orchestration.dbt_build import DbtBuild
+from orchestration.dbt_build import build_tables
 from orchestration.publication.build_record import forget_tables
 
 pytestmark = pytest.mark.slow
@@ -321,8 +321,9 @@ def test_days_are_made_by_the_block(
             "update raw.dose_record set quantity = 'hp99' where layout = 'rate_samples'"
             " and started_at = (select max(started_at) from raw.dose_record where layout = 'rate_samples')"
         )
-    build = DbtBuild(copy, LAST_DAY, ("--exclude-resource-type", "test"), variables={"block_rows": block_rows})
-    assert [*build.events()]
+    build = build_tables(
+        copy, LAST_DAY, selection=("--exclude-resource-type", "test"), variables={"block_rows": block_rows}
+    )
     assert "hp99" in build.failures[0]  # its block fails, and those before it stay made
     with duckdb.connect(copy, read_only=True) as con:
         made = con.execute("select part from ops.part where model = 'int_dose_evidence'").fetchall()
@@ -336,8 +337,7 @@ def test_a_kept_table_with_other_columns_is_refused_by_name(hospital: ChangingHo
     copy = Path(shutil.copy(hospital.site.build_db, tmp_path))
     with duckdb.connect(copy) as con:
         con.execute("alter table ledger.unlinked_dose add column other int")
-    build = DbtBuild(copy, LAST_DAY, ("--select", "unlinked_dose", "--exclude-resource-type", "test"))
-    assert [*build.events()]
+    build = build_tables(copy, LAST_DAY, selection=("--select", "unlinked_dose", "--exclude-resource-type", "test"))
     assert len(build.failures) == 1
     assert 'unlinked_dose" has other columns than its model' in build.failures[0]
 
@@ -407,6 +407,4 @@ def test_patients_and_events_follow_issuers_and_reused_uids(hospital: ChangingHo
 
 
 if __name__ == "__main__":
-    for model in night(Path(sys.argv[1])):
-        sys.stdout.write(f"{model}\n")
-        sys.stdout.flush()
+    night(Path(sys.argv[1]), finished=lambda name, _done, _total: print(name, flush=True))  # noqa: T201

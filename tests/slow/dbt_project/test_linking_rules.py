@@ -19,7 +19,7 @@ from support import sr_builder as sr
 from support.small_site import make_site, run, write
 
 from ingest.site.config import load_site
-from orchestration.dbt_build import DbtBuild
+from orchestration.dbt_build import build_tables
 
 pytestmark = pytest.mark.slow
 AS_OF = date(2024, 3, 31)
@@ -150,10 +150,10 @@ class Hospital:
             write(self.root, f"inbox/dosimeters/{name}/all.csv", "\n".join([header, *lines, ""]))
         write(self.root, "reference/logbook.csv", "\n".join([*self.logbook, ""]))
         run(self.root)
-        build = DbtBuild(load_site(self.root).build_db, AS_OF)
-        assert all(build.events())
+        build_db = load_site(self.root).build_db
+        build = build_tables(build_db, AS_OF)
         assert build.failures == []
-        return Path(build.build_db)
+        return Path(build_db)
 
 
 def at(day: int, time: str) -> datetime:

@@ -17,7 +17,7 @@ from support import sr_builder as sr
 from support.small_site import DOSIMETERS, RATES, SOURCE, export, looking, make_site, run, write
 
 from ingest.site.config import load_site
-from orchestration.dbt_build import DbtBuild
+from orchestration.dbt_build import build_tables
 
 pytestmark = pytest.mark.slow
 
@@ -97,12 +97,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     def of(as_of: date, **files: str) -> Callable[[str], list[tuple[Any, ...]]]:
         if repr(files) not in roots:
             roots[repr(files)] = site_of(tmp_path_factory.mktemp("feeds"), **files)
-        build = DbtBuild(load_site(roots[repr(files)]).build_db, as_of)
-        assert all(build.events())
+        build_db = load_site(roots[repr(files)]).build_db
+        build = build_tables(build_db, as_of)
         assert build.failures == []
 
         def ask(query: str) -> list[tuple[Any, ...]]:
-            with closing(duckdb.connect(str(build.build_db), read_only=True)) as con:
+            with closing(duckdb.connect(str(build_db), read_only=True)) as con:
                 return con.execute(query).fetchall()
 
         return ask

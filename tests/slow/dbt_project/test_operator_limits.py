@@ -14,7 +14,7 @@ from support.reckoning import RULES, Reckoning, differences, rows_of
 from support.small_site import make_site, run, write
 
 from ingest.site.config import load_site
-from orchestration.dbt_build import DbtBuild
+from orchestration.dbt_build import build_tables
 
 pytestmark = pytest.mark.slow
 AS_OF = date(2024, 9, 30)
@@ -123,10 +123,10 @@ def reckoning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reckoning]:
     write(root, "inbox/dosimeters/sessions/all.csv", "\n".join(["Badge;From;To;Dose", *sessions, ""]))
     write(root, "inbox/dosimeters/passive/all.csv", "\n".join(["Badge;From;To;Deep;Skin;Eye", *READ, ""]))
     run(root)
-    build = DbtBuild(load_site(root).build_db, AS_OF)
-    assert all(build.events())
+    build_db = load_site(root).build_db
+    build = build_tables(build_db, AS_OF)
     assert build.failures == []
-    with duckdb.connect(str(build.build_db), read_only=True) as con:
+    with duckdb.connect(str(build_db), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
         yield Reckoning(con, con, AS_OF)
 

@@ -51,7 +51,7 @@ final as (
         format('{} {} are dated later than {}; the latest is of {}.', n_records, what, {{ as_of() }}, latest_date)
             as message
     from together
-    where {{ var('may_become_current') }}
+    where {{ may_become_current() }}
 )
 
 select * from final

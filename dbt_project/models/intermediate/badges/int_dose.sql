@@ -1,6 +1,5 @@
 -- Every dose that counts, once: increments as exported, and the doses that other rows decide. This is what must be disposed of.
--- A view, because nothing is decided here and a copy of all records is the dearest thing of a first night. It stands from night
--- to night, so the as-of date is its readers'.
+-- Up to as_of. A view, because nothing is decided here and a copy of all records is the dearest thing of a first night.
 {{ config(materialized='view') }}
 with increments as (
     select
@@ -46,6 +45,7 @@ final as (
         *,
         {{ dose_key('load_seq', 'line', 'quantity') }} as dose_key
     from together
+    where measured_date <= {{ as_of() }}
 )
 
 select * from final

@@ -4,7 +4,7 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{% if is_continued() %}
+    pre_hook="{% if is_incremental() %}
         delete from {{ this }} where site_timezone not in (select site_timezone from {{ ref('stg_site') }})
     {% endif %}"
 ) }}
@@ -26,7 +26,7 @@ unseen_minutes as (
         count(*) as n_records,
         sum(value_usv) as value_usv
     from records
-    {% if is_continued() %}
+    {% if is_incremental() %}
         where load_seq not in (select seen.load_seq from {{ this }} as seen)
     {% endif %}
     group by all

@@ -8,7 +8,7 @@ with doses as not materialized (
         started_at as recorded_started_at,
         ended_at as recorded_ended_at
     from {{ ref('int_dose') }}
-    where measured_date <= {{ as_of() }} and {{ is_made_now('measured_date') }}
+    where {{ is_made_now('measured_date') }}
 ),
 
 assignments as (

@@ -96,7 +96,7 @@ future_dates as (
     from dated_reports
     where
         dated_reports.report_date > {{ as_of() }} + {{ var('future_days') }}
-        and {{ var('may_become_current') }}
+        and {{ may_become_current() }}
 ),
 
 together as (

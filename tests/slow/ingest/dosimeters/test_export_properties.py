@@ -116,7 +116,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     with open_build(site, the_key()) as con:
         load_reference(con, site)
     places = ("intermediate/files", "intermediate/badges", "intermediate/links", "ledger")
-    yield Warehouse(root, compiled_models(site.build_db, folder, date(2024, 10, 31), places))
+    yield Warehouse(root, compiled_models(site.build_db, date(2024, 10, 31), places))
 
 
 # --- exports -------------------------------------------------------------------------------------------------------
