@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +55,51 @@ def test_the_night_after_a_killed_one_publishes(tmp_path: Path, started_by: str)
     done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert statuses(root) == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+
+
+def test_ctrl_c_stops_a_night_with_a_sentence_and_the_next_one_publishes(tmp_path: Path) -> None:
+    root = make_site(tmp_path / "site")
+    write(root, f"{RATES}/a.csv", export(3600, 7200))
+    environment = os.environ | KEY | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    # A shell's background, as of a CI, has it ignored.
+    listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    night = [*NIGHT, root]
+    stopped = subprocess.Popen(
+        [sys.executable, "-c", listens + night[2], *night[3:]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    while not (load_site(root).build_db.parent / "dbt" / "compiled").exists():  # it builds
+        assert stopped.poll() is None
+        time.sleep(0.1)
+    stopped.send_signal(signal.SIGINT)
+    _, said = stopped.communicate(timeout=60)
+    assert stopped.returncode == 1
+    assert "The run was stopped (Ctrl-C)." in said
+    assert "Traceback" not in said
+    done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_night_without_news_imports_neither_dagster_nor_dbt(tmp_path: Path) -> None:
+    root = make_site(tmp_path / "site")
+    environment = os.environ | KEY | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    script = """if True:
+        import sys
+        from orchestration.cli import app
+        app(["run", "--site", sys.argv[1]], standalone_mode=False)
+        print(sorted({name.partition(".")[0] for name in sys.modules} & {"dagster", "dbt", "great_expectations"}))
+    """
+    night = [sys.executable, "-c", script, root]
+    first, second = [
+        subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=True).stdout
+        for _ in range(2)
+    ]
+    assert first.splitlines()[-1] == "['dagster', 'dbt', 'great_expectations']"
+    assert "Nothing new since" in second
+    assert second.splitlines()[-1] == "[]"
 
 
 def test_what_was_killed_keeps_no_place_once_the_ui_starts(tmp_path: Path) -> None:
