@@ -397,6 +397,7 @@ def publication(
                 "run_id": outcome.run_id,
                 "as_of": str(outcome.as_of),
                 "is_new": False,
+                "notes": _removed(outcome.removed),
                 "is_current": True,
                 "folder": dg.MetadataValue.path(outcome.folder),
             }
@@ -406,12 +407,19 @@ def publication(
             "run_id": outcome.run_id,
             "as_of": str(outcome.as_of),
             "is_new": True,
+            "notes": _removed(outcome.removed),
             "is_current": outcome.is_current,
             "folder": dg.MetadataValue.path(outcome.folder),
             "checks_passed": outcome.checks_passed,
             "rows": outcome.rows_by_table,
         }
     )
+
+
+def _removed(run_id: str | None) -> list[str]:
+    if run_id is None:
+        return []
+    return [f"The publication {run_id} was interrupted before readers saw it, and was removed."]
 
 
 @dg.asset(

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from ingest.problems import UserError
-from ingest.raw.build_db import AlreadyRunning
+from ingest.raw.build_db import AlreadyRunning, is_running
 from ingest.raw.file_ledger import whats_new
 from ingest.site.config import load_config
 from orchestration.failures import DETAILS, tell_operations, troubles_of
@@ -64,6 +64,8 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
     """A run for what is new; what a run could not load is tried again once an hour, as long as it lies there."""
     try:
         folder = site.load()
+        if is_running(folder):
+            return dg.SkipReason("A run is going on; the inbox is compared with what was read after its end.")
         news = whats_new(folder, site.key(folder))
         if not news:
             return dg.SkipReason("Nothing new in the inbox.")

@@ -192,7 +192,7 @@ def _execute(
         is_current=published["is_current"],
         letters=told["letters"],
         letters_waiting=told["waiting"],
-        notes=[*notes, *told["notes"]],
+        notes=[*notes, *published["notes"], *told["notes"]],
     )
 
 

@@ -24,6 +24,7 @@ from ingest.site.reference import reference_ddl
 SCHEMA_VERSION = 3
 # Only this product reads the file, so older DuckDBs need not: the newest way of storing takes text at half the cost.
 STORAGE_VERSION = "latest"
+LOCK_PATIENCE_S = 0.5  # the inbox sensor takes the lock for a moment to see whether it is free
 PATIENCE_S = 3.0  # the inbox sensor and 'status' look into the database for a moment
 
 
@@ -49,7 +50,7 @@ def run_lock(site: Site) -> Iterator[None]:
         BuildUnavailable: the lock file cannot be made.
     """
     path = _build_folder(site) / "run.lock"
-    lock = FileLock(path, timeout=0, is_singleton=True, thread_local=False)
+    lock = FileLock(path, timeout=LOCK_PATIENCE_S, is_singleton=True, thread_local=False)
     try:
         lock.acquire()
     except Timeout:
@@ -62,6 +63,15 @@ def run_lock(site: Site) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_running(site: Site) -> bool:
+    """Whether another process runs this site now."""
+    try:
+        with run_lock(site):
+            return False
+    except AlreadyRunning:
+        return True
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE, sync
 CURRENT = "current"
 # Where history goes on while `current` names an earlier publication; removed by the next publication.
 ROLLED_BACK_FROM = "rolled_back_from"
+# Names a publication from before it gets its name until `current` names it: after a kill in between it is unfinished.
+UNFINISHED = ".unfinished"
 
 KEEP = 30
 KEEP_VARIABLE = "DOSELEDGER_KEEP_PUBLICATIONS"
@@ -132,11 +134,20 @@ def rolled_back_from(published_dir: Path, current: Current | None) -> str | None
     return None if is_known else newest
 
 
+def unfinished(published_dir: Path) -> Path | None:
+    """The folder of a publication that was killed before `current` named it; None if there is none."""
+    link = published_dir / UNFINISHED
+    switched = {(published_dir / name).resolve() for name in (CURRENT, ROLLED_BACK_FROM)}
+    return link.resolve() if link.is_dir() and link.resolve() not in switched else None
+
+
 def publications(published_dir: Path) -> list[Kept]:
-    """Every publication on disk, the newest first; those that cannot be read come last."""
-    current = (published_dir / CURRENT).resolve()
+    """Every publication on disk, the newest first; those that cannot be read come last. An unfinished one is none."""
+    current, left = (published_dir / CURRENT).resolve(), unfinished(published_dir)
     kept = []
     for folder in published_dir.glob("runs/[!.]*"):
+        if folder.resolve() == left:
+            continue
         try:
             entry = _entry(folder)
         except duckdb.Error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from orchestration.publication.history import (
     CURRENT,
     KEEP,
     ROLLED_BACK_FROM,
+    UNFINISHED,
     Current,
     PublishRefused,
     current_publication,
@@ -30,6 +31,7 @@ from orchestration.publication.history import (
     holds,
     point,
     prune,
+    unfinished,
 )
 from orchestration.publication.published_files import readable
 from orchestration.publication.snapshot import (
@@ -69,6 +71,7 @@ class Publication:
         folder: the publication's folder.
         is_current: False for an as-of date before the current publication's: nothing was switched, nothing is sent.
         rows_by_table: rows of each table as medical physics sees it.
+        removed: a publication that was killed before readers saw it, and was removed.
     """
 
     run_id: str
@@ -78,15 +81,21 @@ class Publication:
     previous_run_id: str | None
     checks_passed: int
     rows_by_table: dict[str, int]
+    removed: str | None = None
 
 
 @dataclass(frozen=True)
 class NothingNew:
-    """The current publication already holds this input for this as-of date."""
+    """The current publication already holds this input for this as-of date.
+
+    Attributes:
+        removed: as of `Publication`.
+    """
 
     run_id: str
     folder: Path
     as_of: date
+    removed: str | None = None
 
 
 def publish(
@@ -117,7 +126,7 @@ def publish(
     if not build_db.exists():
         raise PublishRefused("Nothing was built yet: run `doseledger run` first.")
     current = current_publication(published_dir)
-    _remove_leftovers(published_dir)
+    removed = _remove_leftovers(published_dir)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"attach {literal(build_db)} as build (read_only)")
@@ -130,10 +139,10 @@ def publish(
             raise PublishRefused(f"The last build is as of {build.as_of}, later than today at the site ({today}).")
         is_same = current and build.input_fingerprint and holds(current, build.input_fingerprint, build.as_of)
         if current and is_same and not even_if_same:
-            return NothingNew(current.run_id, current.folder, current.as_of)
+            return NothingNew(current.run_id, current.folder, current.as_of, removed)
         if becomes_current(build.as_of, current):
             prune(published_dir, keep - 1, now)  # before: it makes room for what comes
-        return _publish(con, build, current, published_dir, now)
+        return replace(_publish(con, build, current, published_dir, now), removed=removed)
 
 
 def _publish(
@@ -231,10 +240,12 @@ def _tell_publication(con: duckdb.DuckDBPyConnection, publication: Publication, 
 
 def _switch(folder: Path, target: Path, published_dir: Path) -> None:
     """The only moment at which readers see anything: until `current` is renamed it names the old publication."""
+    point(published_dir / UNFINISHED, target.name)
     folder.replace(target)
     sync(target.parent)
     point(published_dir / CURRENT, target.name)
     (published_dir / ROLLED_BACK_FROM).unlink(missing_ok=True)  # its history goes on here
+    (published_dir / UNFINISHED).unlink()
 
 
 def _replace(folder: Path, target: Path) -> None:
@@ -246,9 +257,14 @@ def _replace(folder: Path, target: Path) -> None:
     _remove_leftovers(target.parents[1])
 
 
-def _remove_leftovers(published_dir: Path) -> None:
-    """What a killed run left behind: hidden, never named by `current`."""
+def _remove_leftovers(published_dir: Path) -> str | None:
+    """What a killed run left behind, never named by `current`; returns the run of an unfinished publication."""
+    left = unfinished(published_dir)
+    if left:
+        left.replace(left.with_name(f".{left.name}.tmp"))
+    (published_dir / UNFINISHED).unlink(missing_ok=True)
     for folder in (*published_dir.glob("runs/.*.tmp"), *published_dir.glob("as_of/.*.tmp")):
         shutil.rmtree(folder)
-    for link in (CURRENT, ROLLED_BACK_FROM):
+    for link in (CURRENT, ROLLED_BACK_FROM, UNFINISHED):
         (published_dir / f".{link}.tmp").unlink(missing_ok=True)
+    return left.name if left else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
-from support.small_site import KEY, RATES, make_site, write
+from support.small_site import KEY, RATES, export, make_site, write
 
 from expectations.contract import RULES, TABLES
 from expectations.suites import SUITES
@@ -177,6 +180,55 @@ def test_the_sensor_asks_once_for_what_is_new(tmp_path: Path, monkeypatch: pytes
     refused = look()
     assert isinstance(refused, dg.SkipReason)
     assert "site.yaml" in str(refused.skip_message)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from ingest.raw.build_db import run_lock
+from ingest.site.config import load_site
+with run_lock(load_site(Path(sys.argv[1]))):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_while_a_run_is_going_on_the_sensor_starts_none_and_a_later_look_finds_the_arrival(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
+    root = make_site(tmp_path / "site")
+    site, key = load_site(root), load_key("small", KEY)
+    with open_build(site, key) as con:
+        load_reference(con, site)
+
+    def look() -> dg.RunRequest | dg.SkipReason:
+        with dg.build_sensor_context(resources={"site": SiteResource(root=str(root))}) as context:
+            return inbox_sensor(context)
+
+    command = [sys.executable, "-c", HOLDER, str(root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **KEY}) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"held\n"
+        write(root, f"{RATES}/arrived.csv", export(3600))
+        skipped = look()
+        assert isinstance(skipped, dg.SkipReason)
+        assert "A run is going on" in str(skipped.skip_message)
+        # A run that was requested just before is refused before its first step, and writes nothing.
+        job = build_definitions(root).resolve_job_def(NIGHTLY.name)
+        with dg.instance_for_test() as instance:
+            refused = job.execute_in_process(instance=instance, raise_on_error=False)
+        assert not refused.success
+        assert not refused.get_step_failure_events()
+        run.communicate()
+    with open_build(site, key) as con:
+        assert con.execute("select count(*) from raw.file").fetchone() == (0,)
+    request = look()
+    assert isinstance(request, dg.RunRequest)
+    with open_build(site, key) as con:
+        load_dosimeters(con, site, key)
+        assert con.execute("select path, status from raw.file").fetchall() == [(f"{RATES}/arrived.csv", "loaded")]
+    assert isinstance(look(), dg.SkipReason)
 
 
 def test_the_manifest_is_parsed_only_when_a_file_is_newer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import ssl
 import stat
@@ -288,6 +289,27 @@ def test_the_same_news_has_the_same_message_id_even_if_the_ledger_was_lost(run1:
     (data_dir / "delivery" / "sent.sqlite").unlink()
     (second,) = run(run1, data_dir).sent
     assert (second.message_id, second.sent_to) == (first.message_id, first.sent_to)
+
+
+def test_after_a_restore_of_yesterday_the_letters_since_then_leave_again_with_the_same_id(
+    run1: Path, run2: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    run(run1, data_dir)
+    shutil.copytree(data_dir / "delivery", tmp_path / "backup")
+    (today,) = run(run2, data_dir).sent
+    shutil.rmtree(data_dir / "delivery")
+    shutil.copytree(tmp_path / "backup", data_dir / "delivery")
+    (again,) = run(run2, data_dir).sent
+    assert again.message_id == today.message_id  # and nothing that was sent before the backup
+
+
+def test_after_a_restore_without_the_ledger_of_letters_none_leaves_twice(
+    run1: Path, run2: Path, data_dir: Path
+) -> None:
+    """Everything else is of yesterday, and the folder delivery/ of today was kept."""
+    run(run1, data_dir)
+    run(run2, data_dir)
+    assert run(run1, data_dir).sent == run(run2, data_dir).sent == ()
 
 
 def test_the_next_letter_tells_only_what_is_new(run1: Path, run2: Path, data_dir: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
+import signal
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,13 +17,17 @@ from typer.testing import CliRunner
 
 from ingest.problems import UserError
 from orchestration.cli import app
+from orchestration.publication import publish as publish_module
 from orchestration.publication.history import (
+    CURRENT,
     GRACE,
     ROLLED_BACK_FROM,
+    UNFINISHED,
     Clock,
     PublishRefused,
     current_publication,
     keep_wanted,
+    point,
     prune,
     publications,
     roll_back,
@@ -73,6 +80,71 @@ class Nights:
 @pytest.fixture
 def nights(tmp_path: Path) -> Nights:
     return Nights(tmp_path)
+
+
+# --- a publication that is killed between its two renames ------------------------------------------------------------
+
+
+def publish_and_die(nights: Nights, before: str) -> str:
+    """Publishes in another process that kills itself when it would point this link; the run that it left behind."""
+    known = {folder.name for folder in nights.published.glob("runs/*")}
+
+    def point_or_die(link: Path, run_id: str) -> None:
+        if link.name == before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        point(link, run_id)
+
+    def die() -> None:
+        publish_module.point = point_or_die
+        nights.next()
+
+    process = multiprocessing.get_context("fork").Process(target=die)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    (left,) = {folder.name for folder in nights.published.glob("runs/*")} - known
+    return left
+
+
+@pytest.mark.parametrize("has_one_before", [True, False])
+def test_a_publication_killed_before_the_switch_is_none_and_is_removed_by_name(
+    nights: Nights, *, has_one_before: bool
+) -> None:
+    before = [nights.next().run_id] if has_one_before else []
+    left = publish_and_die(nights, CURRENT)
+    assert (nights.published / "runs" / left / "warehouse.duckdb").exists()
+    assert [entry.run_id for entry in filter(None, [current_publication(nights.published)])] == before
+    assert nights.on_disk() == before
+    with pytest.raises(UserError, match=r"is not there or cannot be read|names no publication"):
+        roll_back(nights.published, LATER, left)
+    after = nights.next()
+    assert after.removed == left
+    assert nights.on_disk() == [after.run_id, *before]
+    assert {path.name for path in (nights.published / "runs").iterdir()} == {after.run_id, *before}
+    assert nights.told(after.run_id, "publication", "run_id") == {(run_id,) for run_id in [*before, after.run_id]}
+    assert nights.next().removed is None
+    assert {path.name for path in nights.published.iterdir()} == {"runs", "current"}
+
+
+def test_a_publication_that_is_killed_before_it_gets_its_name_leaves_nothing(nights: Nights) -> None:
+    one = nights.next().run_id
+    left = publish_and_die(nights, UNFINISHED)
+    assert left.startswith(".")
+    assert nights.on_disk() == [one]
+    after = nights.next()
+    assert after.removed is None
+    assert {path.name for path in (nights.published / "runs").iterdir()} == {one, after.run_id}
+
+
+def test_a_publication_that_was_switched_stays_wherever_the_run_was_killed_then(nights: Nights) -> None:
+    one, two = nights.next().run_id, nights.next().run_id
+    point(nights.published / UNFINISHED, two)  # killed before it could be removed
+    assert nights.on_disk() == [two, one]
+    roll_back(nights.published, LATER)
+    assert nights.on_disk() == [two, one]
+    three = nights.next()
+    assert three.removed is None
+    assert nights.on_disk() == [three.run_id, two, one]
 
 
 # --- rollback ------------------------------------------------------------------------------------------------------
