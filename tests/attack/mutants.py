@@ -69,8 +69,9 @@ def exports(folder: Path, count: int, chance: random.Random) -> Iterator[tuple[s
 
 def damages(chance: random.Random) -> list[Damage]:
     """Up to four places, the bytes removed there and what is put in."""
+    pieces: list[bytes | str] = [*PIECES]
     return [
-        (chance.random(), chance.randrange(7), chance.choice([*PIECES, chance.randbytes(chance.randrange(1, 4))]))
+        (chance.random(), chance.randrange(7), chance.choice([*pieces, chance.randbytes(chance.randrange(1, 4))]))
         for _ in range(chance.randrange(1, 5))
     ]
 

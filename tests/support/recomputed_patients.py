@@ -141,7 +141,8 @@ def totals_gaps(procedures: list[Row]) -> set[str]:
 
 def clock_steps(offsets: list[Row]) -> set[tuple[str, date]]:
     """Room and day of a step of more than 5 s between estimates; ordinary drift (2.5 s a day) is none."""
-    found, last = set(), {}
+    found: set[tuple[str, date]] = set()
+    last: dict[Any, Any] = {}
     for row in sorted(offsets, key=lambda row: (row["room_id"], row["offset_date"])):
         if row["method"] != "cross_correlation":
             continue

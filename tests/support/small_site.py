@@ -106,8 +106,11 @@ def rows(root: Path, query: str) -> list[tuple[Any, ...]]:
         return con.execute(query).fetchall()
 
 
-def files(root: Path) -> dict[str, tuple[str, str | None]]:
-    return {path: rest for path, *rest in rows(root, "select path, status, reason from raw.file order by load_seq")}
+def files(root: Path) -> dict[str, list[str | None]]:
+    return {
+        path: [status, reason]
+        for path, status, reason in rows(root, "select path, status, reason from raw.file order by load_seq")
+    }
 
 
 def content(root: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -37,11 +37,18 @@ def test_dbt_parse_by_hand_harms_no_site(checkout: Path, tmp_path: Path) -> None
     write(site, f"{RATES}/a.csv", export(3600, 7200))
     environment = os.environ | KEY | {"PYTHONPATH": str(checkout), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     project = checkout / "dbt_project"
-    by_hand = [Path(sys.executable).with_name("dbt"), "parse", "--project-dir", project, "--profiles-dir", project]
+    by_hand: list[str | Path] = [
+        Path(sys.executable).with_name("dbt"),
+        "parse",
+        "--project-dir",
+        project,
+        "--profiles-dir",
+        project,
+    ]
     elsewhere = environment | {"DOSELEDGER_BUILD_DB": str(tmp_path / "elsewhere.duckdb")}
     subprocess.run(by_hand, check=True, capture_output=True, env=elsewhere, cwd=project)
     (project / "target" / "manifest.json").write_text("{}")  # newer than every file, and of no use
-    night = [sys.executable, "-P", "-c", "from orchestration.cli import app; app()", "run", "--site", site]
+    night = [sys.executable, "-P", "-c", "from orchestration.cli import app; app()", "run", "--site", str(site)]
     done = subprocess.run(night, capture_output=True, text=True, env=environment, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project / "target" / "manifest.json").read_text() == "{}"

@@ -94,7 +94,7 @@ SOURCES = {
         Fraction(1, 1000),
     ),
 }
-MILLI = Source(*(getattr(SOURCES["rates"], name) for name in ("layout", "columns")), "mSv/h", Fraction(10000, 3600))
+MILLI = Source(SOURCES["rates"].layout, SOURCES["rates"].columns, "mSv/h", Fraction(10000, 3600))
 
 # --- what the contract says of a file's text --------------------------------------------------------------------------
 
@@ -477,7 +477,7 @@ def test_every_row_of_any_files_has_the_disposition_of_the_contract(
     for _, _, source_id, quantity, _, _, _, counted_usv, *_ in expected:
         if source_id != "log":
             assert isinstance(counted_usv, Decimal)
-            counted[source_id, str(quantity)] += counted_usv
+            counted[str(source_id), str(quantity)] += counted_usv
     doses = {key: usv for key, usv in ingested.items() if key[0] != "log" and usv}
     assert doses == {key: usv for key, usv in counted.items() if usv}
 

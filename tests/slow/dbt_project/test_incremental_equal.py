@@ -11,8 +11,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -192,7 +194,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> ChangingHospital:
     return made
 
 
-def apply(hospital: ChangingHospital, happened: list[tuple[str, int | str]]) -> None:
+def apply(hospital: ChangingHospital, happened: Sequence[tuple[str, object]]) -> None:
     for what, which in happened:
         getattr(hospital, what)(which)
 
@@ -216,7 +218,7 @@ def ask(hospital: ChangingHospital, *queries: str) -> list[int]:
         return [con.execute(query).fetchall()[0][0] for query in queries]
 
 
-def beam_ends(hospital: ChangingHospital) -> dict[str, object]:
+def beam_ends(hospital: ChangingHospital) -> dict[str, Any]:
     """When each event's beam went off, by the room's clock."""
     with duckdb.connect(hospital.site.build_db, read_only=True) as con:
         return dict(

@@ -128,7 +128,11 @@ class Hospital:
         """A procedure; its events are STUDY.1, STUDY.2 ... and ``by`` is whom the logbook names."""
         events = [_event(f"1.7.{study}.{n}", day, *beam) for n, beam in enumerate(beams, 1)]
         total = sr.accumulated(sr.num("113722", "1", "Gy.cm2"))
-        names = {"StudyInstanceUID": f"1.5.{study}", "SOPInstanceUID": f"1.6.{study}", "AccessionNumber": f"A{study}"}
+        names: dict[str, Any] = {
+            "StudyInstanceUID": f"1.5.{study}",
+            "SOPInstanceUID": f"1.6.{study}",
+            "AccessionNumber": f"A{study}",
+        }
         file = sr.report(total, *events, DeviceSerialNumber=f"SN{room}", **names)
         write(self.root, f"inbox/dose_reports/{study}.dcm", sr.as_file(file))
         self.logbook += [f"1.5.{study},{person},other" for person in by.split()]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -108,8 +109,8 @@ def test_every_untidy_file_has_the_status_that_it_deserves(hour_off: Night) -> N
 def test_every_report_counts_as_the_contract_says(hour_off: Night) -> None:
     """Resent, cumulative, continued, without totals, corrected; four makers, two planes, a device in UTC."""
     names = ("room_id", "procedure_type", "irradiation_events", "kap_gy_cm2", "ka_r_mgy", "fluoro_time_s")
-    found = {
-        row[0]: row[1:]
+    found: dict[str, tuple[Any, ...]] = {
+        str(row[0]): row[1:]
         for row in published(hour_off, f"select study_instance_uid, {', '.join(names)} from marts.fct_procedure")
     }
     expected = {row["study_instance_uid"]: row for row in truth_of(hour_off, "procedure")}

@@ -116,7 +116,7 @@ def test_of_two_that_find_the_project_not_parsed_one_parses(tmp_path: Path) -> N
     kept = tmp_path / "doseledger" / "dbt"
     (kept / "parse-killed").mkdir(parents=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "XDG_CACHE_HOME": str(tmp_path)}
-    arguments = [sys.executable, "-c", script, tmp_path]
+    arguments = [sys.executable, "-c", script, str(tmp_path)]
     both = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     told = sorted(process.communicate(timeout=PATIENCE_S)[0] for process in both)
     assert told == ["True\n", "parses\nTrue\n"]

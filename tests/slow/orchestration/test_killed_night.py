@@ -37,8 +37,8 @@ def test_the_night_after_a_killed_one_publishes(tmp_path: Path, started_by: str)
     write(root, f"{RATES}/a.csv", export(3600, 7200))
     of_site = {"DOSELEDGER_SITE": str(root), "DAGSTER_HOME": str(dagster_home(root))}
     environment = os.environ | KEY | of_site | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    night = [*NIGHT, root]
-    command = night if started_by == "command line" else [Path(sys.executable).with_name("dagster"), *OF_DAGSTER]
+    night = [*NIGHT, str(root)]
+    command = night if started_by == "command line" else [str(Path(sys.executable).with_name("dagster")), *OF_DAGSTER]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     while not (site.build_db.parent / "dbt" / "compiled").exists():  # it builds
         assert killed.poll() is None
@@ -63,7 +63,7 @@ def test_ctrl_c_stops_a_night_with_a_sentence_and_the_next_one_publishes(tmp_pat
     environment = os.environ | KEY | {"PYTHONPATH": os.pathsep.join(sys.path)}
     # A shell's background, as of a CI, has it ignored.
     listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    night = [*NIGHT, root]
+    night = [*NIGHT, str(root)]
     stopped = subprocess.Popen(
         [sys.executable, "-c", listens + night[2], *night[3:]],
         stdout=subprocess.PIPE,
@@ -92,7 +92,7 @@ def test_a_night_without_news_imports_neither_dagster_nor_dbt(tmp_path: Path) ->
         app(["run", "--site", sys.argv[1]], standalone_mode=False)
         print(sorted({name.partition(".")[0] for name in sys.modules} & {"dagster", "dbt", "great_expectations"}))
     """
-    night = [sys.executable, "-c", script, root]
+    night = [sys.executable, "-c", script, str(root)]
     first, second = [
         subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=True).stdout
         for _ in range(2)

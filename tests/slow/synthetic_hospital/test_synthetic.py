@@ -86,7 +86,7 @@ def descriptions_of(hospital: HospitalSummary) -> dict[str, dict[str, object]]:
 
 def rows_of(path: Path, described: dict[str, object]) -> list[dict[str, str]]:
     """Rows of an export by column name."""
-    lines = path.read_bytes().decode(str(described["encoding"])).splitlines()[int(described.get("skip_rows", 0)) :]
+    lines = path.read_bytes().decode(str(described["encoding"])).splitlines()[int(str(described.get("skip_rows", 0))) :]
     rows = list(csv.DictReader(lines, delimiter=str(described["delimiter"])))
     return [row for row in rows if not described.get("footer_pattern") or next(iter(row.values())) != "Total"]
 
@@ -497,6 +497,7 @@ def test_the_export_reader_finds_the_doses_that_the_truth_states(hospital: Hospi
         if row["source_id"] and row["expected_status"] != "quarantined":
             for batch in read_export(hospital.site / row["path"], sources[row["source_id"]]):
                 for r in DoseRow.listed(batch.rows):
+                    assert r.started_at is not None
                     day = r.period_end or r.started_at.astimezone(MADRID).date()
                     doses[row["source_id"], r.dosimeter_serial, r.quantity, r.started_at] = (
                         day,

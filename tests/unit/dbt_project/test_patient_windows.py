@@ -109,8 +109,8 @@ def test_quartiles_are_of_type_7_and_20_are_enough(values: list[float]) -> None:
         con.execute("create table alert_rules (rule varchar, name varchar, value double)")
         for name, value in (("min_reference", 20), ("reference_days", 365), ("min_age", 18)):
             con.execute("insert into alert_rules values ('reference_level', ?, ?)", [name, value])
-        for value in values:
-            con.execute("insert into int_procedure values ('R1', 'pci', ?, 60, ?, null, null)", [AS_OF, value])
+        for one in values:
+            con.execute("insert into int_procedure values ('R1', 'pci', ?, 60, ?, null, null)", [AS_OF, one])
 
     rows = run("fct_reference_level", AS_OF, tables)
     assert {row["room_id"] for row in rows} == {"R1", None}

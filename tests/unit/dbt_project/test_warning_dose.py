@@ -77,6 +77,7 @@ def test_a_wear_period_adds_up_to_the_higher_badge_and_no_day_falls_below_its_el
         assert row["warning_source"] == "electronic"
     assert by_result.keys() == {key for key, (result, _) in enumerate(made) if result is not None}
     for key, rows in by_result.items():
+        assert key is not None
         result, electronic = made[key]
         assert result is not None
         share, high = result

@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 import pytest
+from pydicom import Dataset
 from support import paths
 from support import sr_builder as sr
 
@@ -108,7 +109,7 @@ class Kap(NamedTuple):
         """What one report says."""
         totals = [total.value for total in report.totals if total.quantity == "kap"]
         events = [event.kap_gy_cm2 for event in report.events if event.kap_gy_cm2 is not None]
-        return cls(sum(totals) if totals else None, sum(events) if events else None)
+        return cls(sum(totals, Decimal(0)) if totals else None, sum(events, Decimal(0)) if events else None)
 
     @property
     def published(self) -> Decimal | None:
@@ -207,7 +208,7 @@ def test_no_mutant_crashes_hangs_or_changes_a_dose_silently() -> None:
 def test_the_judge_sees_a_silent_change() -> None:
     kap = [sr.event(sr.num("122130", kap, "Gy.cm2"), event_uid=f"1.2.{kap}") for kap in ("20", "10")]
 
-    def report(total: str, *events: sr.Dataset) -> DoseReport:
+    def report(total: str, *events: Dataset) -> DoseReport:
         return read_dose_report(sr.as_file(sr.report(sr.accumulated(sr.num("113722", total, "Gy.cm2")), *events)))
 
     assert is_silent_change(report("30", *kap), report("20", kap[0]))

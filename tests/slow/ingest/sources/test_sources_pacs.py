@@ -40,8 +40,8 @@ REPORTS = 12
 
 
 def report(number: int, day: date = TODAY, **attributes: Any) -> bytes:
-    own = {"SOPInstanceUID": f"1.2.3.{number}", "StudyInstanceUID": f"1.2.4.{number // 2}"}
-    more = {"SeriesInstanceUID": f"1.2.5.{number // 2}", "StudyDate": f"{day:%Y%m%d}"}
+    own: dict[str, Any] = {"SOPInstanceUID": f"1.2.3.{number}", "StudyInstanceUID": f"1.2.4.{number // 2}"}
+    more: dict[str, Any] = {"SeriesInstanceUID": f"1.2.5.{number // 2}", "StudyDate": f"{day:%Y%m%d}"}
     beam = event(num("122130", "2e-05", "Gy.m2"), event_uid=f"1.2.6.{number}", started=f"{day:%Y%m%d}080910")
     totals = accumulated(num("113722", "2e-05", "Gy.m2"))
     return as_file(dose_report(totals, beam, **own, **more, **attributes))
@@ -182,7 +182,7 @@ class Receiver:
     def __init__(self, site: Site, limit: Callable[[], None] | None = None) -> None:
         assert site.config.dose_reports.receive is not None
         self.site, self.port = site, site.config.dose_reports.receive.port
-        command = [Path(sys.executable).with_name("doseledger"), "receive", "--site", site.root]
+        command = [str(Path(sys.executable).with_name("doseledger")), "receive", "--site", str(site.root)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -420,7 +420,7 @@ def test_what_is_not_on_disk_is_not_acknowledged(tmp_path: Path) -> None:
 def test_a_full_disk_is_not_acknowledged_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
     site = site_with(tmp_path / "site", receive={"port": free_port(), "allowed_ae": ["PACS1"]})
     site.data_dir.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", site.data_dir]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(site.data_dir)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("only root can mount a small disk here")
     try:

@@ -23,7 +23,7 @@ from ingest.raw.build_db import open_build
 from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 from orchestration.dagster_home.instance import dagster_home
-from orchestration.publication.publish import current_publication
+from orchestration.publication.history import current_publication
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def daemon(root: Path, folder: Path) -> Iterator[dg.DagsterInstance]:
     code = write(folder, "every_minute.py", EVERY_MINUTE)
     home = dagster_home(root)
     environment = {**os.environ, **KEY, "DOSELEDGER_SITE": str(root), "DAGSTER_HOME": str(home)}
-    command = [Path(sys.executable).with_name("dagster-daemon"), "run", "-f", code, "-d", Path.cwd()]
+    command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-f", str(code), "-d", str(Path.cwd())]
     with (folder / "daemon.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:

@@ -455,7 +455,7 @@ class FreePortController(Controller):
     """A server on port 0: the port that the system gave is known only once it listens."""
 
     def _trigger_server(self) -> None:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
 
@@ -478,7 +478,7 @@ Start = Callable[..., Server]
 
 
 def breaks_off(server: SMTP) -> None:
-    assert server.transport is not None
+    assert isinstance(server.transport, asyncio.WriteTransport)
     server.transport.abort()
 
 
@@ -782,7 +782,7 @@ CLASSES = """
         ('CD01', 'effective', 'pregnancy', 'pregnancy_1', '2026-01-01', '2026-10-08', 0.5432, 1, 0.5432, null),
         ('CN03', 'lens', 'calendar_year', 'annual_20', '2026-01-01', '2026-03-02', 13.579, 20, 0.67895, null);
 """
-OF_OTHERS = {
+OF_OTHERS: dict[str, dict[str, Any]] = {
     "his": {"operator_id": "CN03", "value": 246.8},
     "physics": {"audience": "medical_physics", "rule": "badge_not_worn", "quantity": "kap"},
     "secret": {"audience": "restricted", "rule": "pregnancy", "limit_rule": "pregnancy_1", "dose_window": "pregnancy"},
@@ -948,7 +948,7 @@ def test_what_a_run_says_does_not_tell_whether_there_is_a_restricted_finding(
         url = None if trouble == "outbox" else "smtp://127.0.0.1:9" if trouble == "dead" else start(server).url
         data_dir = tmp_path / name
         february_is_told(data_dir, Reader("medical_physics", MPE))
-        delivery = run(publish(tmp_path / f"{name}_run", **findings), data_dir, url, with_restricted())
+        delivery = run(publish(tmp_path / f"{name}_run", "", **findings), data_dir, url, with_restricted())
         said.append(repr(delivery).replace(server.url.removeprefix("smtp://") or "-", "SERVER"))
     assert said[0] == said[1]
     assert ("No such user" in said[0]) == (trouble == "no such user")

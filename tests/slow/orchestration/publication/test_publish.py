@@ -26,9 +26,8 @@ from ingest.site.config import load_site
 from orchestration.dagster_home.instance import dagster_home
 from orchestration.letters.delivery import deliver_troubles
 from orchestration.letters.operations import Trouble
-from orchestration.publication.clock_guard import Clock
 from orchestration.publication.data_docs import write_data_docs
-from orchestration.publication.history import PublishRefused, current_publication, publications, roll_back
+from orchestration.publication.history import Clock, PublishRefused, current_publication, publications, roll_back
 from orchestration.publication.publish import NothingNew, Publication, publish
 from orchestration.publication.published_files import open_published
 

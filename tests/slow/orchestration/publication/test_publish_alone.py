@@ -12,6 +12,7 @@ from datetime import date
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -152,19 +153,24 @@ def told_in_the_ui(site: Path) -> None:
     """Each suite's check says what failed, names rows by their keys, and points to the page of this build."""
     with duckdb.connect(site / "data" / "build" / "doseledger.duckdb", read_only=True) as con:
         (build_id,) = con.execute("select build_id from ops.build order by build_no desc limit 1").fetchone() or ("",)
-        (procedure,) = con.execute("select min(procedure_id) from marts.fct_procedure where kap_gy_cm2 > 0").fetchone()
+        (procedure,) = con.execute(
+            "select min(procedure_id) from marts.fct_procedure where kap_gy_cm2 > 0"
+        ).fetchone() or ("",)
     with dg.DagsterInstance.from_config(str(dagster_home(site))) as instance:
         for suite in suites.SUITES:
             key = dg.AssetCheckKey(dg.AssetKey("gate"), suite)
             (last,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+            assert last.event is not None
+            assert last.event.dagster_event is not None
             found = last.event.dagster_event.asset_check_evaluation_data
+            metadata: Any = found.metadata
             assert not found.passed
             assert found.blocking
-            assert "marts.fct_procedure.kap_gy_cm2: KAP is zero;" in found.metadata["failures"].value
-            rows = [record.data for record in found.metadata["failing_rows"].records]
+            assert "marts.fct_procedure.kap_gy_cm2: KAP is zero;" in metadata["failures"].value
+            rows = [record.data for record in metadata["failing_rows"].records]
             assert rows[-5]["for example"] == f"procedure_id={procedure}"
             assert (rows[-1]["effect"], rows[-1]["should hold"]) == ("block", "KAP is zero")
-            page = Path(found.metadata["data_docs"].value)
+            page = Path(metadata["data_docs"].value)
             assert page == data_docs_file(site / "data", build_id)
             assert "KAP is zero" in page.read_text("utf-8")
             assert oct(page.stat().st_mode)[-3:] == "640"
@@ -206,7 +212,8 @@ def test_a_failing_test_names_the_rows(site: Path) -> None:
     assert not result.success
     (failed,) = [found for found in result.get_asset_check_evaluations() if not found.passed]
     assert failed.check_name == "every_decision_is_made"
-    study, room = [record.data for record in failed.metadata["failing_rows"].records]
+    rows: Any = failed.metadata["failing_rows"]
+    study, room = [record.data for record in rows.records]
     assert (study["table_name"], study["row_key"]) == ("int_study_effective_dose", str(study_key))
     assert room == {"table_name": "stg_room", "gap_columns": "room_id is null", "row_key": None}  # keys only
 

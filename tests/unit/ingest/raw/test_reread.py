@@ -11,16 +11,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from support.small_site import KEY, RATES, SOURCE, content, export, files, make_site, rows, run, the_key, write
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ingest.problems import UserError
 from ingest.raw.build_db import open_build
-from ingest.raw.file_ledger import whats_new
+from ingest.raw.file_ledger import due, whats_new
 from ingest.raw.loader import load_dosimeters
 from ingest.raw.reference_load import load_reference
-from ingest.raw.reread import Reread, RereadBlocked, due, reread, reread_changed
+from ingest.raw.reread import Reread, RereadBlocked, reread, reread_changed
 from ingest.site.config import load_site
 from orchestration.cli import app
 

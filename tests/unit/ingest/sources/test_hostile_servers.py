@@ -319,7 +319,12 @@ def test_a_bad_certificate_is_named_and_never_accepted(
     if is_known:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     asked: list[str] = []
-    with http_server(lambda request: asked.append(request) or ok(b"[]"), certificate) as url:
+
+    def answer(request: str) -> bytes | Iterable[bytes]:
+        asked.append(request)
+        return ok(b"[]")
+
+    with http_server(answer, certificate) as url:
         sentence = in_time(lambda: pulled_by_web(tmp_path / "site", url))
     assert said in sentence
     assert url in sentence

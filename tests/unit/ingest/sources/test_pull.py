@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -186,6 +186,7 @@ def test_a_stranger_is_kept_if_it_is_a_report_and_the_wanted_object_stays_wanted
 ) -> None:
     content, expected = STRANGERS[stranger]
     given = [content]
+    server: AbstractContextManager[str | int]
     if protocol == "dicomweb":
         server = http_server(dicomweb_of(levels(), lambda _: ok(given[0], "application/dicom")))
     else:
@@ -258,7 +259,7 @@ def test_answers_to_a_find_that_cannot_be_read_are_a_failure(tmp_path: Path, mon
         answer.QueryRetrieveLevel = "STUDY"
         answer.add_new(0x0020000D, "UN", b"\xff\xfe")
         inner = Dataset()
-        for _ in range(900):
+        for _depth in range(900):
             outer = Dataset()
             outer.ReferencedStudySequence = [inner]
             inner = outer

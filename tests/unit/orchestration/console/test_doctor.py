@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -49,7 +50,7 @@ class FreePortController(Controller):
     """A server on port 0: the port that the system gave is known only once it listens."""
 
     def _trigger_server(self) -> None:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
 
@@ -136,7 +137,7 @@ def test_a_source_without_its_folder(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(make_site(tmp_path))
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     finding = found(tmp_path)["disk"]
     assert finding.state == "fail"
     assert "Make room" in finding.sentence
