@@ -1,1 +1,1 @@
-"""What touches the storage and web server of Dagster: instance, event log, stale runs, the processes of the UI."""
+"""What touches the storage and web server of Dagster: instance, stale runs, the processes of the UI."""

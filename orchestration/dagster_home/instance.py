@@ -5,7 +5,6 @@ Its settings live here as one text; what runs is in assets.py and automation.py.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from filelock import FileLock
@@ -15,16 +14,12 @@ from ingest.site.config import load_site
 
 SETTINGS = """\
 # Written by DoseLedger, when Dagster's files beside it were made.
-telemetry: {{enabled: false}}  # a hospital's network is closed
-nux: {{enabled: false}}  # no invitation to sign up for something outside
+telemetry: {enabled: false}  # a hospital's network is closed
+nux: {enabled: false}  # no invitation to sign up for something outside
 concurrency:
-  pools: {{default_limit: 1, granularity: op}}  # the build database has one writer
-  runs: {{max_concurrent_runs: 1}}  # a night that the sensor asks for waits until the schedule's is done
-run_monitoring: {{enabled: true, free_slots_after_run_end_seconds: 30}}  # a run that was killed may have kept its place
-event_log_storage:
-  module: orchestration.dagster_home.event_log  # where it would be anyway, but faster
-  class: OpenEventLogStorage
-  config: {{base_dir: {history}}}
+  pools: {default_limit: 1, granularity: op}  # the build database has one writer
+  runs: {max_concurrent_runs: 1}  # a night that the sensor asks for waits until the schedule's is done
+run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 30}  # a run that was killed may have kept its place
 """
 
 
@@ -38,14 +33,13 @@ def dagster_home(site_root: Path) -> Path:
     home = load_site(site_root).data_dir / "dagster"
     make_folder(home, OWNER_ONLY)
     settings = home / "dagster.yaml"
-    text = SETTINGS.format(history=json.dumps(str(home / "history" / "runs")))
     with FileLock(home / "making.lock"):
-        if not settings.exists() or settings.read_text("utf-8") != text:
-            _make_files(settings, text)
+        if not settings.exists() or settings.read_text("utf-8") != SETTINGS:
+            _make_files(settings)
     return home
 
 
-def _make_files(settings: Path, text: str) -> None:
+def _make_files(settings: Path) -> None:
     """One process at a time, and the settings get their name last: where they are, the files are whole.
 
     Of two processes that open a new folder at once, Dagster 1.13 lets one take the other's half-made file for one of an
@@ -54,6 +48,6 @@ def _make_files(settings: Path, text: str) -> None:
     import dagster as dg
 
     unproven = settings.with_name("unproven.yaml")
-    unproven.write_text(text, "utf-8")
+    unproven.write_text(SETTINGS, "utf-8")
     with dg.DagsterInstance.from_config(str(settings.parent), unproven.name):
         unproven.replace(settings)
