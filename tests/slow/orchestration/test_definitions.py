@@ -204,7 +204,9 @@ def test_while_a_run_is_going_on_the_sensor_starts_none_and_a_later_look_finds_t
 
     def look() -> dg.RunRequest | dg.SkipReason:
         with dg.build_sensor_context(resources={"site": SiteResource(root=str(root))}) as context:
-            return inbox_sensor(context)
+            answer = inbox_sensor(context)
+        assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+        return answer
 
     command = [sys.executable, "-c", HOLDER, str(root)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **KEY}) as run:

@@ -20,6 +20,7 @@ from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
 
 pytestmark = pytest.mark.slow
 
+PATIENCE_S = 600  # a whole night beside other tests
 NIGHT = [sys.executable, "-c", "from orchestration.cli import app; app()", "run", "--site"]
 # What a run of the daemon is: a process that holds no lock but what the run itself takes.
 OF_DAGSTER = ["job", "execute", "-m", "orchestration.definitions", "-j", "nightly"]
@@ -44,7 +45,7 @@ def test_the_night_after_a_killed_one_publishes(tmp_path: Path, started_by: str)
         assert killed.poll() is None
         time.sleep(0.1)
 
-    beside = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    beside = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
     assert beside.returncode == 1
     assert "Another run of site 'small' is going on" in beside.stderr
     end_broken_off_runs_of(site)  # as the UI does when it starts
@@ -52,7 +53,7 @@ def test_the_night_after_a_killed_one_publishes(tmp_path: Path, started_by: str)
 
     killed.kill()
     killed.wait()
-    done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert statuses(root) == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
@@ -75,11 +76,11 @@ def test_ctrl_c_stops_a_night_with_a_sentence_and_the_next_one_publishes(tmp_pat
         assert stopped.poll() is None
         time.sleep(0.1)
     stopped.send_signal(signal.SIGINT)
-    _, said = stopped.communicate(timeout=60)
+    _, said = stopped.communicate(timeout=PATIENCE_S)
     assert stopped.returncode == 1
     assert "The run was stopped (Ctrl-C)." in said
     assert "Traceback" not in said
-    done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -94,10 +95,13 @@ def test_a_night_without_news_imports_neither_dagster_nor_dbt(tmp_path: Path) ->
     """
     night = [sys.executable, "-c", script, str(root)]
     first, second = [
-        subprocess.run(night, capture_output=True, text=True, env=environment, timeout=120, check=True).stdout
+        subprocess.run(night, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=True).stdout
         for _ in range(2)
     ]
     assert first.splitlines()[-1] == "['dagster', 'dbt', 'great_expectations']"
+    printed = [out.read_text("utf-8") for out in (root / "data" / "dagster").rglob("compute_logs/*.out")]
+    assert any("Completed successfully" in log for log in printed)  # dbt's log is the step's, for the UI
+    assert "Completed successfully" not in first
     assert "Nothing new since" in second
     assert second.splitlines()[-1] == "[]"
 

@@ -95,8 +95,9 @@ def publish_and_die(nights: Nights, before: str) -> str:
         point(link, run_id)
 
     def die() -> None:
-        publish_module.point = point_or_die
-        nights.next()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(publish_module, "point", point_or_die)
+            nights.next()
 
     process = multiprocessing.get_context("fork").Process(target=die)
     process.start()
