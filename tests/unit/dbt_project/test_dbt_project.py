@@ -36,6 +36,11 @@ FINGERPRINTS = re.compile(r"config\(\*\*\w+\('\w+', '(\w+)'\)\)")
 CLOCK = re.compile(
     r"\b(current_(date|time|timestamp)|(now|today|get_current_timestamp|localtimestamp)\s*\()", re.IGNORECASE
 )
+# What dbt, or dbt-duckdb, means by these words holds here, too.
+BUILT_IN = {
+    *("table", "view", "incremental", "ephemeral", "materialized_view", "seed", "snapshot", "test", "unit", "clone"),
+    *("external", "table_function", "function"),
+}
 NUMBER_COMPARED = re.compile(r"([<>]=?|\bbetween)\s*-?\d")
 
 
@@ -205,3 +210,23 @@ def test_only_staging_reads_sources() -> None:
 def test_layers_look_only_downwards() -> None:
     reads = {name: {_folder(read) for read in REF.findall(code) if read in MODELS} for name, code in CODE.items()}
     assert {name: up for name in reads if (up := reads[name] - LAYERS[_folder(name)])} == {}
+
+
+def test_built_in_materializations_keep_their_meaning() -> None:
+    own = {
+        name
+        for path in PROJECT.rglob("*.sql")
+        for name in re.findall(r"{%-?\s*materialization\s+(\w+)", path.read_text("utf-8"))
+    }
+    assert own == {"incremental_by_date"}
+    assert not own & BUILT_IN
+
+
+def test_a_unit_test_overrides_only_variables_that_there_are() -> None:
+    """It would be ignored. The as-of date is a macro: overrides: {macros: {as_of: "date '2024-03-31'"}}."""
+    known = yaml.safe_load((PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
+    unknown = {
+        test["name"]: sorted(set(test.get("overrides", {}).get("vars", {})) - set(known))
+        for test in _entries("unit_tests")
+    }
+    assert {name: found for name, found in unknown.items() if found} == {}
