@@ -7,7 +7,6 @@ in assets.py.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import shutil
@@ -125,20 +124,22 @@ def build_tables(
 
 
 class _Progress:
-    """What a build's events say; dbt's threads call it."""
+    """What a build's events say; dbt's threads call it, one at a time."""
 
     def __init__(self, finished: Finished) -> None:
         self.build_id: str | None = None
         self._finished = finished
-        self._total = 0
-        self._numbers = itertools.count(1)
+        self._done, self._total = 0, 0
+        self._lock = threading.Lock()
 
     def on_event(self, event: Any) -> None:  # noqa: ANN401 - dbt's events have no type
-        self.build_id = event.info.invocation_id
-        if event.info.name == "ConcurrencyLine":
-            self._total = event.data.node_count
-        elif event.info.name == "NodeFinished" and event.data.node_info.resource_type != "operation":  # a hook
-            self._finished(event.data.node_info.node_name, next(self._numbers), self._total)
+        with self._lock:
+            self.build_id = event.info.invocation_id
+            if event.info.name == "ConcurrencyLine":
+                self._total = event.data.node_count
+            elif event.info.name == "NodeFinished" and event.data.node_info.resource_type != "operation":  # a hook
+                self._done += 1
+                self._finished(event.data.node_info.node_name, self._done, self._total)
 
 
 def _node_result(result: Any) -> NodeResult:  # noqa: ANN401 - dbt promises fields, no class

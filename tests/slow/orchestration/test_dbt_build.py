@@ -67,13 +67,17 @@ def test_what_stops_the_process_stops_its_queries(build_db: Path, by: signal.Sig
     assert build.blocked_by == ["the last build of the tables was broken off"]
 
 
-def test_no_connection_stays_open_and_no_network_is_asked(build_db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_table_is_told_no_connection_stays_open_and_no_network_is_asked(
+    build_db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a hospital's network is closed")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert build_tables(build_db, AS_OF).failures == []
+    told: list[tuple[int, int]] = []
+    assert build_tables(build_db, AS_OF, finished=lambda _, done, total: told.append((done, total))).failures == []
+    assert told == [(done, len(told)) for done in range(1, len(told) + 1)]  # one at a time, up to all
     with duckdb.connect(build_db, config={"threads": 1}) as con:  # refused while another one of this process is open
         assert con.execute("select as_of from ops.build").fetchall() == [(AS_OF,)]
 
