@@ -22,6 +22,7 @@ RowCheck = Callable[[Row], tuple[str, str] | None]
 LANGUAGES = ("en", "fr", "es")
 SPECIALTIES = ("cardiology", "radiology", "vascular_surgery", "neuroradiology", "other")
 UNKNOWN_ROOM = "unknown"  # the room of reports that no row of rooms.csv fits: no real room may be called so
+ALERT_ID_CHARACTERS = 8  # of an alert_id that name a finding: letters give so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,12 @@ def _logbook_names_a_study(row: Row) -> tuple[str, str] | None:
 def _link_has_one_procedure(row: Row) -> tuple[str, str] | None:
     if (row["procedure_id"] is None) == (row["accession_number"] is None):
         return "procedure_id", "give either procedure_id or accession_number, and leave the other empty"
+    return None
+
+
+def _finding_can_be_named(row: Row) -> tuple[str, str] | None:
+    if len(str(row["alert_id"])) < ALERT_ID_CHARACTERS:
+        return "alert_id", f"give at least the first {ALERT_ID_CHARACTERS} characters of an alert_id, or procedure:ID"
     return None
 
 
@@ -403,6 +410,7 @@ TABLES: tuple[Table, ...] = (
             Column("on", "date"),
             Column("comment"),
         ),
+        checks=(_finding_can_be_named,),
     ),
     Table(
         "advice",  # the site's own words; not in the contract's list, as optional as the rest

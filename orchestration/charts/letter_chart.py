@@ -82,18 +82,18 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
 
     The scale is a square root: it shows small doses and has room for 0.
     """
-    counts = Counter(procedure.procedure_type for procedure in personal.procedures)
-    drawn = [name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:CLASSES_DRAWN]]
     own, others = words.say("own.chart_own"), words.say("own.chart_class")
     points = [
-        {"class": procedure.procedure_type, "usv": procedure.hp10_usv, "kind": own}
-        for procedure in personal.procedures
-        if procedure.procedure_type in drawn
+        {"class": words.class_name(row.procedure_type, row.role_group), "usv": row.hp10_usv, "kind": own}
+        for row in personal.procedures
     ]
+    counts = Counter(str(point["class"]) for point in points)
+    drawn = [name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:CLASSES_DRAWN]]
+    points = [point for point in points if point["class"] in drawn]
     bands = [
-        {"class": row.procedure_type, "q1": row.q1_usv, "q3": row.q3_usv, "median": row.median_usv, "kind": others}
+        {"class": name, "q1": row.q1_usv, "q3": row.q3_usv, "median": row.median_usv, "kind": others}
         for row in personal.classes
-        if row.procedure_type in drawn
+        if (name := words.class_name(row.procedure_type, row.role_group)) in drawn
     ]
     colours = _colours(({others: CLASS_COLOUR} if bands else {}) | {own: OWN_COLOUR})
     classes = {
@@ -101,7 +101,7 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
         "type": "nominal",
         "title": None,
         "sort": drawn,
-        "axis": {"domain": False, "ticks": False, "labelPadding": 12, "labelLimit": 160},
+        "axis": {"domain": False, "ticks": False, "labelPadding": 12, "labelLimit": 190},
     }
 
     def dose(field: str) -> Spec:

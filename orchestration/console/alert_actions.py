@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from ingest.control_characters import control_character
 from ingest.problems import Problem, SiteError, UserError
 from ingest.site.config import Site, load_site
-from ingest.site.reference import TABLES_BY_NAME
+from ingest.site.reference import ALERT_ID_CHARACTERS, TABLES_BY_NAME
 from ingest.site.reference_reader import read_table
 from orchestration.publication.clock_guard import clock_at
 from orchestration.publication.history import current_publication
@@ -25,6 +25,13 @@ from orchestration.publication.published_files import open_published
 from orchestration.publication.snapshot import RESTRICTED
 
 ALERT_LOG = TABLES_BY_NAME["alert_log"]
+# The findings that an answer names, as the macro answers_to of dbt_project resolves it.
+_NAMED = f"""
+    select alert_id from alerts.alert
+    where
+        (length(?) >= {ALERT_ID_CHARACTERS} and starts_with(alert_id, ?))
+        or 'procedure:' || procedure_id = ?
+"""
 Action = Literal["acknowledged", "closed"]
 
 
@@ -62,15 +69,17 @@ def _find(site: Site, alert_id: str) -> date:
     zone = ZoneInfo(site.config.timezone)
     # The occupational physician answers restricted findings by the same command: whoever may read the file may ask it.
     with open_published(current.folder / RESTRICTED) as con:
-        known = con.execute("select 1 from alerts.alert where alert_id = ?", [alert_id]).fetchone()
+        named = con.execute(_NAMED, [alert_id] * 3).fetchall()
         (published_at,) = con.execute(
             "select published_at from ledger.publication where run_id = ?", [current.run_id]
         ).fetchall()[0]
-    if known is None:
+    if not named:
         raise UserError(
-            f"The publication {current.run_id} has no finding {alert_id!r}; copy the whole identifier from the letter"
-            " or from alerts.alert."
+            f"The publication {current.run_id} has no finding {alert_id!r}; copy the identifier from the letter or from"
+            f" alerts.alert: its first {ALERT_ID_CHARACTERS} characters or more, or procedure: and a procedure_id."
         )
+    if len(named) > 1 and not alert_id.startswith("procedure:"):
+        raise UserError(f"{alert_id!r} is the begin of {len(named)} findings; give more characters of the identifier.")
     # What was published for a past date (a replay, a demo) is answered as of that date: no run as of it would count an
     # answer that lies in its future.
     is_replay = current.as_of < published_at.astimezone(zone).date()

@@ -107,6 +107,16 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class HighShareClass:
+    """A class of which half of the doses are above the lowest threshold of dose_to_c_arm, in percent of the C-arm's."""
+
+    procedure_type: str
+    role_group: str
+    n: int
+    median_percent: float
+
+
+@dataclass(frozen=True, slots=True)
 class MonthSummary:
     """The last whole calendar month before as_of; ``findings`` counts those of its dates by rule, open or not."""
 
@@ -118,7 +128,13 @@ class MonthSummary:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The figures and open findings of one published warehouse; ``advice`` is worded by (advice code, language)."""
+    """The figures and open findings of one published warehouse.
+
+    Attributes:
+        advice: worded by (advice code, language).
+        class_names: names of the procedure classes, by language and class.
+        high_share_classes: of the quarter that ends with the last whole month, if one does.
+    """
 
     run_id: str
     as_of: date
@@ -138,6 +154,8 @@ class Publication:
     last_month: MonthSummary | None = None
     input_counts: tuple[InputCount, ...] = ()
     unreadable: tuple[UnreadableDose, ...] = ()
+    class_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    high_share_classes: tuple[HighShareClass, ...] = ()
 
     @property
     def staff(self) -> Balance:

@@ -45,6 +45,7 @@ class Finding:
         step: the fixed step reached and what tells findings of one rule apart, as one code.
         detail: what the finding is about beside its other columns: source, badge, device, class; joined by ``/``.
         days: days over which the rule sums, where it does.
+        decided_by: which of ``third_quartile``, ``floor`` and, where the rule has one, the cap is the threshold.
         limit: the limit that a finding about one is about.
     """
 
@@ -67,6 +68,9 @@ class Finding:
     step: str | None = None
     detail: str | None = None
     days: float | None = None
+    third_quartile: float | None = None
+    floor: float | None = None
+    decided_by: str | None = None
     limit: LimitShare | None = None
 
 
@@ -93,7 +97,7 @@ _FINDINGS = """
         alert_id, alert.rule, alert.severity, alert.audience, alert.operator_id, procedure_id, procedure_type,
         coalesce(alert.room_id, fct_procedure.room_id), occurred_on,
         alert.quantity, value, threshold, alert.unit, n_reference, message, advice_code, alert.step, alert.detail,
-        summed.threshold_value,
+        summed.threshold_value, third_quartile, floor, decided_by,
         shares.quantity, shares."window", shares.limit_rule, window_begin, window_end, dose_msv, limit_msv,
         fraction_of_limit, projected_fraction
     from alerts.alert

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.figures.habits import Habit
 from orchestration.figures.open_findings import LimitShare
 from orchestration.publication.published_files import open_published
 
@@ -55,22 +56,29 @@ class OwnProcedure:
 
     procedure_type: str
     hp10_usv: float
+    role_group: str = "first_operator"
 
 
 @dataclass(frozen=True, slots=True)
 class ClassQuartiles:
-    """Hp(10), µSv, of a procedure class over a year: all operators together, nobody named."""
+    """Hp(10), µSv, of a procedure class and role group over a year: all operators together, nobody named."""
 
     procedure_type: str
     procedures: int
     q1_usv: float
     median_usv: float
     q3_usv: float
+    role_group: str = "first_operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """What one letter tells an operator beside the findings: doses of the period ``first`` to ``last``."""
+    """What one letter tells an operator beside the findings.
+
+    Attributes:
+        first: begin of the period of ``procedures``, in the month of ``month``.
+        last: its end; if it is the last of its month, ``month`` is a whole one.
+    """
 
     operator_id: str
     first: date
@@ -79,6 +87,12 @@ class Personal:
     limits: tuple[LimitShare, ...]
     procedures: tuple[OwnProcedure, ...]
     classes: tuple[ClassQuartiles, ...]
+    habit: Habit | None = None
+
+    @property
+    def is_whole_month(self) -> bool:
+        """Whether the month is over."""
+        return (self.last + timedelta(days=1)).day == 1
 
 
 def read_addressees(restricted: Path) -> tuple[Addressee, ...]:
@@ -113,8 +127,8 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
         limits = connection.execute(_LIMITS, [operator_id]).fetchall()
         procedures = connection.execute(_PROCEDURES, [operator_id, first, last]).fetchall()
         period = [last - timedelta(days=REFERENCE_DAYS - 1), last, LEAST_PROCEDURES_OF_A_CLASS]
-        own_classes = {procedure_type for procedure_type, _ in procedures}
-        classes = [row for row in connection.execute(_CLASSES, period).fetchall() if row[0] in own_classes]
+        own_classes = {(procedure_type, role_group) for procedure_type, _, role_group in procedures}
+        classes = [row for row in connection.execute(_CLASSES, period).fetchall() if (row[0], row[-1]) in own_classes]
     return Personal(
         operator_id,
         first,
@@ -153,7 +167,7 @@ _LIMITS = """
 """
 
 _PROCEDURES = """
-    select procedure_type, hp10_usv
+    select procedure_type, hp10_usv, 'first_operator' as role_group
     from marts.fct_operator_procedure
     inner join marts.fct_procedure using (procedure_id)
     where operator_id = ? and procedure_date between ? and ? and hp10_usv is not null
@@ -175,7 +189,7 @@ _CLASSES = """
     )
     select
         procedure_type, count(*), quantile_cont(hp10_usv, 0.25), quantile_cont(hp10_usv, 0.5),
-        quantile_cont(hp10_usv, 0.75)
+        quantile_cont(hp10_usv, 0.75), 'first_operator' as role_group
     from speaking
     group by procedure_type
     having count(*) >= ?

@@ -5,9 +5,10 @@ Only wording lives here. What is told, and how a letter looks, is said in letter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, cast
 
 import yaml
 from babel import Locale
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_decimal
 
 LANGUAGES = ("en", "fr", "es")
@@ -26,10 +27,23 @@ _FOLDER = Path(__file__).parent / "translations"
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One language: its texts as nested tables, and how it writes numbers and dates."""
+    """One language: its texts as nested tables, its names of procedure classes, and how it writes numbers and dates."""
 
     locale: Locale
     texts: Mapping[str, Any]
+    classes: Mapping[str, str] = field(default_factory=dict)
+
+    def naming(self, class_names: Mapping[str, Mapping[str, str]]) -> Wording:
+        """The same language with the names of procedure classes of a publication, given by language."""
+        return replace(self, classes=class_names.get(self.locale.language, {}))
+
+    def class_name(self, procedure_type: str, role_group: str = "first_operator") -> str:
+        """Name a procedure class, and the role in it unless it is the usual one; one without a name by its code."""
+        if procedure_type == "unclassified":
+            name = self.say("unclassified")
+        else:
+            name = self.typeset(self.classes.get(procedure_type, procedure_type).replace("_", " "))
+        return name if role_group == "first_operator" else f"{name} ({self.say(f'role_groups.{role_group}')})"
 
     def knows(self, key: str) -> bool:
         """Tell whether there is a text of this dotted key."""
@@ -49,10 +63,17 @@ class Wording:
         """
         entry = self._entry(key)
         if isinstance(entry, str):
-            return entry.format(**values)
+            return self.typeset(entry).format(**values)
         count = cast(int, values["count"])
         form = entry.get(self.locale.plural_form(count), entry["other"])
-        return form.format(**{**values, "count": self.number(count)})
+        return self.typeset(form).format(**{**values, "count": self.number(count)})
+
+    def typeset(self, text: str) -> str:
+        """Set a French text as its typography asks: curved apostrophes, double marks on the line of the word before."""
+        if self.locale.language != "fr":
+            return text
+        curved = re.sub(r"(?<=\w)'(?=\w)", "’", text)
+        return re.sub(r" (?=[:;?!»])|(?<=«) ", NO_BREAK_SPACE, curved)
 
     def number(self, value: Decimal | float, digits: int = SIGNIFICANT_DIGITS) -> str:
         """Write a number with at least ``digits`` significant digits; whole numbers are never rounded."""
@@ -69,7 +90,12 @@ class Wording:
 
     def day(self, day: date) -> str:
         """Write a date in full words, e.g. 2 March 2026."""
-        return format_date(day, "long", self.locale)
+        written = format_date(day, "long", self.locale)
+        return re.sub(r"^1 ", "1er ", written) if self.locale.language == "fr" else written
+
+    def time(self, instant: datetime) -> str:
+        """Write the time of day, e.g. 08:14."""
+        return format_time(instant, "short", locale=self.locale)
 
     def month(self, day: date) -> str:
         """Write the month of a date, e.g. March 2026."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from ingest.site.config import Mail, SiteConfig
 from orchestration.figures.digest import Publication, month_end, read_publication
 from orchestration.figures.open_findings import Finding, read_findings
 from orchestration.figures.operator import Addressee, read_addressees, read_personal
-from orchestration.letters.letter import TOLD_IN_FULL_DAYS, Envelope, News, is_told_in_full
+from orchestration.figures.procedures import Details, read_details
+from orchestration.letters.letter import Envelope, News, is_told_in_full
 from orchestration.letters.occupational_physician import restricted_letter
 from orchestration.letters.operations import Trouble, operations_letter
 from orchestration.letters.operator import operator_letter
@@ -110,11 +112,13 @@ def deliver(published_run: Path, site: SiteConfig, data_dir: Path, environ: Mapp
         duckdb.Error: a published file cannot be read.
     """
     office = Office(site, data_dir, environ, today)
-    publication = read_publication(published_run / "warehouse.duckdb")
+    warehouse = published_run / "warehouse.duckdb"
+    publication = read_publication(warehouse)
+    details = read_details(warehouse, ZoneInfo(site.timezone))
     addressees = read_addressees(published_run / "restricted" / "restricted.duckdb")
     drafts = [
-        *_digests(publication, office),
-        *_own_letters(publication, addressees, published_run / "warehouse.duckdb", office),
+        *_digests(publication, details, office),
+        *_own_letters(publication, details, addressees, warehouse, office),
         *_confidential_letters(published_run / "restricted" / "restricted.duckdb", publication, office),
     ]
     with open_sent_ledger(data_dir / SENT) as ledger:
@@ -172,7 +176,7 @@ def _readers(role: str, addresses: Sequence[str]) -> list[Reader]:
     return [Reader(role, address) for address in dict.fromkeys(addresses)]
 
 
-def _digests(publication: Publication, office: Office) -> Iterator[Draft]:
+def _digests(publication: Publication, details: Details, office: Office) -> Iterator[Draft]:
     site = office.site
     summary = publication.last_month
     month = summary.month if summary and (summary.procedures or summary.operators) else None
@@ -180,14 +184,14 @@ def _digests(publication: Publication, office: Office) -> Iterator[Draft]:
     checks_page = page if page.exists() else None
 
     def write(news: News, envelope: Envelope) -> EmailMessage:
-        return digest_letter(news, publication, site.name, site.language, office.today, envelope, checks_page)
+        return digest_letter(news, publication, details, site.name, site.language, office.today, envelope, checks_page)
 
     for reader in _readers("medical_physics", site.mail.medical_physics):
         yield Draft(reader, publication.findings, month, write)
 
 
 def _own_letters(
-    publication: Publication, addressees: Sequence[Addressee], warehouse: Path, office: Office
+    publication: Publication, details: Details, addressees: Sequence[Addressee], warehouse: Path, office: Office
 ) -> Iterator[Draft]:
     """Each operator's own: only findings of audience ``operator`` about them, to their own address."""
     summary = publication.last_month
@@ -202,20 +206,21 @@ def _own_letters(
         )
         month = summary.month if summary and addressee.operator_id in worked else None
         reader = Reader("operator", addressee.address, addressee.operator_id)
-        yield Draft(reader, findings, month, _write_own(addressee, publication, warehouse, office))
+        yield Draft(reader, findings, month, _write_own(addressee, publication, details, warehouse, office))
 
 
 def _write_own(
-    addressee: Addressee, publication: Publication, warehouse: Path, office: Office
+    addressee: Addressee, publication: Publication, details: Details, warehouse: Path, office: Office
 ) -> Callable[[News, Envelope], EmailMessage]:
     def write(news: News, envelope: Envelope) -> EmailMessage:
         last = month_end(news.month) if news.month else publication.as_of
-        first = news.month or last - timedelta(days=TOLD_IN_FULL_DAYS - 1)
         return operator_letter(
             news,
-            read_personal(warehouse, addressee.operator_id, first, last),
+            read_personal(warehouse, addressee.operator_id, last.replace(day=1), last),
+            details,
             addressee.name,
             publication.advice,
+            publication.class_names,
             office.site.name,
             addressee.language or office.site.language,
             publication.as_of,

@@ -1,4 +1,4 @@
-"""Findings in the words of a letter: grouped by rule, each with who, where, when, how much and against what.
+"""A finding in the words of a letter: who, where, when, how much and against what; and groups of one rule.
 
 Pure wording, from codes and numbers: the published message, which is English, is quoted only where no words fit.
 """
@@ -79,7 +79,7 @@ def finding_groups(
             severity_word=words.say(f"severity.{group[0].severity}"),
             colour=SEVERITY_COLOURS[group[0].severity],
             rule=rule_name(group[0].rule, words),
-            explanation=_explanation(group[0], words),
+            explanation=explanation(group[0], words),
             advice=advise(group[0]),
             findings=tuple(finding_text(finding, words, names_operator=names_operator) for finding in group),
         )
@@ -117,6 +117,19 @@ def rule_name(rule: str, words: Wording) -> str:
     return words.say(f"rules.{rule}.name") if words.knows(f"rules.{rule}") else rule
 
 
+def short_rule_name(rule: str, words: Wording) -> str:
+    """Name a rule in a word or two, where other words beside it say the rest."""
+    return words.say(f"rules.{rule}.short") if words.knows(f"rules.{rule}.short") else rule_name(rule, words)
+
+
+def kind_name(finding: Finding, words: Wording) -> str:
+    """Name what a finding is about: its limit, its quantity where the rule watches several, else its rule."""
+    if finding.limit:
+        return limit_name(finding.limit, words)
+    key = f"rules.{finding.rule}.kinds.{finding.quantity}"
+    return words.say(key) if words.knows(key) else rule_name(finding.rule, words)
+
+
 def limit_name(limit: LimitShare, words: Wording) -> str:
     """Name a limit by its quantity and window."""
     return f"{words.say(f'quantities.{limit.quantity}')}, {words.say(f'windows.{limit.window}')}"
@@ -127,7 +140,7 @@ def unit_sign(unit: str | None) -> str:
     return UNIT_SIGNS.get(unit or "", unit or "")
 
 
-def _explanation(finding: Finding, words: Wording) -> str:
+def explanation(finding: Finding, words: Wording) -> str:
     """Say what value and threshold are: by quantity where the rule watches several."""
     keys = (f"rules.{finding.rule}.quantities.{finding.quantity}", f"rules.{finding.rule}.threshold")
     return next((words.say(key) for key in keys if words.knows(key)), "")
@@ -174,7 +187,7 @@ def _where(finding: Finding, words: Wording, *, names_operator: bool) -> tuple[s
     parts = {
         "operator": finding.operator_id if names_operator else None,
         "room": finding.room_id,
-        "procedure_type": finding.procedure_type,
+        "procedure_type": finding.procedure_type and words.class_name(finding.procedure_type),
         "date": finding.occurred_on and words.day(finding.occurred_on),
     }
     return tuple(words.say(f"where.{name}", value=value) for name, value in parts.items() if value)
@@ -186,9 +199,18 @@ def _value_and_threshold(finding: Finding, words: Wording) -> tuple[str, str]:
     digits = next(
         (n for n in range(3, 16) if len({words.number(number, n) for number in numbers}) == len(set(numbers))), 16
     )
-    sign = unit_sign(finding.unit)
+    unit, factor = ("min", 1 / 60) if finding.quantity == "fluoro_time" else (unit_sign(finding.unit), 1)
 
     def written(number: float | None) -> str:
-        return NOT_KNOWN if number is None else f"{words.number(number, digits)}{NO_BREAK_SPACE}{sign}".rstrip()
+        return (
+            NOT_KNOWN if number is None else f"{words.number(number * factor, digits)}{NO_BREAK_SPACE}{unit}".rstrip()
+        )
 
-    return written(finding.value), written(finding.threshold)
+    threshold = words.say(
+        f"findings.threshold.{finding.decided_by or 'fixed'}",
+        threshold=written(finding.threshold),
+        third_quartile=written(finding.third_quartile),
+        floor=written(finding.floor),
+        n=NOT_KNOWN if finding.n_reference is None else words.number(finding.n_reference),
+    )
+    return written(finding.value), threshold

@@ -20,7 +20,7 @@ from ingest.control_characters import printable
 from orchestration.figures.open_findings import Finding
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording
 
-# A finding that is first seen when it is older than this is told as a count only (issue 8).
+# A finding that is first seen when it is older than this is only counted, unless it is urgent (issue 8).
 TOLD_IN_FULL_DAYS = 31
 PICTURE_CID = "picture@doseledger"
 NOT_KNOWN = "—"
@@ -46,8 +46,9 @@ class News:
 
 
 def is_told_in_full(finding: Finding, as_of: date) -> bool:
-    """Tell whether a new finding is listed; an older one is only counted. A finding without a date is listed."""
-    return finding.occurred_on is None or finding.occurred_on >= as_of - timedelta(days=TOLD_IN_FULL_DAYS)
+    """Tell whether a new finding is listed: an urgent one, one without a date, and one that is not old."""
+    is_recent = finding.occurred_on is None or finding.occurred_on >= as_of - timedelta(days=TOLD_IN_FULL_DAYS)
+    return is_recent or finding.severity == "urgent"
 
 
 def write_letter(
@@ -73,7 +74,6 @@ def write_letter(
         "say": words.say,
         "language": language,
         "picture_cid": PICTURE_CID if picture else None,
-        "shows_procedure": False,
         **context,
     }
     letter = EmailMessage(policy=SMTP)

@@ -29,7 +29,7 @@ def restricted_letter(
 
     def advise(finding: Finding) -> str:
         published = advice.get((finding.advice_code or "", language))
-        return published.sentence if published else ""
+        return words.typeset(published.sentence) if published else ""
 
     context = {
         "site_name": one_line(site_name),

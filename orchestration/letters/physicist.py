@@ -1,4 +1,4 @@
-"""The digest for medical physics: new findings, where the dose went, files refused, and once a month the month.
+"""The digest for medical physics: patients, limits, habits and data, where the dose went, and once a month the month.
 
 Pure: a Publication and its News in, an EmailMessage out. Reading is digest.py's, what is new is decided in delivery.py.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -16,6 +17,7 @@ from orchestration.figures.digest import (
     Balance,
     ChangedThreshold,
     DayBalance,
+    HighShareClass,
     MonthSummary,
     Publication,
     UnreadableDose,
@@ -24,8 +26,23 @@ from orchestration.figures.digest import (
 from orchestration.figures.input_counts import input_sentences
 from orchestration.figures.open_findings import Finding
 from orchestration.figures.operator import OperatorMonth
+from orchestration.figures.procedures import Details
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording, wording
-from orchestration.letters.finding_words import finding_groups, rule_name, severity_counts, unit_sign
+from orchestration.letters.cards import (
+    HABITS,
+    PATIENTS,
+    SECTIONS,
+    Card,
+    Line,
+    advice_once,
+    grouped,
+    kind_card,
+    open_line,
+    operator_card,
+    patient_card,
+    section_of,
+)
+from orchestration.letters.finding_words import Advise, rule_name, severity_counts, unit_sign
 from orchestration.letters.letter import (
     NOT_KNOWN,
     TOLD_IN_FULL_DAYS,
@@ -43,22 +60,57 @@ CHART_DAYS = 31
 QUARANTINED_LISTED = 10
 UNREADABLE_LISTED = 10
 OPERATORS_LISTED = 30
+# Cards of a section, and lines of a card; what is more is counted, urgent findings are a line each.
+CARDS = {"patients": 8, "limits": 10, "habits": 10, "data": 10}
+LINES = {"limits": 4, "habits": 3, "data": 4}
+
+
+# What one card is about: a procedure, of which a patient without one has none; an operator; a kind of finding.
+def _of_patient(finding: Finding) -> str:
+    return finding.procedure_id or finding.alert_id
+
+
+def _of_operator_or_kind(finding: Finding) -> str:
+    return finding.operator_id or f"{finding.rule} {finding.quantity}"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Findings that are read together: the new ones as cards, urgent ones that are not answered yet as lines."""
+
+    heading: str
+    cards: tuple[Card, ...]
+    still_open: tuple[Line, ...]
+    left_out: int
+    remarks: tuple[str, ...] = ()
 
 
 def digest_letter(
     news: News,
     publication: Publication,
+    details: Details,
     site_name: str,
     language: str,
     written_on: date,
     envelope: Envelope,
     checks_page: Path | None = None,
 ) -> EmailMessage:
-    """Write the digest to medical physics in the site's language; ``checks_page``: the data docs of this build."""
-    words = wording(language)
+    """Write the digest to medical physics in the site's language.
+
+    Args:
+        news: what is new to this reader.
+        publication: figures and all open findings: the urgent ones are in every digest.
+        details: the procedures of the findings.
+        site_name: of the hospital.
+        language: the site's.
+        written_on: local date of the site.
+        envelope: to an address of medical physics.
+        checks_page: the data docs of this build.
+    """
+    words = wording(language).naming(publication.class_names)
     days = chart_days(publication)
     picture = dose_by_day_png(days, chart_window(publication), words) if days else None
-    context = _context(news, publication, words, days) | {
+    context = _context(news, publication, details, words, days) | {
         "site_name": one_line(site_name),
         "written_on": words.day(written_on),
         "checks_page": checks_page,
@@ -79,10 +131,62 @@ def chart_days(publication: Publication) -> tuple[DayBalance, ...]:
     return days if any(day.balance.registered_usv for day in days) else ()
 
 
-def _context(news: News, publication: Publication, words: Wording, days: Sequence[DayBalance]) -> dict[str, object]:
+def sections(
+    news: News, publication: Publication, details: Details, words: Wording, advise: Advise
+) -> tuple[Section, ...]:
+    """The findings in the order in which they are read; a section without any is left out."""
+    listed = {finding.alert_id for finding in news.findings}
+    unanswered = [f for f in publication.findings if f.severity == "urgent" and f.alert_id not in listed]
+    made = []
+    for name in SECTIONS:
+        groups = grouped(
+            [f for f in news.findings if section_of(f) == name],
+            _of_patient if name == PATIENTS else _of_operator_or_kind,
+        )
+        # Of the groups that are too many the urgent findings stay, a line each.
+        more = groups[CARDS[name] :]
+        urgent = [f for group in more for f in group if f.severity == "urgent"]
+        urgent += [f for f in unanswered if section_of(f) == name]
+        made.append(
+            Section(
+                heading=words.say(f"sections.{name}"),
+                cards=advice_once(_card(name, group, details, words, advise) for group in groups[: CARDS[name]]),
+                still_open=tuple(open_line(finding, details, words) for finding in urgent),
+                left_out=sum(group[0].severity != "urgent" for group in more),
+                remarks=_high_shares(publication.high_share_classes, words) if name == HABITS and news.month else (),
+            )
+        )
+    return tuple(section for section in made if section.cards or section.still_open or section.remarks)
+
+
+def _card(name: str, findings: Sequence[Finding], details: Details, words: Wording, advise: Advise) -> Card:
+    if name == PATIENTS:
+        return patient_card(findings, details, words, advise)
+    if findings[0].operator_id:
+        return operator_card(findings, details, words, advise, LINES[name])
+    return kind_card(findings, words, advise, LINES[name])
+
+
+def _high_shares(classes: Sequence[HighShareClass], words: Wording) -> tuple[str, ...]:
+    """The classes that nobody shields: half of their doses are above the lowest threshold of the rule."""
+    return tuple(
+        words.say(
+            "sections.high_share",
+            name=words.class_name(row.procedure_type),
+            group=words.say(f"role_groups.{row.role_group}"),
+            median=words.number(row.median_percent),
+            n=words.number(row.n),
+        )
+        for row in classes
+    )
+
+
+def _context(
+    news: News, publication: Publication, details: Details, words: Wording, days: Sequence[DayBalance]
+) -> dict[str, object]:
     def advise(finding: Finding) -> str:
         advice = publication.advice.get((finding.advice_code or "", words.locale.language))
-        return advice.sentence if advice else ""
+        return words.typeset(advice.sentence) if advice else ""
 
     return {
         "as_of": words.day(publication.as_of),
@@ -90,9 +194,8 @@ def _context(news: News, publication: Publication, words: Wording, days: Sequenc
         "refused_sources": [
             _refused_source(finding, words) for finding in publication.findings if finding.quantity == "refused_source"
         ],
-        "groups": finding_groups(news.findings, words, advise, names_operator=True),
+        "sections": sections(news, publication, details, words, advise),
         "severities": severity_counts(news.findings, words),
-        "shows_procedure": True,
         "older": news.older,
         "told_in_full_days": TOLD_IN_FULL_DAYS,
         "month": _month(publication.last_month, publication, words) if news.month and publication.last_month else None,
@@ -137,6 +240,7 @@ def _month(summary: MonthSummary, publication: Publication, words: Wording) -> d
         ),
         "findings": [[rule_name(rule, words), words.number(count)] for rule, count in summary.findings],
         "operators": [_operator_row(row, words) for row in summary.operators[:OPERATORS_LISTED]],
+        "operator_lines": [_operator_line(row, words) for row in summary.operators[:OPERATORS_LISTED]],
         "operators_more": max(0, len(summary.operators) - OPERATORS_LISTED),
     }
 
@@ -152,6 +256,13 @@ def _operator_row(row: OperatorMonth, words: Wording) -> list[str]:
         amount(row.lens_usv, words),
         share(row.limit_share, words),
     ]
+
+
+def _operator_line(row: OperatorMonth, words: Wording) -> str:
+    """The same in a line of text."""
+    operator, procedures, badge, hp10, lens, limit = _operator_row(row, words)
+    values = {"operator": operator, "procedures": procedures, "badge": badge}
+    return words.say("month.line", **values, hp10=hp10, lens=lens, limit=limit)
 
 
 def _unreadable(study: UnreadableDose, words: Wording) -> dict[str, str]:

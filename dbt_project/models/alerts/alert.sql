@@ -33,11 +33,15 @@ actions as (
     where acted_on_date is null or acted_on_date <= {{ as_of() }}
 ),
 
+answers as (
+    {{ answers_to('findings', 'actions') }}
+),
+
 states as (
     select
         alert_id,
         case when action in ('closed', 'false_alarm') then 'closed' else 'acknowledged' end as state
-    from actions
+    from answers
     qualify row_number() over (partition by alert_id order by acted_on_date desc nulls last, line desc) = 1
 ),
 

@@ -63,9 +63,11 @@ DDL = """
     create schema marts; create schema ledger; create schema alerts;
     create table marts.fct_procedure (
         procedure_id varchar, room_id varchar, procedure_type varchar, procedure_date date, started_at timestamptz,
-        study_instance_uid varchar, accession_number varchar, patient_key varchar);
+        study_instance_uid varchar, accession_number varchar, patient_key varchar, ka_r_mgy double, kap_gy_cm2 double,
+        fluoro_time_s double, c_arm_dose_usv double, patient_age_years integer);
     create table marts.fct_operator_procedure (
-        procedure_id varchar, operator_id varchar, role varchar, hp10_usv double);
+        procedure_id varchar, operator_id varchar, role varchar, hp10_usv double,
+        role_group varchar default 'first_operator');
     create table marts.fct_operator_month (
         operator_id varchar, month date, procedures bigint, procedures_with_badge bigint, hp10_over_apron_usv double,
         effective_dose_estimate_usv double, hp3_estimate_usv double, hp3_measured_usv double);
@@ -91,7 +93,8 @@ DDL = """
         alert_id varchar, rule varchar, severity varchar, operator_id varchar, procedure_id varchar, room_id varchar,
         occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
         message varchar, audience varchar, state varchar, advice_code varchar, step varchar, patient_key varchar,
-        detail varchar, limit_rule varchar, dose_window varchar);
+        detail varchar, limit_rule varchar, dose_window varchar, third_quartile double, floor double,
+        decided_by varchar);
     create table marts.dim_advice (advice_code varchar, language varchar, sentence varchar, is_of_site boolean);
     create table marts.dim_alert_threshold (
         rule varchar, name varchar, step varchar, threshold_value double, default_value double, unit varchar,
@@ -173,7 +176,7 @@ def run1(tmp_path: Path) -> Path:
     return publish(
         tmp_path / "published" / "run1",
         first={},
-        urgent={"severity": "urgent", "rule": "patient_dose", "audience": "medical_physics"},
+        skin={"severity": "urgent", "rule": "patient_dose", "audience": "medical_physics"},
     )
 
 
@@ -183,7 +186,7 @@ def run2(tmp_path: Path) -> Path:
     return publish(
         tmp_path / "published" / "run2",
         first={},
-        urgent={"severity": "urgent", "rule": "patient_dose", "audience": "medical_physics"},
+        skin={"severity": "urgent", "rule": "patient_dose", "audience": "medical_physics"},
         second={"operator_id": "RD02"},
     )
 
@@ -261,7 +264,7 @@ def test_without_a_mail_server_one_letter_is_in_the_outbox(run1: Path, data_dir:
     assert (delivery.findings_told, delivery.older_told, delivery.waiting) == (2, 0, 0)
     assert delivery.recipients == (MPE,)
     assert [Path(sent.sent_to).parent for sent in delivery.sent] == [data_dir / "outbox"]
-    assert text.index("[urgent] High patient dose") < text.index("[notice] High operator dose in one procedure")
+    assert text.index("[skin]") < text.index("Operator CD01 [notice]: 1 procedure with a finding")
     assert "Room CATH1" in text  # the room of the procedure, when the finding names none
 
 
@@ -316,10 +319,11 @@ def test_the_next_letter_tells_only_what_is_new(run1: Path, run2: Path, data_dir
     run(run1, data_dir)
     assert run(run2, data_dir).findings_told == 1
     texts = [plain(letter) for letter in outbox(data_dir)]
-    assert sorted(("Finding second" in text, "Finding first" in text) for text in texts) == [
+    assert sorted(("Operator RD02" in text, "Operator CD01" in text) for text in texts) == [
         (False, True),
         (True, False),
     ]
+    assert all("[skin]" in text for text in texts)  # urgent and not answered: in every digest
 
 
 def test_no_finding_no_letter(tmp_path: Path, data_dir: Path) -> None:
@@ -378,7 +382,7 @@ def test_each_reader_has_a_letter_and_a_new_reader_gets_what_is_open(run1: Path,
     delivery = run(run2, data_dir, site=both)
     assert delivery.recipients == (MPE, "second@hospital.example")
     to_second = next(plain(letter) for letter in outbox(data_dir) if letter["To"] == "second@hospital.example")
-    assert all(f"Finding {name}" in to_second for name in ("first", "second", "urgent"))
+    assert all(name in to_second for name in ("Operator CD01", "Operator RD02", "[skin]"))
 
 
 @pytest.mark.parametrize(
@@ -504,9 +508,9 @@ def test_a_dead_server_keeps_the_letter_for_the_next_run(start: Start, run1: Pat
     server = start(Server())
     assert len(run(run2, data_dir, server.url).sent) == 2
     first, second = (plain(letter) for _, letter in server.taken)
-    assert "Finding first" in first
-    assert "Finding first" not in second
-    assert "Finding second" in second
+    assert "Operator CD01" in first
+    assert "Operator CD01" not in second
+    assert "Operator RD02" in second
 
 
 def test_what_waited_leaves_also_when_nothing_is_new(start: Start, run1: Path, data_dir: Path) -> None:
@@ -763,18 +767,23 @@ OPERATORS = """
 """
 # Two classes: angioplasty of 20 procedures and more, ablation of fewer. CN03 is the other in all of them.
 CLASSES = """
-    insert into marts.fct_procedure
+    insert into marts.fct_procedure (
+        procedure_id, room_id, procedure_type, procedure_date, started_at, study_instance_uid, accession_number,
+        patient_key)
         select 'c' || i, 'CATH1', 'angioplasty', date '2026-02-01' + cast(i % 25 as integer), null,
             '2.25.777' || i, 'ACC777' || i, 'feedface' || i
         from range(24) as t (i);
-    insert into marts.fct_operator_procedure
+    insert into marts.fct_operator_procedure (procedure_id, operator_id, role, hp10_usv)
         select 'c' || i, case when i % 4 = 0 then 'CD01' else 'CN03' end, 'first_operator', i from range(24) as t (i);
-    insert into marts.fct_operator_procedure
+    insert into marts.fct_operator_procedure (procedure_id, operator_id, role, hp10_usv)
         select 'c' || i, 'CN03', 'nurse', 1000 from range(24) as t (i) where i % 4 = 0;
-    insert into marts.fct_procedure
+    insert into marts.fct_procedure (
+        procedure_id, room_id, procedure_type, procedure_date, started_at, study_instance_uid, accession_number,
+        patient_key)
         select 's' || i, 'CATH2', 'ablation', '2026-02-11', null, '2.25.888' || i, 'ACC888' || i, 'deadbeef' || i
         from range(19) as t (i);
-    insert into marts.fct_operator_procedure select 's' || i, 'CD01', 'first_operator', 7.5 from range(19) as t (i);
+    insert into marts.fct_operator_procedure (procedure_id, operator_id, role, hp10_usv)
+        select 's' || i, 'CD01', 'first_operator', 7.5 from range(19) as t (i);
     insert into marts.fct_operator_month values
         ('CD01', '2026-02-01', 25, 24, 321.5, 12.25, 300, null), ('CN03', '2026-02-01', 24, 24, 987.5, 3, 900, null);
     insert into marts.fct_operator_limit values
@@ -820,9 +829,9 @@ def test_each_operator_gets_their_own_findings_month_and_limits_in_their_languag
     assert letters[CD01]["Content-Language"] == "fr"
     assert letters[CN03]["Content-Language"] == "en"  # no language of their own: the site's
     assert 'Núñez "the first" <b>, Ana (CD01)' in text
-    for fact in ("Constat hers", "322", "6,5", "195,0", "Dose de l’opérateur élevée en une procédure", "32,5"):
+    for fact in ("[hers]", "322", "6,5", "195,0", "Dose de l’opérateur élevée en une procédure", "32,5"):
         assert fact in text
-    assert "Finding his" in plain(letters[CN03])
+    assert "[his]" in plain(letters[CN03])
     assert "إبراهيم Şahin" in plain(letters[CN03])
 
 
@@ -832,7 +841,7 @@ def test_no_operators_letter_has_anything_of_anybody_else(people: Path, data_dir
     patients = ["feedface", "deadbeef", "2.25.777", "2.25.888", "ACC777", "ACC888"]
     pregnancy = ["secret", "pregnan", "grossesse"]
     # Of each other: ids, names and addresses in any byte, figures in the text.
-    ids = {CD01: ["CN03", "Şahin", "cn03@", "Constat his"], CN03: ["CD01", "Núñez", "cd01@", "Finding hers"]}
+    ids = {CD01: ["CN03", "Şahin", "cn03@", "[his]"], CN03: ["CD01", "Núñez", "cd01@", "[hers]"]}
     figures = {CD01: ["246", "13,6", "67,8", "987"], CN03: ["120.5", "120.50", "32.5", "195", "12.3", "322"]}
     for address in (CD01, CN03):
         content = every_byte(letters[address])
@@ -1068,7 +1077,7 @@ def test_a_ledger_of_the_first_version_is_carried_on(run1: Path, run2: Path, dat
                 message_id text not null references letter (message_id), primary key (recipient, alert_id)) strict;
             insert into letter values ('<old@x>', 'mpe@hospital.example', 'sent', '2026-03-01', null, 'x:25');
             insert into told values ('mpe@hospital.example', 'first', '<old@x>'),
-                ('mpe@hospital.example', 'urgent', '<old@x>');
+                ('mpe@hospital.example', 'skin', '<old@x>');
             """
         )
     february_is_told(data_dir, Reader("medical_physics", MPE))

@@ -22,14 +22,14 @@ HEADER = "alert_id,action,by,on,comment"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A site whose current publication has one finding, A1."""
+    """A site whose current publication has one finding, a1a1a1a1bbbb."""
     root = make_site(tmp_path / "site")
     folder = root / "data/published/runs/r1"
     (folder / "restricted").mkdir(parents=True)
     with duckdb.connect(folder / "restricted/restricted.duckdb") as con:
         con.execute(
             "set TimeZone = 'UTC'; create schema ledger; create schema alerts;"
-            " create table alerts.alert as select 'A1' as alert_id"
+            " create table alerts.alert as select 'a1a1a1a1bbbb' as alert_id, 'p1' as procedure_id"
         )
         con.execute(
             "create table ledger.publication as"
@@ -41,7 +41,9 @@ def site(tmp_path: Path) -> Path:
     return root
 
 
-def answer(site: Path, *arguments: str, alert_id: str = "A1", comment: str = "screen, moved") -> tuple[object, ...]:
+def answer(
+    site: Path, *arguments: str, alert_id: str = "a1a1a1a1", comment: str = "screen, moved"
+) -> tuple[object, ...]:
     command = arguments or ("close",)
     return ("alert", *command, alert_id, "--site", site, "--by", "Zoë", "--comment", comment)
 
@@ -54,7 +56,7 @@ def test_an_answer_is_a_valid_row_of_a_new_file(site: Path) -> None:
     result = call(*answer(site, "acknowledge"))
     assert result.exit_code == 0, result.output
     assert [(row["alert_id"], row["action"], row["by"], row["comment"]) for row in rows(site)] == [
-        ("A1", "acknowledged", "Zoë", "screen, moved")
+        ("a1a1a1a1", "acknowledged", "Zoë", "screen, moved")
     ]
     assert check_site(site) == []
 
@@ -69,13 +71,13 @@ def test_answers_are_added_to_what_is_there(site: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_the_order_of_columns_and_lines_of_the_file_are_kept(site: Path, encoding: str, end: str) -> None:
-    before = f"comment,alert_id,note,action,by,on{end or chr(10)}seen,A0,x,explained,Ana,2024-03-01{end}"
+    before = f"comment,alert_id,note,action,by,on{end or chr(10)}seen,a0a0a0a0,x,explained,Ana,2024-03-01{end}"
     write(site, LOG, before.encode(encoding))
     assert call(*answer(site)).exit_code == 0
     assert (site / LOG).read_bytes().startswith(before.encode(encoding))
     assert [(row["alert_id"], row["action"], row["note"]) for row in rows(site)] == [
-        ("A0", "explained", "x"),
-        ("A1", "closed", ""),
+        ("a0a0a0a0", "explained", "x"),
+        ("a1a1a1a1", "closed", ""),
     ]
     assert check_site(site) == []
 
@@ -98,9 +100,33 @@ def test_what_was_published_for_a_past_date_is_answered_as_of_it(site: Path) -> 
 
 
 def test_an_unknown_finding_is_refused_and_nothing_is_written(site: Path) -> None:
-    said = refused(*answer(site, alert_id="A9"))
-    assert "r1 has no finding 'A9'" in said
+    said = refused(*answer(site, alert_id="a9a9a9a9"))
+    assert "r1 has no finding 'a9a9a9a9'" in said
     assert not (site / LOG).exists()
+
+
+@pytest.mark.parametrize("alert_id", ["a1a1a1a1", "a1a1a1a1bb", "a1a1a1a1bbbb", "procedure:p1"])
+def test_a_finding_is_named_by_8_characters_or_by_its_procedure(site: Path, alert_id: str) -> None:
+    assert call(*answer(site, alert_id=alert_id)).exit_code == 0
+    assert rows(site)[0]["alert_id"] == alert_id
+    assert check_site(site) == []
+
+
+@pytest.mark.parametrize("alert_id", ["a1a1a1a", "a", "procedure:p", "procedure:", "a1a1a1a1bbbbc"])
+def test_fewer_characters_and_other_procedures_name_nothing(site: Path, alert_id: str) -> None:
+    assert "has no finding" in refused(*answer(site, alert_id=alert_id))
+
+
+def test_characters_that_two_findings_have_in_common_name_neither(site: Path) -> None:
+    with duckdb.connect(site / "data/published/current/restricted/restricted.duckdb") as con:
+        con.execute("insert into alerts.alert values ('a1a1a1a1cccc', 'p1')")
+    assert "begin of 2 findings" in refused(*answer(site))
+    assert call(*answer(site, alert_id="procedure:p1")).exit_code == 0
+
+
+def test_a_row_with_fewer_characters_is_an_error_of_check(site: Path) -> None:
+    write(site, LOG, f"{HEADER}\na1a1a1a,closed,Ana,2024-03-01,seen\n")
+    assert "8 characters" in str(check_site(site))
 
 
 def test_an_empty_comment_is_refused(site: Path) -> None:
@@ -112,7 +138,7 @@ def test_without_a_publication_there_is_nothing_to_answer(tmp_path: Path) -> Non
 
 
 def test_a_file_that_cannot_be_read_is_named_and_stays_as_it_was(site: Path) -> None:
-    broken = HEADER + '\nA0,closed,Ana,2024-03-01,"open\n'
+    broken = HEADER + '\na0a0a0a0,closed,Ana,2024-03-01,"open\n'
     write(site, LOG, broken)
     assert LOG in refused(*answer(site))
     assert (site / LOG).read_text() == broken
