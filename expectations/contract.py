@@ -157,6 +157,7 @@ RULES = (
     "persistent",
     "monthly_dose",
     "badge_not_worn",
+    "badge_mismatch",
     "pregnancy",
     "patient_dose",
     "reference_level",

@@ -123,3 +123,8 @@
         else ''
     end
 {%- endmacro %}
+
+{# A dose as a sentence has it. #}
+{% macro dose_text(dose_usv) -%}
+    format('{:.1f} µSv', cast({{ dose_usv }} as double))
+{%- endmacro %}

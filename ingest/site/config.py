@@ -89,6 +89,7 @@ Rule = Literal[
     "persistent",
     "monthly_dose",
     "badge_not_worn",
+    "badge_mismatch",
     "pregnancy",
     "patient_dose",
     "reference_level",

@@ -26,6 +26,11 @@ JUDGED: dict[str, tuple[str, str]] = {
     "absolute_dose": ("operators in procedures with Hp(10)", _PROCEDURES_WITH_DOSE),
     "persistent": ("operators in procedures with Hp(10)", _PROCEDURES_WITH_DOSE),
     "badge_not_worn": ("operators in procedures", "select count(*) from marts.fct_operator_procedure"),
+    "badge_mismatch": (
+        "badge results of operators",
+        "select count(distinct (source_id, dosimeter_serial, started_at)) from ledger.unlinked_dose"
+        " where reason in ('passive_period', 'below_detection') and operator_id is not null",
+    ),
     "monthly_dose": ("operator-months", "select count(*) from marts.fct_operator_month"),
     "dose_limit": ("operators, limits and windows", "select count(*) from marts.fct_operator_limit"),
     "patient_dose": ("procedures", "select count(*) from marts.fct_procedure"),

@@ -32,6 +32,7 @@ RULES = (
     "absolute_dose",
     "persistent",
     "badge_not_worn",
+    "badge_mismatch",
     "monthly_dose",
     "dose_limit",
     "pregnancy",
@@ -64,6 +65,8 @@ class Day:
     result: Key | None  # the passive result to which the day belongs
     warning: Fraction
     high: Fraction | None  # the warning dose with the limit of detection in place of 0; None: limit not stated
+    high_share: Fraction | None = None  # of the passive result likewise
+    n_days: int = 0  # of its wear period
 
     @property
     def dose(self) -> Fraction:
@@ -83,7 +86,6 @@ class Result:
     key: Key
     share: Fraction
     high: Fraction | None
-    is_below_detection: bool
     n_days: int
 
 
@@ -221,7 +223,8 @@ class Reckoning:
             for key, electronic, passive, worn_at in of_days:
                 low = warning_of_day(electronic, e, passive.share, len(of_days))
                 high = None if passive.high is None else warning_of_day(electronic, e, passive.high, len(of_days))
-                days[key] = Day(electronic, passive.share, worn_at, result, low, high)
+                shown = (electronic, passive.share, worn_at, result)
+                days[key] = Day(*shown, low, high, passive.high, passive.n_days)
         return days
 
     def _readings(self) -> dict[tuple[str, date, str], tuple[Fraction | None, str, Result | None]]:
@@ -251,7 +254,7 @@ class Reckoning:
                 at_most = row["value_usv"] if row["token"] is None else lods[row["source_id"]]
                 high = None if at_most is None else Fraction(at_most) / len(span)
                 names = (row["load_seq"], row["line"], row["quantity"])
-                result = Result(names, dose / len(span), high, row["token"] is not None, len(span))
+                result = Result(names, dose / len(span), high, len(span))
                 for day in span:
                     passive[operator, day, place["place"]].append((rank, result, str(worn_at)))
             elif row["token"] is None:
@@ -502,7 +505,8 @@ class Reckoning:
     def findings(self) -> set[Key]:
         """(rule, operator, procedure or None, day, severity) of every finding of RULES."""
         dose = self._dose_findings()
-        return dose | self._persistent(dose) | self._badge_not_worn() | self._monthly() | self._limit_findings()
+        badges = self._badge_not_worn() | self._badge_mismatch()
+        return dose | self._persistent(dose) | badges | self._monthly() | self._limit_findings()
 
     def _reference(self, row: dict[str, Any], column: str) -> list[float]:
         """The values that a procedure's class had in the 365 days before its date, one row per procedure."""
@@ -577,6 +581,70 @@ class Reckoning:
             if dose >= 50 and measured < dose / 10:
                 found.add(("badge_not_worn", operator, None, self._end_of(month), "notice"))
         return found
+
+    def _badge_mismatch(self) -> set[Key]:
+        """Passive results by person and place: each alone and with the two before, against both other badges."""
+        by_result: dict[Key, list[date]] = defaultdict(list)
+        for (operator, day, place), of_day in self.days.items():
+            if of_day.result:
+                by_result[operator, place, of_day.result].append(day)
+        by_place: dict[tuple[str, str], list[list[date]]] = defaultdict(list)
+        for (operator, place, _), days in by_result.items():
+            by_place[operator, place].append(sorted(days))
+        found = set()
+        for (operator, place), results in by_place.items():
+            results.sort(key=lambda days: (days[-1], days[0]))
+            fired: dict[str, list[int]] = defaultdict(list)
+            for n, days in enumerate(results):
+                alone = self._mismatches(operator, place, days)
+                together = [day for result in results[n - 2 : n + 1] for day in result] if n >= 2 else []
+                of_three = self._mismatches(operator, place, together) - {"under_above_over"} if together else set()
+                for step in alone | of_three:
+                    fired[step].append(n)
+                    repeated = sum(n - 2 <= m <= n for m in fired[step]) >= 2
+                    found.add(("badge_mismatch", operator, None, days[-1], "review" if repeated else "notice"))
+        return found
+
+    def _mismatches(self, operator: str, place: str, days: list[date]) -> set[str]:
+        """Steps that these days of one or several passive results fire."""
+        of_days = [self.days[operator, day, place] for day in days]
+        e = sum((day.electronic or Fraction(0) for day in of_days), Fraction(0))
+        p = sum((self._compared(operator, day, place) for day in days), Fraction(0))
+        over = [self.days.get((operator, day, "over_apron")) for day in days]
+        over_apron = sum((day.warning for day in over if day), Fraction(0))
+        steps = set()
+        if e >= 300 and 2 * p < e:
+            steps.add("passive_low")
+        assigned = sum(self._has_electronic(operator, day, place) for day in days)
+        if p >= 300 and p > 3 * e and 10 * assigned >= 8 * len(days):
+            steps.add("electronic_low")
+        is_number = all(day.passive == day.high_share for day in of_days)
+        is_worn = any(self.wears_over_apron(operator, day) for day in days)
+        if place == "under_apron" and is_number and is_worn and p >= 100 and 2 * p > 3 * over_apron:
+            steps.add("under_above_over")
+        return steps
+
+    def _compared(self, operator: str, day: date, place: str) -> Fraction:
+        """The day's share of a passive result, below detection as the limit of detection, else as 0.1 mSv."""
+        of_day = self.days[operator, day, place]
+        return Fraction(100, of_day.n_days) if of_day.high_share is None else of_day.high_share
+
+    @cached_property
+    def _electronic_badges(self) -> set[tuple[str, str]]:
+        """(serial, quantity) of which an electronic record was read."""
+        return {(r["dosimeter_serial"], r["quantity"]) for r in self.records if r["layout"] != "badge_periods"}
+
+    def _has_electronic(self, operator: str, day: date, place: str) -> bool:
+        """Whether an electronic badge is assigned to the person at the place on that day; no badge names its source."""
+        measured_at = {(row["worn_at"], row["quantity"]) for row in seed("badge_places") if row["place"] == place}
+        return any(
+            row["operator_id"] == operator
+            and row["valid_from"] <= day <= (row["valid_to"] or date.max)
+            and (row["dosimeter_serial"], quantity) in self._electronic_badges
+            for row in self._raw_assignments
+            for worn_at, quantity in measured_at
+            if row["worn_at"] == worn_at
+        )
 
     def _monthly(self) -> set[Key]:
         found = set()

@@ -15,6 +15,8 @@ with findings as (
     union all by name
     select * from {{ ref('finding_badge_not_worn') }}
     union all by name
+    select * from {{ ref('finding_badge_mismatch') }}
+    union all by name
     select * from {{ ref('finding_pregnancy') }}
     union all by name
     select * from {{ ref('finding_patient_dose') }}

@@ -7,12 +7,9 @@ with days as (
     where place in ('over_apron', 'under_apron')
 ),
 
-places as (
-    select * from {{ ref('badge_places') }}
-),
-
-assignments as (
-    select * from {{ ref('stg_badge_assignment') }}
+assigned as (
+    select * from {{ ref('int_assigned_place') }}
+    where place = 'over_apron'
 ),
 
 site as (
@@ -31,16 +28,6 @@ choices as (
     select * from {{ ref('jurisdiction_methods') }}
 ),
 
-over_apron_assignments as (
-    select distinct
-        assignments.operator_id,
-        assignments.valid_from_date,
-        coalesce(assignments.valid_to_date, date '9999-12-31') as valid_to_date
-    from assignments
-    inner join places on assignments.worn_at = places.worn_at
-    where places.place = 'over_apron'
-),
-
 badge_days as (
     select
         operator_id,
@@ -56,14 +43,9 @@ worn_days as (
     select
         badge_days.*,
         -- A badge that shows nothing makes no electronic row; its assignment says that it is worn.
-        badge_days.has_over_apron or exists (
-            select 1 from over_apron_assignments
-            where
-                over_apron_assignments.operator_id = badge_days.operator_id
-                and badge_days.dose_date between
-                over_apron_assignments.valid_from_date and over_apron_assignments.valid_to_date
-        ) as wears_over_apron
+        badge_days.has_over_apron or assigned.operator_id is not null as wears_over_apron
     from badge_days
+    left join assigned on badge_days.operator_id = assigned.operator_id and badge_days.dose_date = assigned.dose_date
 ),
 
 segments as (

@@ -58,6 +58,7 @@ RULES = [
     "persistent",
     "monthly_dose",
     "badge_not_worn",
+    "badge_mismatch",
     "patient_dose",
     "reference_level",
     "data_quality",
@@ -396,6 +397,8 @@ KINDS: list[tuple[str, str, dict[str, str]]] = [
     *(("dose_limit", quantity, {}) for quantity in ("effective", "lens", "extremity", "effective_dose_equivalent")),
     *(("monthly_dose", quantity, {}) for quantity in ("hp10", "effective")),
     *(("badge_not_worn", quantity, {}) for quantity in ("c_arm_dose", "kap", "hp10")),
+    *(("badge_mismatch", step, {"step": step}) for step in ("passive_low", "electronic_low", "under_above_over")),
+    ("badge_mismatch", "passive_low", {"step": "passive_low", "detail": "left_hand"}),
     *(("patient_dose", quantity, {"step": quantity}) for quantity in ("ka_r", "kap", "fluoro_time", "effective_dose")),
     *(("patient_dose", quantity, {"step": f"{quantity}_of_days"}) for quantity in ("ka_r", "kap", "fluoro_time")),
     *(

@@ -1,0 +1,1 @@
+{{ alert_view('badge_mismatch') }}
