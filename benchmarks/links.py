@@ -34,7 +34,8 @@ DATABASE = "hospital.duckdb"
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 # In the order in which dbt builds them. What they read is made here.
 LINK_MODELS = (
-    *("int_procedure_clock", "int_beam_on", "int_badge_hour", "int_sample_room", "int_room_stretch"),
+    *("int_procedure_clock", "int_beam_on", "int_badge_hour", "int_sample_room", "int_room_timeline"),
+    *("int_event_interval", "int_window_interval", "int_room_interval"),
     "int_sample_link",
 )
 CLOCK_MODELS = ("int_badge_hour", "int_sample_room", "int_clock_beam", "int_clock_sample")

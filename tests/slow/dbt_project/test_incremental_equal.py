@@ -34,7 +34,7 @@ OF_ONE_BUILD = {
     "intermediate.int_clock_beam",
     "intermediate.int_clock_day",
     "intermediate.int_clock_sample",
-    "intermediate.int_room_stretch",
+    *(f"intermediate.int_{kind}" for kind in ("room_timeline", "event_interval", "window_interval", "room_interval")),
 }
 # The models whose configuration is kept_by(...).
 KEPT = (

@@ -38,8 +38,16 @@ files as (
     select * from {{ ref('int_quality_file') }}
 ),
 
-feeds as (
-    select * from {{ ref('int_quality_feed') }}
+silences as (
+    select * from {{ ref('int_quality_silence') }}
+),
+
+missing_reports as (
+    select * from {{ ref('int_quality_missing_report') }}
+),
+
+unknown_rooms as (
+    select * from {{ ref('int_quality_unknown_room') }}
 ),
 
 future_records as (
@@ -78,7 +86,11 @@ candidates as (
     union all by name
     select * from refused_sources
     union all by name
-    select * from feeds
+    select * from silences
+    union all by name
+    select * from missing_reports
+    union all by name
+    select * from unknown_rooms
     union all by name
     select * from future_records
     union all by name

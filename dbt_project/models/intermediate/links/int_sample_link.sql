@@ -1,6 +1,6 @@
 -- Where each rate sample belongs: beam-on of exactly one allowed room, else the window of exactly one procedure, else a
 -- reason with the candidates (contract, linking rules 1 to 3). Never split, never the nearest room.
--- Tens of millions of samples meet the stretches of a room: each finds its own in one look, by numbers and as early as
+-- Tens of millions of samples meet the intervals of a room: each finds its own in one look, by numbers and as early as
 -- possible; what is seldom wanted (names, lists) is fetched for those few that want it.
 {{ config(**kept_by('measured_date', 'int_link_day')) }}
 {% set minute_us = 60000000 %}
@@ -15,7 +15,7 @@ with samples as not materialized (
 ),
 
 -- A sample's group is of its own day: asking for the day here, too, makes DuckDB expect so few samples that it puts them, and
--- not the stretches, into the hash table.
+-- not the intervals, into the hash table.
 sample_rooms as (
     select
         *,
@@ -23,12 +23,12 @@ sample_rooms as (
     from {{ ref('int_sample_room') }}
 ),
 
-stretches as (
+intervals as (
     select
         *,
         epoch_us(from_at) as from_us,
         epoch_us(to_at) as to_us
-    from {{ ref('int_room_stretch') }}
+    from {{ ref('int_room_interval') }}
 ),
 
 procedures as (
@@ -43,7 +43,7 @@ beams as (
     select
         *,
         unnest(range(from_us // {{ minute_us }}, (to_us - 1) // {{ minute_us }} + 1)) as utc_minute
-    from stretches
+    from intervals
     where event_hash is not null
 ),
 
@@ -51,11 +51,11 @@ windows as (
     select
         *,
         unnest(range(from_us // {{ hour_us }}, (to_us - 1) // {{ hour_us }} + 1)) as utc_hour
-    from stretches
+    from intervals
     where event_hash is null
 ),
 
--- What a sample touches in each room that evidence allows; where it touches nothing, a row without a stretch.
+-- What a sample touches in each room that evidence allows; where it touches nothing, a row without an interval.
 touched as not materialized (
     select
         samples.dose_key,

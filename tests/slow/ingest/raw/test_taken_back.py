@@ -26,7 +26,13 @@ from orchestration.publication.build_record import forget_tables
 pytestmark = pytest.mark.slow
 AS_OF = date(2024, 3, 31)
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
-OF_ONE_BUILD = {f"intermediate.int_{name}" for name in ("clock_beam", "clock_day", "clock_sample", "room_stretch")}
+OF_ONE_BUILD = {
+    f"intermediate.int_{name}"
+    for name in (
+        *("clock_beam", "clock_day", "clock_sample"),
+        *("room_timeline", "event_interval", "window_interval", "room_interval"),
+    )
+}
 HEADER = "sha256,by,on,reason\n"
 INGESTED = "select coalesce(sum(ingested_usv), 0) from ledger.dose_balance"
 OF_FILE = "select status, reason from ledger.file where path = '{}' order by load_seq"

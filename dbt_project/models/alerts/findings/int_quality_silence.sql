@@ -1,11 +1,10 @@
--- What no longer arrives: sources, rooms and badges without a record for longer than they usually are, studies without a dose
--- report, devices whose reports no room fits.
-with badge_hours as (
-    select * from {{ ref('int_badge_hour') }}
+-- What no longer arrives: sources, rooms and badges without a record for longer than they usually are.
+with feeds as (
+    select * from {{ ref('int_feed_habit') }}
 ),
 
-procedures as (
-    select * from {{ ref('int_procedure') }}
+badge_hours as (
+    select * from {{ ref('int_badge_hour') }}
 ),
 
 logbook as (
@@ -24,14 +23,6 @@ assignments as (
     select * from {{ ref('stg_badge_assignment') }}
 ),
 
-expected_studies as (
-    select * from {{ ref('int_expected_study') }}
-),
-
-devices as (
-    select * from {{ ref('int_unmatched_device') }}
-),
-
 thresholds as (
     select
         max(threshold_value) filter (where name = 'silent_feed_days') as feed_days,
@@ -39,54 +30,6 @@ thresholds as (
         max(threshold_value) filter (where name = 'silent_usual_gaps') as usual_gaps
     from {{ ref('int_alert_threshold') }}
     where rule = 'data_quality'
-),
-
--- A result of a passive badge covers its whole period, so that the next one is due a period later.
-source_days as (
-    select
-        source_id,
-        measured_date as seen_date,
-        max(
-            case when layout = 'badge_periods' then date_diff('day', first_started_at, last_ended_at) else 0 end
-        ) as period_days
-    from badge_hours
-    group by source_id, measured_date
-),
-
-feed_days as (
-    select
-        'source' as feed,
-        source_id as feed_name,
-        seen_date,
-        period_days
-    from source_days
-    union all
-    select distinct
-        'room' as feed,
-        room_id as feed_name,
-        procedure_date as seen_date,
-        0 as period_days
-    from procedures
-    where room_id != 'unknown'
-),
-
-gaps as (
-    select
-        *,
-        greatest(
-            coalesce(seen_date - lag(seen_date) over (partition by feed, feed_name order by seen_date), 0), period_days
-        ) as gap_days
-    from feed_days
-),
-
-feeds as (
-    select
-        feed,
-        feed_name,
-        max(seen_date) as last_date,
-        coalesce(median(gap_days) filter (where gap_days > 0), 0) as usual_gap_days
-    from gaps
-    group by feed, feed_name
 ),
 
 quiet as (
@@ -199,7 +142,7 @@ silences as (
     from silent_badges
 ),
 
-dated_silences as (
+final as (
     select
         threshold_name,
         subject_type,
@@ -211,57 +154,6 @@ dated_silences as (
         cast({{ as_of() }} - last_date as double) as finding_value,
         message
     from silences
-),
-
-missing_reports as (
-    select
-        'missing_report' as threshold_name,
-        'site' as subject_type,
-        strftime(expected_date, '%Y-%m') as period,
-        min(expected_date) as occurred_on,
-        cast(count(*) as double) as finding_value,
-        format(
-            'Of {} studies of {} no dose report counts: {}.',
-            count(*),
-            period,
-            left(
-                string_agg(
-                    coalesce(accession_number, study_instance_uid),
-                    ', ' order by expected_date, accession_number, study_instance_uid
-                ),
-                300
-            )
-        ) as message
-    from expected_studies
-    where reason in ('missing', 'report_not_counted', 'not_retrieved')
-    group by period
-),
-
-unknown_rooms as (
-    select
-        'unknown_room' as threshold_name,
-        'site' as subject_type,
-        concat_ws('/', device_serial, station_name, ae_title, physical_location) as detail,
-        first_date as occurred_on,
-        cast(procedures as double) as finding_value,
-        format(
-            'The dose reports of {} procedures fit no room of rooms.csv: device_serial {}, station_name {},'
-            || ' ae_title {}, physical_location {}.',
-            procedures,
-            coalesce(device_serial, '-'),
-            coalesce(station_name, '-'),
-            coalesce(ae_title, '-'),
-            coalesce(physical_location, '-')
-        ) as message
-    from devices
-),
-
-final as (
-    select * from dated_silences
-    union all by name
-    select * from missing_reports
-    union all by name
-    select * from unknown_rooms
 )
 
 select * from final
