@@ -41,6 +41,7 @@ BUILT_IN = {
     *("table", "view", "incremental", "ephemeral", "materialized_view", "seed", "snapshot", "test", "unit", "clone"),
     *("external", "table_function", "function"),
 }
+SOURCE = re.compile(r"\bsource\('(\w+', '\w+)'\)")
 NUMBER_COMPARED = re.compile(r"([<>]=?|\bbetween)\s*-?\d")
 
 
@@ -230,3 +231,29 @@ def test_a_unit_test_overrides_only_variables_that_there_are() -> None:
         for test in _entries("unit_tests")
     }
     assert {name: found for name, found in unknown.items() if found} == {}
+
+
+def test_a_fingerprint_knows_every_leaf_of_its_incremental_model() -> None:
+    """Else a change there would leave the dates that are made of it as they are."""
+    kept = {name: found[0] for name, code in CODE.items() if (found := FINGERPRINTS.findall(code))}
+    assert {"int_sample_link", "int_dose_evidence", "int_event", "dose_balance"} <= kept.keys()
+    unknown = {name: sorted(set().union(*map(_leaves, _reads(name) - {by})) - _leaves(by)) for name, by in kept.items()}
+    assert {name: leaves for name, leaves in unknown.items() if leaves} == {}
+
+
+def test_a_leaf_is_found_through_views_and_tables() -> None:
+    assert {"dose_record", "ref_dosimeters"} <= {leaf.rpartition("'")[2] for leaf in _leaves("int_dose_evidence")}
+    assert _leaves("alert_rules") == {"alert_rules"}
+
+
+def _reads(model: str) -> set[str]:
+    return set(REF.findall(CODE[model]))
+
+
+def _leaves(node: str) -> frozenset[str]:
+    """The seeds and the tables of raw that a model is made from; of a seed the seed itself."""
+    if node not in MODELS:
+        return frozenset({node})
+    made_of = {node} | _ancestors(node)
+    seeds = {read for name in made_of for read in _reads(name) if read not in MODELS}
+    return frozenset(seeds).union(*(SOURCE.findall(CODE[name]) for name in made_of))
