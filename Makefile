@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: run demo ui test lint unit slow mutants attack lock clean
+.PHONY: run demo ui dbt test lint unit slow mutants attack lock clean
 
 run: $(READY) $(if $(filter $(DEMO),$(SITE)),$(DEMO)/site.yaml)
 	@$(BIN)/doseledger run --site "$(SITE)" $(AS_OF)
@@ -25,6 +25,16 @@ demo: $(DEMO)/site.yaml
 
 $(DEMO)/site.yaml: | $(READY)
 	@$(BIN)/doseledger demo "$(DEMO)"
+
+# dbt by hand on a copy of a build database, for example make dbt ARGS="build --select int_event+" (dbt_project/README.md).
+ARGS ?= build
+COPY := build/dbt/doseledger.duckdb
+dbt: $(COPY)
+	@DOSELEDGER_BUILD_DB="$(abspath $(COPY))" $(BIN)/dbt $(ARGS) --project-dir dbt_project --profiles-dir dbt_project
+
+$(COPY): | $(READY)
+	@mkdir -p $(@D)
+	@cp "$(SITE)/data/build/doseledger.duckdb" $@
 
 test: lint unit slow
 
