@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: run demo ui dbt test lint unit slow mutants attack lock clean
+.PHONY: run demo ui dbt test lint unit slow mutants attack test-data lock clean
 
 run: $(READY) $(if $(filter $(DEMO),$(SITE)),$(DEMO)/site.yaml)
 	@$(BIN)/doseledger run --site "$(SITE)" $(AS_OF)
@@ -65,6 +65,10 @@ KILLS := 5
 attack: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m attack.mutants
 	PYTHONPATH=tests $(BIN)/python -m attack --kills $(KILLS)
+
+# Real dose reports out of pinned source packages, for the tests that read them (tests/test_data/README.md).
+test-data: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m support.fetch_test_data
 
 # Installed once per lock file; the hashes in it are checked by pip.
 $(READY): requirements.lock pyproject.toml

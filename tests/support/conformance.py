@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ingest.records import DoseReport, Filter, IrradiationEvent, Refused
-from support.real_reports import CHECKOUT, outcome, rows
+from support.real_reports import CHECKOUT, outcome, present
 
 PAGE = CHECKOUT / "docs/physicist/conformance.md"
 TO_CANONICAL = {"Gy.m2": Decimal(10_000), "Gy": Decimal(1000), "m2": Decimal(10_000)}
@@ -144,7 +144,7 @@ WHY_NOT = {  # pattern of the quantity -> why it is not read from the file
 
 def manifest_checks() -> Iterator[Check]:
     """Each value that the manifest states of a dose report."""
-    for entry in rows("manifest.csv"):
+    for entry in present("manifest.csv"):
         found = outcome(entry["file"])
         if isinstance(found, DoseReport):
             for column, (unit, read) in MANIFEST_VALUES.items():
@@ -153,7 +153,7 @@ def manifest_checks() -> Iterator[Check]:
 
 def asserted_checks() -> Iterator[Check]:
     """Each value that the tests of the files' sources assert."""
-    for row in rows("expected.csv"):
+    for row in present("expected.csv"):
         found = outcome(row["file"])
         why_not = next((why for pattern, why in WHY_NOT.items() if re.fullmatch(pattern, row["quantity"])), None)
         read = _value(found, row["quantity"]) if why_not is None and isinstance(found, DoseReport) else None
@@ -183,7 +183,7 @@ def page() -> str:
     """docs/physicist/conformance.md."""
     manifest = list(manifest_checks())
     return _PAGE.format(
-        files="\n".join(_file_row(entry, outcome(entry["file"])) for entry in rows("manifest.csv")),
+        files="\n".join(_file_row(entry, outcome(entry["file"])) for entry in present("manifest.csv")),
         n_manifest=len(manifest),
         n_met=sum(check.is_met for check in manifest),
         asserted="\n".join(_asserted_row(check) for check in asserted_checks()),

@@ -1,7 +1,4 @@
-"""The real dose reports beside the checkout (../shared/real_rdsr), each read once, with what is expected of them.
-
-Only for tests and for the conformance page: the files are not ours and are never copied.
-"""
+"""The real dose reports that are there (tests/test_data/README.md), each read once, with what is expected of them."""
 
 from __future__ import annotations
 
@@ -13,14 +10,19 @@ from ingest.records import DoseReport, Refused
 from support import paths
 
 CHECKOUT = paths.ROOT
-FOLDER = CHECKOUT / "../shared/real_rdsr"
-WHY_MISSING = "../shared/real_rdsr is not beside this checkout"
+FOLDER = paths.REAL_REPORTS
+WHY_MISSING = "there are no real dose reports; `make test-data` fetches them"
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    """The rows of one of the folder's tables; none if the folder is missing."""
-    path = FOLDER / name
-    return list(csv.DictReader(path.open(encoding="utf-8", newline=""))) if path.exists() else []
+    """The rows of one of the tables in tests/test_data."""
+    with (paths.TEST_DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def present(name: str) -> list[dict[str, str]]:
+    """The rows of one of the tables whose report is there."""
+    return [row for row in rows(name) if (FOLDER / row["file"]).exists()]
 
 
 @cache

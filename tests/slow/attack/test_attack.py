@@ -6,11 +6,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from attack.harness import Counts, Facts, Target, attack, totals
 from support import paths
 
-pytestmark = pytest.mark.slow
 COUNTS = paths.TESTS / "attack/counts.csv"
 NIGHTS = ("night", "rebuild")
 ROWS = 20

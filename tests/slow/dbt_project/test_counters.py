@@ -29,7 +29,6 @@ from ingest.site.config import load_site
 from orchestration.console.check_badges import Days, unclear_badges
 from orchestration.dbt_build import build_tables
 
-pytestmark = pytest.mark.slow
 CASE = SHARED / "cases/03-counter-dip/site"
 BEGIN = datetime(2024, 10, 26, 20)  # noqa: DTZ001 - the badges' clock, through the night in which summer time ends
 DOUBLED_HOUR = datetime(2024, 10, 27, 2)  # noqa: DTZ001

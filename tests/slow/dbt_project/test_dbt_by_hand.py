@@ -20,8 +20,6 @@ from orchestration.nightly import NightlyResult, run_nightly
 from orchestration.product import DBT_PROJECT, PRODUCT
 from orchestration.resources import silent
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:

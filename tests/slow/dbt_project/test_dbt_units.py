@@ -28,8 +28,6 @@ COLUMNS = """
     group by table_name
 """
 
-pytestmark = pytest.mark.slow
-
 
 @dataclass(frozen=True)
 class Build:

@@ -28,7 +28,6 @@ from ingest.raw.build_db import open_build
 from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 
-pytestmark = pytest.mark.slow
 MADRID = ZoneInfo("Europe/Madrid")
 AS_OF = (date(2024, 10, 27), date(2024, 11, 30))
 PLACES = ("intermediate/files", "intermediate/badges", "intermediate/links", "ledger")

@@ -25,7 +25,6 @@ from support.changing_hospital import CHANGES, LAST_DAY, ChangingHospital, diffe
 from orchestration.dbt_build import build_tables
 from orchestration.publication.build_record import forget_tables
 
-pytestmark = pytest.mark.slow
 # Each example is one to four nights and a rebuild: some ten seconds each. More: DOSELEDGER_EXAMPLES=50.
 EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "1"))
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")

@@ -19,8 +19,6 @@ from support.small_site import DOSIMETERS, RATES, SOURCE, export, looking, make_
 from ingest.site.config import load_site
 from orchestration.dbt_build import build_tables
 
-pytestmark = pytest.mark.slow
-
 LOGBOOK = """\
 study_instance_uid,accession_number,operator_id,role,procedure_date,room_id,procedure_name
 1.2.3.4,,OP1,first_operator,2024-03-04,CATH1,Angio

@@ -16,7 +16,6 @@ from support.small_site import make_site, run, write
 from ingest.site.config import load_site
 from orchestration.dbt_build import build_tables
 
-pytestmark = pytest.mark.slow
 AS_OF = date(2024, 9, 30)
 
 OPERATORS = """\

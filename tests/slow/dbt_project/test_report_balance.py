@@ -21,8 +21,6 @@ from support.small_site import KEY, make_site, write
 from orchestration.nightly import run_nightly
 from orchestration.resources import silent
 
-pytestmark = pytest.mark.slow
-
 SITE = """\
 site_id: balance
 name: Balance

@@ -32,7 +32,6 @@ from ingest.site.config import load_site
 from orchestration.dbt_build import build_tables
 from synthetic_hospital import write_hospital
 
-pytestmark = pytest.mark.slow
 MICRO = {
     "nSv": "0.001",
     "uSv": "1",

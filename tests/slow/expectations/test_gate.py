@@ -24,7 +24,6 @@ from expectations.readme import README, with_risks
 from expectations.suites import SUITES, Settings, checks
 from expectations.validator import Result, validate
 
-pytestmark = pytest.mark.slow
 EVENT_TYPES = ["fluoroscopy", "stationary_acquisition", "stepping_acquisition", "rotational_acquisition", "other"]
 
 # What breaks -> the suite that must say so, and a part of its sentence.

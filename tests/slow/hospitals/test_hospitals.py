@@ -28,7 +28,6 @@ from orchestration.cli import app
 from orchestration.nightly import NightlyResult, run_nightly
 from synthetic_hospital import truth_folder, write_hospital
 
-pytestmark = pytest.mark.slow
 SHARED = paths.SHARED
 # The truth adds unrounded event values; a device states totals of six digits.
 RELATIVE = 1e-5

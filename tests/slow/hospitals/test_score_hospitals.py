@@ -23,8 +23,6 @@ from orchestration.console.score import Score, score_site
 from orchestration.nightly import run_nightly
 from synthetic_hospital import HospitalSummary, write_hospital
 
-pytestmark = pytest.mark.slow
-
 
 @dataclass(frozen=True)
 class Night:

@@ -19,8 +19,6 @@ from ingest.site.config import load_site
 from orchestration.dbt_build import build_tables
 from orchestration.publication.build_record import last_build
 
-pytestmark = pytest.mark.slow
-
 AS_OF = date(2024, 3, 6)
 PATIENCE_S = 300  # a build beside other tests
 # Builds in a process that can be stopped; dbt's log says what it does.

@@ -29,8 +29,6 @@ from orchestration.publication.snapshot import SCHEMAS
 from orchestration.resources import SiteResource
 from orchestration.steps import AFTER_PUBLICATION, PUBLICATION, RAW
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def without_site() -> dg.Definitions:

@@ -28,8 +28,6 @@ from orchestration.letters.operations import Trouble
 from orchestration.nightly import run_nightly
 from orchestration.resources import SiteResource, silent
 
-pytestmark = pytest.mark.slow
-
 SITE = "site_id: small\nname: Small\nlanguage: fr\nmail: {operations: [ops@hospital.example]}\n"
 OTHER_KEY = "fedcba9876543210fedcba9876543210"
 

@@ -13,7 +13,6 @@ import pytest
 from support import paths
 from support.small_site import KEY, RATES, export, make_site, write
 
-pytestmark = pytest.mark.slow
 PRODUCT = paths.ROOT
 NOBODY = 65534
 # The command line with the first look at the disk left out: what happens where it could not be known before.

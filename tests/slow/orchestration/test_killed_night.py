@@ -18,8 +18,6 @@ from ingest.site.config import load_site
 from orchestration.dagster_home.instance import dagster_home
 from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
 
-pytestmark = pytest.mark.slow
-
 PATIENCE_S = 600  # a whole night beside other tests
 NIGHT = [sys.executable, "-c", "from orchestration.cli import app; app()", "run", "--site"]
 # What a run of the daemon is: a process that holds no lock but what the run itself takes.

@@ -41,8 +41,6 @@ from synthetic_hospital.report_files import report_conditions, stated_totals
 from synthetic_hospital.site_files import csv_text
 from synthetic_hospital.truth import HEADERS, truth_tables
 
-pytestmark = pytest.mark.slow
-
 MADRID = ZoneInfo("Europe/Madrid")
 KAP_PER_UNIT = {"Gym2": Decimal(10_000), "dGy.cm2": Decimal("0.1")}
 KERMA_PER_UNIT = {"Gy": Decimal(1000), "mGy": Decimal(1)}

@@ -26,7 +26,7 @@ HOSPITALS = [
 ]
 REFUSED = {"not_dose", "quarantined"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("hospital", HOSPITALS)]
+pytestmark = pytest.mark.parametrize("hospital", HOSPITALS)
 
 
 def truth(hospital: str, table: str) -> list[dict[str, str]]:

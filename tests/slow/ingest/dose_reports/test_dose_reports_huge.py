@@ -9,14 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from support import paths
 from support import sr_builder as sr
 from support.small_site import files, make_site, run, write
 
 from ingest.dose_reports import MAX_BYTES
 
-pytestmark = pytest.mark.slow
 TESTS = paths.TESTS
 # A million empty items are some 500 MB of objects, the loader itself needs 200; unbounded would be many GB.
 PEAK_MB = 800

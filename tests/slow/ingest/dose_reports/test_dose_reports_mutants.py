@@ -23,12 +23,12 @@ import pytest
 from pydicom import Dataset
 from support import paths
 from support import sr_builder as sr
+from support.real_reports import WHY_MISSING
 
 from ingest.dose_reports import read_dose_report
 from ingest.records import DoseReport, Refused
 
-pytestmark = pytest.mark.slow
-FOLDER = paths.SHARED / "real_rdsr"
+FOLDER = paths.REAL_REPORTS
 SECONDS = 10  # for one mutant; the largest report takes a tenth of a second
 LARGE = 70_000  # bytes: the few reports above hold the same structures many times over
 OF_A_SMALL_REAL, OF_A_LARGE_REAL, OF_A_BUILT = 150, 20, 650  # mutants: more than 5,000 also without the real files
@@ -216,7 +216,7 @@ def test_the_judge_sees_a_silent_change() -> None:
     assert not is_silent_change(report("30", *kap), report("30.04", *kap)), "within the tolerance"
 
 
-@pytest.mark.skipif(not FOLDER.exists(), reason="../shared/real_rdsr is not beside this checkout")
+@pytest.mark.skipif(not FOLDER.exists(), reason=WHY_MISSING)
 def test_recursion_stays_far_from_the_limit() -> None:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(400)

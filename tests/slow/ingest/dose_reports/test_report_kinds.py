@@ -19,8 +19,6 @@ from ingest.raw.published_path import DIGITS
 from orchestration.nightly import run_nightly
 from orchestration.resources import silent
 
-pytestmark = pytest.mark.slow
-
 SITE = "site_id: kinds\nname: Kinds\ntimezone: Europe/Madrid\ngate: {max_quarantined_files_share: 0.5}\n"
 CALIBRATION = "room_id,plane,factor,valid_from,valid_to,certificate\nCATH1,B,1.1,2024-01-01,2024-03-04,\n"
 FLUOROSCOPY, ROTATION, STATIONARY = ("44491008", "SCT"), ("113613", "DCM"), ("113611", "DCM")

@@ -8,12 +8,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from support import paths
 from support.small_site import RATES, make_site, write
 from support.small_site import rows as loaded
 
-pytestmark = pytest.mark.slow
 TESTS = paths.TESTS
 ROWS, TIMES = 600_000, 4
 # One that kept the rows of a file until its end would need 300 MB more.

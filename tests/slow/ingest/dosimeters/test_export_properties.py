@@ -29,7 +29,6 @@ from ingest.raw.loader import load_dosimeters
 from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 
-pytestmark = pytest.mark.slow
 BEGIN = datetime(2024, 10, 26, 22)  # noqa: DTZ001 - the badges' clock, through the night in which summer time ends
 NINTH = Decimal("1e-9")
 SOURCES = {

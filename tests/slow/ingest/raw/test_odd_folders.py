@@ -12,7 +12,6 @@ from typer.testing import CliRunner, Result
 from ingest.site.config import check_site
 from orchestration.cli import app
 
-pytestmark = pytest.mark.slow
 ODD = r"""Hôpital d'Été [bold] "a" {b} {{c}} ;x \y $z & * (1)"""
 UNUSABLE = ["a%20b", "a?b", "a#b", "100%", "a\nb"]
 

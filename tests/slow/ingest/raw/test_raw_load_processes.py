@@ -32,7 +32,6 @@ from ingest.raw.build_db import AlreadyRunning, BuildUnavailable, open_build, ru
 from ingest.site.config import load_site
 from orchestration.cli import app
 
-pytestmark = pytest.mark.slow
 TESTS = paths.TESTS
 ENVIRON = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
 

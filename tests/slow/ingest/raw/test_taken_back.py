@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 from support import sr_builder as sr
 from support.changing_hospital import differences
 from support.small_site import RATES, SOURCE, export, make_site, run, write
@@ -23,7 +22,6 @@ from ingest.site.config import load_site
 from orchestration.dbt_build import build_tables
 from orchestration.publication.build_record import forget_tables
 
-pytestmark = pytest.mark.slow
 AS_OF = date(2024, 3, 31)
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
 OF_ONE_BUILD = {

@@ -13,7 +13,6 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
-import pytest
 import yaml
 from support.odd_servers import http_server, ok
 from support.small_site import make_site
@@ -23,7 +22,6 @@ from ingest.dose_reports.dicom_file import identity_of
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import pull_all
 
-pytestmark = pytest.mark.slow
 FIRST, N_DAYS, PER_DAY = date(2024, 3, 1), 10, 6
 LAST = FIRST + timedelta(days=N_DAYS - 1)
 KILLS = 25

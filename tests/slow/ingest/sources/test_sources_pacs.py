@@ -33,7 +33,6 @@ from ingest.sources import association, dimse, http
 from ingest.sources.pull import Pulled, pull_all
 from ingest.sources.store import ReceivedStore
 
-pytestmark = pytest.mark.slow
 TODAY = date(2024, 3, 6)
 OTHER_REPORT = "1.2.840.10008.5.1.4.1.1.88.11"  # basic text SR: never a dose report
 REPORTS = 12

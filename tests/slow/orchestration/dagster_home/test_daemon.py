@@ -15,7 +15,6 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
-import pytest
 from support.small_site import KEY, RATES, export, make_site, write
 
 from ingest.pseudonymise import load_key
@@ -24,8 +23,6 @@ from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 from orchestration.dagster_home.instance import dagster_home
 from orchestration.publication.history import current_publication
-
-pytestmark = pytest.mark.slow
 
 PATIENCE_S = 900  # a whole first night, perhaps a second before it, beside other tests
 

@@ -9,12 +9,10 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import dagster as dg
-import pytest
 from support.small_site import make_site
 
 from orchestration.dagster_home.instance import dagster_home
 
-pytestmark = pytest.mark.slow
 PROCESSES = 4
 FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 

@@ -22,7 +22,6 @@ from ingest.raw.build_db import open_build
 from ingest.raw.reference_load import load_reference
 from ingest.site.config import load_site
 
-pytestmark = pytest.mark.slow
 PATIENCE_S = 240
 LAUNCH = (
     'mutation{launchRun(executionParams:{selector:{repositoryLocationName:"orchestration.definitions",'

@@ -41,8 +41,6 @@ from orchestration.letters.operations import Trouble
 from orchestration.letters.post import MailServerError, relay_of
 from orchestration.letters.sent_ledger import PreparedLetter, Reader, open_sent_ledger, waiting_letters
 
-pytestmark = pytest.mark.slow
-
 AS_OF = date(2026, 3, 2)
 TODAY = date(2026, 3, 3)
 SMTP_URL = "DOSELEDGER_SMTP_URL"

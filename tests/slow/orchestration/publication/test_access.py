@@ -30,7 +30,6 @@ from orchestration.nightly import run_nightly
 from orchestration.resources import silent
 from synthetic_hospital import truth_folder, write_hospital
 
-pytestmark = pytest.mark.slow
 AS_OF = date(2024, 4, 30)
 CD_OF_A_PATIENT = "VERTANGIER Zdenka 1961-02-03"
 PHYSICIAN = "occupational.physician@hospital.example"

@@ -27,7 +27,6 @@ from orchestration.publication.history import Clock, Entry, current_publication
 from orchestration.publication.publish import publish
 from orchestration.resources import SiteResource
 
-pytestmark = pytest.mark.slow
 NIGHT = datetime(2024, 4, 10, 1, 30, tzinfo=UTC)  # 03:30 in Madrid
 
 

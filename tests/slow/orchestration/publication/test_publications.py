@@ -36,7 +36,6 @@ from orchestration.publication.history import (
 )
 from orchestration.publication.publish import NothingNew, Publication, publish
 
-pytestmark = pytest.mark.slow
 FIRST_NIGHT = datetime(2024, 4, 1, 3, 0, tzinfo=UTC)
 LATER = Clock(datetime(2024, 12, 1, tzinfo=UTC), date(2024, 12, 1))
 

@@ -33,8 +33,6 @@ from orchestration.publication.published_files import open_published
 
 LATER = Clock(datetime(2200, 1, 1, tzinfo=UTC), date(2200, 1, 1))  # every publication is of the past
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def build(tmp_path: Path) -> Path:

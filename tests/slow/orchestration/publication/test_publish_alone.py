@@ -31,8 +31,6 @@ from orchestration.publication.publish import Publication, publish
 from orchestration.resources import silent
 from synthetic_hospital import write_hospital
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -9,13 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pytest
 from support.small_build import make_build, pass_gate
 
 from orchestration.publication.history import publications
 from orchestration.publication.publish import Publication, publish
 
-pytestmark = pytest.mark.slow
 READERS = 8
 PUBLICATIONS = 30
 KEPT = 20  # old ones are removed while readers are at work

@@ -11,12 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from support import paths
 from support import sr_builder as sr
+from support.real_reports import WHY_MISSING
 from support.small_site import (
     DOSIMETERS,
     OPERATORS,
     RATES,
-    SHARED,
     SOURCE,
     content,
     export,
@@ -417,9 +418,9 @@ def test_an_export_with_known_bytes_is_not_read(root: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def reports() -> Path:
-    folder = SHARED / "real_rdsr"
+    folder = paths.REAL_REPORTS
     if not folder.exists():
-        pytest.skip("the shared real dose reports are not beside this checkout")
+        pytest.skip(WHY_MISSING)
     return folder
 
 
