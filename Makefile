@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: run demo ui dbt test lint unit slow mutants attack test-data lock clean
+.PHONY: run demo ui dbt docs test lint unit slow mutants attack test-data lock clean
 
 run: $(READY) $(if $(filter $(DEMO),$(SITE)),$(DEMO)/site.yaml)
 	@$(BIN)/doseledger run --site "$(SITE)" $(AS_OF)
@@ -35,6 +35,12 @@ dbt: $(COPY)
 $(COPY): | $(READY)
 	@mkdir -p $(@D)
 	@cp "$(SITE)/data/build/doseledger.duckdb" $@
+
+# dbt's own page of the project (models, columns, lineage) in one file that needs no server.
+docs: $(COPY)
+	@DOSELEDGER_BUILD_DB="$(abspath $(COPY))" $(BIN)/dbt --quiet docs generate --static --project-dir dbt_project \
+		--profiles-dir dbt_project --target-path "$(abspath build/docs)"
+	@echo "Open build/docs/static_index.html in a browser."
 
 test: lint unit slow
 
