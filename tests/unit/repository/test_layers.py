@@ -69,7 +69,7 @@ def test_private_modules_of_libraries_are_imported_in_two_places_only() -> None:
 
 def test_packages_import_each_other_without_a_cycle() -> None:
     """A package is a folder below ingest or orchestration, or a module directly in one of them."""
-    arrows = defaultdict(set)
+    arrows: defaultdict[str, set[str]] = defaultdict(set)
     for module in [*modules("ingest"), *modules("orchestration")]:
         own = box(".".join(module.relative_to(ROOT).with_suffix("").parts))
         arrows[own] |= {box(name) for name in imports_of(module.read_text("utf-8"))} - {own}
