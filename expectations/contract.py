@@ -76,9 +76,19 @@ TABLES: dict[str, Table] = {
         "patient_key window",
     ),
     "marts.fct_reference_level": _table(
-        "room_id procedure_type quantity n median q1 q3 drl_value ratio_to_drl status",
+        "room_id procedure_type quantity n median q1 q3 drl_value drl_scope drl_citation ratio_to_drl status",
         "procedure_type quantity",
         "room_id",
+    ),
+    "marts.fct_skin_dose": _table(
+        "procedure_id peak_ka_r_mgy primary_angle_deg secondary_angle_deg share_of_ka_r n_events_in_cap"
+        " skin_dose_estimate_mgy skin_dose_upper_mgy method missing",
+        "procedure_id",
+    ),
+    "marts.fct_skin_followup": _table(
+        "procedure_id patient_key procedure_date need ka_r_mgy informed_on seen_on second_seen_on skin_grade due_on"
+        " state",
+        "procedure_id",
     ),
     "marts.dim_room": _table("room_id", "room_id"),
     "marts.dim_operator": _table(
@@ -87,6 +97,16 @@ TABLES: dict[str, Table] = {
     ),
     "marts.dim_dosimeter": _table("dosimeter_serial worn_at operator_id room_id valid_from valid_to source_id"),
     "marts.dim_procedure_type": _table("procedure_type"),
+    "marts.dim_procedure_class": _table(
+        "procedure_class modality body_region specialty complexity name_en name_fr name_es snomed_ct radlex acr_common"
+        " code_source is_of_site",
+        "procedure_class",
+    ),
+    "marts.dim_device": _table(
+        "device_key device_serial manufacturer device_uid model station_name room_id reports first_date last_date",
+        "device_key",
+    ),
+    "marts.bridge_procedure_report": _table("procedure_id load_seq sop_instance_uid path", "procedure_id load_seq"),
     "alerts.alert": _table(
         "alert_id rule severity subject_type operator_id procedure_id patient_key room_id occurred_on quantity value"
         " threshold unit n_reference message rule_version audience state detail limit_rule dose_window role_group"
@@ -197,7 +217,15 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "ctdi_phantom": ("head_16", "body_32"),
     },
     "marts.fct_patient_exposure": {"window": ("1_year", "3_years", "5_years", "all")},
-    "marts.fct_reference_level": {"status": ("above", "at_or_below", "too_few", "no_drl")},
+    "marts.fct_reference_level": {
+        "status": ("above", "at_or_below", "too_few", "no_drl"),
+        "drl_scope": ("site", "national", "european", "none"),
+    },
+    "marts.fct_skin_dose": {"method": ("angles", "total_only")},
+    "marts.fct_skin_followup": {
+        "need": ("inform", "examine", "examine_twice", "none"),
+        "state": ("open", "informed", "seen", "overdue", "not_needed"),
+    },
     "alerts.alert": {
         "rule": RULES,
         "severity": ("notice", "review", "urgent"),

@@ -207,6 +207,7 @@ class DoseReport:
     study_date: date | None
     content_local: datetime | None
     instance_number: int | None
+    device_uid: str | None
     device_serial: str | None
     device_serial_sr: str | None
     station_name: str | None

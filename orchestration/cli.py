@@ -98,6 +98,8 @@ def check(
     from orchestration.console.check_devices import unmatched_devices
     from orchestration.console.check_file import ignored_units_of_sources
     from orchestration.console.check_inbox import files_to_read_again, misplaced_files
+    from orchestration.console.classify import unclassified_sentence
+    from orchestration.console.procedure_classes import patterns_inside_words
 
     if file is not None:
         _check_export(site, file)
@@ -106,8 +108,10 @@ def check(
         problems = check_site(site)
         with suppress(SiteError):  # its problems are listed below
             folder = load_site(site)
-            odd = [escape(str(found)) for found in [*unmatched_devices(folder), *misplaced_files(folder)]]
-            for warning in [*ignored_units_of_sources(folder), *odd, *files_to_read_again(folder)]:
+            found = [*unmatched_devices(folder), *patterns_inside_words(folder), *misplaced_files(folder)]
+            odd = [escape(str(problem)) for problem in found]
+            unclassified = unclassified_sentence(folder)
+            for warning in [*ignored_units_of_sources(folder), *odd, *unclassified, *files_to_read_again(folder)]:
                 out.print(f"[yellow]![/] {warning}")
             badges = check_badges(folder)
             problems += badges.problems
@@ -122,21 +126,41 @@ def check(
 
 @app.command(epilog=EPILOG)
 def describe(
-    export: Annotated[Path, typer.Argument(help="An export of the new dosimeter source.")],
+    place: Annotated[
+        Path, typer.Argument(help="An export of the new dosimeter source, a dose report, or a folder of dose reports.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this new file, such as sources/cath_rates.yaml.")
     ] = None,
 ) -> None:
-    """Draft a source description from an export; what the export does not show is left for you, as CONFIRM."""
-    from orchestration.console.describe import describe_export
+    """Draft a source description from an export, or rows of rooms.csv and procedure_types.csv from dose reports.
+
+    What the files do not show is left for you, as CONFIRM.
+    """
+    from orchestration.console.describe import describe_files
 
     with _told_plainly():
-        text = describe_export(export, output)
+        text = describe_files(place, output)
     if output is None:
         typer.echo(text, nl=False)
         return
     err.print(f"[green]✓[/] {escape(str(output))}: decide every CONFIRM in it, then:")
-    err.print(f"  {_program()} check --site SITE --file {typed(export)}")
+    err.print(f"  {_program()} check --site SITE --file {typed(place)}")
+
+
+@app.command(epilog=EPILOG)
+def classify(site: SiteOption) -> None:
+    """List what the dose reports call procedures, with the number of studies, the procedure class and the rule.
+
+    Reads the studies of the last build, or before a first run the dose reports of the inbox; loads nothing.
+    """
+    from ingest.site.config import load_site
+    from orchestration.console.classify import classification_lines
+    from orchestration.console.procedure_classes import classified_descriptions
+
+    with _told_plainly():
+        for line in classification_lines(classified_descriptions(load_site(site))):
+            typer.echo(line)
 
 
 @app.command(epilog=EPILOG)

@@ -25,11 +25,6 @@
     case when {{ layout }} = 'rate_samples' and {{ has_hubs }} then '' else {{ source_id }} end
 {%- endmacro %}
 
-{# Text as the reference files compare it: trimmed, case and accents ignored. #}
-{% macro folded(expression) -%}
-    strip_accents(lower(nfc_normalize(trim({{ expression }}))))
-{%- endmacro %}
-
 {# Seconds from one instant to another, with fractions. #}
 {% macro seconds_between(earlier, later) -%}
     (epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1e6

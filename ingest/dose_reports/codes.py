@@ -35,6 +35,7 @@ PRIVATE_DOSE_SCHEMES = frozenset({"99SMS_RADSUM"})  # Siemens radiation summary
 # Root
 PROCEDURE_REPORTED = dcm("121058")
 SCOPE = dcm("113705")
+DEVICE_UID = dcm("121012")
 DEVICE_SERIAL = dcm("121016")
 PHYSICAL_LOCATION = dcm("121017")
 PATIENT_NAME = dcm("121029")

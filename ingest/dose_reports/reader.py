@@ -118,6 +118,7 @@ def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae:
         study_date=study_date,
         content_local=attributes.content_local(),
         instance_number=attributes.instance_number(),
+        device_uid=reading.uid(root, codes.DEVICE_UID),
         device_serial=serial,
         device_serial_sr=serial_sr,
         station_name=attributes.text(header.STATION),

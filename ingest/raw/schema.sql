@@ -73,6 +73,7 @@ create table if not exists raw.dose_report (  -- one row per dose report object 
     study_date date,
     content_local timestamp,
     instance_number bigint,
+    device_uid varchar,  -- Device Observer UID (121012)
     device_serial varchar,
     device_serial_sr varchar,
     station_name varchar,

@@ -21,6 +21,7 @@ RowCheck = Callable[[Row], tuple[str, str] | None]
 
 LANGUAGES = ("en", "fr", "es")
 SPECIALTIES = ("cardiology", "radiology", "vascular_surgery", "neuroradiology", "other")
+HIGHEST_SKIN_GRADE = 4  # of the common scales of radiation dermatitis: 0 nothing, 4 ulcer
 UNKNOWN_ROOM = "unknown"  # the room of reports that no row of rooms.csv fits: no real room may be called so
 ALERT_ID_CHARACTERS = 8  # of an alert_id that name a finding: letters give so many
 
@@ -128,6 +129,17 @@ def _finding_can_be_named(row: Row) -> tuple[str, str] | None:
     return None
 
 
+def _grade_of_a_look(row: Row) -> tuple[str, str] | None:
+    grade = row["skin_grade"]
+    if grade is None:
+        return None
+    if row["seen_on"] is None:
+        return "seen_on", "is empty; a skin_grade needs the date on which the skin was seen"
+    if isinstance(grade, int) and not 0 <= grade <= HIGHEST_SKIN_GRADE:
+        return "skin_grade", f"must be 0 to {HIGHEST_SKIN_GRADE}"
+    return None
+
+
 def _offset_has_one_subject(row: Row) -> tuple[str, str] | None:
     if (row["room_id"] is None) == (row["source_id"] is None):
         return "room_id", "give either room_id or source_id, and leave the other empty"
@@ -185,6 +197,19 @@ def _above_zero(column: str) -> RowCheck:
     return check
 
 
+def _share_of_one(column: str) -> RowCheck:
+    def check(row: Row) -> tuple[str, str] | None:
+        value = row[column]
+        if isinstance(value, Decimal) and not 0 < value <= 1:
+            return (
+                column,
+                "must be more than 0 and at most 1: the share of the air kerma that passes table and mattress",
+            )
+        return None
+
+    return check
+
+
 def _not_negative(column: str) -> RowCheck:
     def check(row: Row) -> tuple[str, str] | None:
         value = row[column]
@@ -213,9 +238,10 @@ TABLES: tuple[Table, ...] = (
             Column("device_timezone", "zone"),
             Column("c_arm_dosimeter"),
             Column("quiet_until", "date"),
+            Column("table_attenuation", "decimal"),
         ),
         key=("room_id",),
-        checks=(_room_has_a_real_name,),
+        checks=(_room_has_a_real_name, _share_of_one("table_attenuation")),
         is_required=True,
     ),
     Table(
@@ -278,7 +304,7 @@ TABLES: tuple[Table, ...] = (
                 is_required=True,
                 allowed=("procedure_code", "study_description", "requested_procedure", "protocol"),
             ),
-            Column("match", is_required=True, allowed=("exact", "contains", "regex")),
+            Column("match", is_required=True, allowed=("exact", "contains", "word", "regex")),
             Column("pattern", is_required=True),
             Column("procedure_type", is_required=True),
             Column("specialty", allowed=SPECIALTIES),
@@ -313,8 +339,9 @@ TABLES: tuple[Table, ...] = (
             Column("unit", is_required=True),
             Column("year", "integer"),
             Column("citation"),
+            Column("scope", allowed=("site", "national", "european")),
         ),
-        key=("jurisdiction", "procedure_type", "quantity", "year"),
+        key=("jurisdiction", "procedure_type", "quantity", "year", "scope"),
         checks=(_level_has_a_unit, _above_zero("value")),
         derived=((Column("canonical_value", "decimal"), _level_in_canonical_unit),),
     ),
@@ -400,6 +427,19 @@ TABLES: tuple[Table, ...] = (
         one_at_a_time=("dosimeter_serial",),
         span=("from", "to"),
         checks=(_link_has_one_procedure,),
+    ),
+    Table(
+        "patient_followup",
+        (
+            Column("procedure_id"),
+            Column("accession_number"),
+            Column("informed_on", "date"),
+            Column("seen_on", "date"),
+            Column("skin_grade", "integer"),
+            Column("by", stored_as="reported_by"),
+            Column("comment"),
+        ),
+        checks=(_link_has_one_procedure, _grade_of_a_look),
     ),
     Table(
         "alert_log",

@@ -60,16 +60,16 @@ def _inbox_devices(site: Site) -> Iterator[Device]:
 
 
 def _is_known(device: Device, site: Site) -> bool:
-    return any(_folded(value) in _values(site, column) for column, value in device._asdict().items() if value)
+    return any(folded(value) in _values(site, column) for column, value in device._asdict().items() if value)
 
 
 def _values(site: Site, column: str) -> dict[str, str]:
     """The values of one column of rooms.csv as written, by their folded form."""
     values = (row[column] for row in site.reference["rooms"].rows)
-    return {_folded(value): value for value in values if isinstance(value, str)}
+    return {folded(value): value for value in values if isinstance(value, str)}
 
 
-def _folded(value: str) -> str:
+def folded(value: str) -> str:
     """As the models compare identifiers (the macro ``folded``): trimmed, case and accents ignored."""
     letters = unicodedata.normalize("NFD", value.strip().lower())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))

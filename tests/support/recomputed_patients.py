@@ -21,10 +21,28 @@ ADULT = 18
 # mSv/(Gy.cm2) of adults: by copper filter (Vano 2018, upper end of the filter in mm), else by class or region.
 K_OF_COPPER = {0.05: "0.16", 0.25: "0.27", 0.65: "0.34", 1.15: "0.40"}
 K_OF_CLASS = {"coronary_angiography": "0.30", "pci": "0.33"}
-K_OF_REGION = {"cardiology": "0.20", "neuroradiology": "0.087"}
-ABDOMINAL = {"biliary_drainage", "tips", "tace", "nephrostomy", "evar", "peripheral_angioplasty"}
+K_OF_SPECIALTY = {"cardiology": "0.20", "neuroradiology": "0.087"}
+K_OF_BODY_REGION = {
+    "head": "0.087",
+    "neck": "0.087",
+    "chest": "0.20",
+    "abdomen": "0.26",
+    "pelvis": "0.26",
+    "spine": "0.26",
+    "lower_limb": "0.26",
+}
+# Other embolisations have no region: the abdomen's value is the stated fallback.
+ABDOMINAL = {"biliary_drainage", "tips", "tace", "nephrostomy", "evar", "peripheral_angioplasty", "embolisation_other"}
 CEREBRAL = {"cerebral_angiography", "thrombectomy_stroke"}
-SKIN = {"ka_r_mgy": ("ka_r", 5000), "kap_gy_cm2": ("kap", 500), "fluoro_time_s": ("fluoro_time", 3600)}
+SKIN_STEPS = (  # the gravest first: step, column, threshold
+    ("ka_r", "ka_r_mgy", 5000),
+    ("kap", "kap_gy_cm2", 500),
+    ("ka_r_notice", "ka_r_mgy", 3000),
+    ("fluoro_time", "fluoro_time_s", 3600),
+)
+YEAR_STEP = ("ka_r_year", "ka_r_mgy", 15000)
+SKIN_COLUMNS = ("ka_r_mgy", "kap_gy_cm2", "fluoro_time_s")  # the first that is known counts
+CAP_DEG = 25
 LEVEL_QUANTITIES = {"kap_gy_cm2": "kap", "ka_r_mgy": "ka_r", "fluoro_time_s": "fluoro_time"}
 
 
@@ -47,7 +65,12 @@ def effective_dose(procedure: Row, events: list[Row]) -> Decimal | None:
     elif (kind in K_OF_CLASS or procedure["class_specialty"] == "cardiology") and _mean_k_of_copper(events):
         return Decimal(str(kap)) * _mean_k_of_copper(events)
     else:
-        k = K_OF_CLASS.get(kind) or K_OF_REGION.get(procedure["class_specialty"] or "") or ""
+        k = (
+            K_OF_CLASS.get(kind)
+            or K_OF_SPECIALTY.get(procedure["class_specialty"] or "")
+            or K_OF_BODY_REGION.get(procedure["body_region"] or "")
+            or ""
+        )
     return Decimal(str(kap)) * Decimal(k) if k else None
 
 
@@ -109,21 +132,103 @@ def typical_values(procedures: list[Row], as_of: date) -> dict[tuple[str | None,
 
 
 def skin_findings(procedures: list[Row]) -> set[tuple[str, str]]:
-    """Procedure and quantity of every dose for follow-up, in one procedure or in the 60 days up to it."""
+    """Procedure and step of every finding about the skin, alone or as a sum within a body region."""
     ordered = sorted(procedures, key=lambda row: (row["started_at"], row["procedure_id"]))
     found = set()
     for number, procedure in enumerate(ordered):
-        for column, (quantity, threshold) in SKIN.items():
-            own = procedure[column] or 0
-            total = own + sum(
-                earlier[column] or 0
-                for earlier in ordered[:number]
-                if procedure["patient_key"] is not None
-                and earlier["patient_key"] == procedure["patient_key"]
-                and (procedure["procedure_date"] - earlier["procedure_date"]).days < 60
-            )
-            if own >= threshold or (own > 0 and total >= threshold):
-                found.add((procedure["procedure_id"], quantity))
+        name = procedure["procedure_id"]
+        alone = [step for step, column, threshold in SKIN_STEPS if _reaches(_own(procedure, column), threshold)]
+        found |= {(name, step) for step in alone[:1]}
+        sums = _sums(procedure, ordered[:number], 60)
+        of_days = [step for step in SKIN_STEPS if any(_sum_fires(members, procedure, step) for members in sums)]
+        found |= {(name, f"{step}_of_days") for step, _, _ in of_days[:1]}
+        years = _sums(procedure, ordered[:number], 365)
+        is_alone = _reaches(_own(procedure, "ka_r_mgy"), YEAR_STEP[2])
+        if is_alone or any(_sum_fires(members, procedure, YEAR_STEP) for members in years):
+            found.add((name, YEAR_STEP[0]))
+    return found
+
+
+def _own(procedure: Row, column: str) -> float | None:
+    """The value of the column if it is the one that counts: no better one is known."""
+    known = next((name for name in SKIN_COLUMNS if procedure[name] is not None), None)
+    return procedure[column] if known == column else None
+
+
+def _reaches(dose: float | None, threshold: float) -> bool:
+    return dose is not None and dose >= threshold
+
+
+def _sums(procedure: Row, earlier: list[Row], days: int) -> list[list[Row]]:
+    """The procedures of each sum to which a procedure adds: one, or one for each region of the patient."""
+    own = [
+        row
+        for row in earlier
+        if procedure["patient_key"] is not None
+        and row["patient_key"] == procedure["patient_key"]
+        and (procedure["procedure_date"] - row["procedure_date"]).days < days
+    ]
+    regions = {procedure["body_region"]} if procedure["body_region"] else {row["body_region"] for row in own} | {None}
+    return [
+        [*(row for row in own if row["body_region"] in (region, None)), procedure]
+        for region in sorted(regions, key=str)
+        if any(row["body_region"] in (region, None) for row in own)
+    ]
+
+
+def _sum_fires(members: list[Row], procedure: Row, step: tuple[str, str, int]) -> bool:
+    _, column, threshold = step
+    values = [_own(row, column) for row in members]
+    if column == "fluoro_time_s" and any(_own(row, column) is None for row in members):
+        return False
+    total = sum(value for value in values if value is not None)
+    adds = (_own(procedure, column) or 0) > 0
+    return adds and total >= threshold and not any(_reaches(value, threshold) for value in values)
+
+
+def skin_doses(events: list[Row]) -> dict[str, tuple[float, int, float, float]]:
+    """By procedure: peak Ka,r, events in the cap, estimate and upper value, mGy, of a patient head first and supine."""
+    of_procedure: defaultdict[str, list[Row]] = defaultdict(list)
+    for event in events:
+        if event["procedure_id"] is not None and event["ka_r_mgy"] is not None:
+            of_procedure[event["procedure_id"]].append(event)
+    found = {}
+    for name, own in of_procedure.items():
+        placed = [row for row in own if row["primary_angle_deg"] is not None and row["secondary_angle_deg"] is not None]
+        if not placed:
+            continue
+        caps = []
+        for centre in placed:
+            inside = [row for row in placed if _angle_between(centre, row) <= CAP_DEG + 1e-6]
+            peak = sum(row["ka_r_mgy"] for row in inside)
+            table = 0.75 if abs(centre["primary_angle_deg"]) <= 60 else 1.0
+            caps.append((peak, len(inside), peak * 1.06 * 1.3 * table))
+        highest = max(peak for peak, _, _ in caps)
+        upper = sum(row["ka_r_mgy"] for row in own) * 1.06 * 1.3
+        # Of equal peaks any may be the one.
+        best = [cap for cap in caps if cap[0] >= highest * (1 - 1e-12)]
+        found[name] = (highest, best[0][1], best[0][2], upper)
+    return found
+
+
+def _angle_between(one: Row, other: Row) -> float:
+    """Angle between two beams, degrees, as that between two unit vectors."""
+    first, second = (_direction(row) for row in (one, other))
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(first, second)), np.dot(first, second))))
+
+
+def _direction(row: Row) -> np.ndarray[Any, Any]:
+    primary, secondary = (np.radians(row[f"{name}_angle_deg"]) for name in ("primary", "secondary"))
+    return np.array([np.sin(primary) * np.cos(secondary), np.sin(secondary), np.cos(primary) * np.cos(secondary)])
+
+
+def followup_states(steps: list[Row], as_of: date) -> dict[str, str]:
+    """By procedure with a skin finding, where the site keeps no register of what was done."""
+    found = {}
+    for name in {step["procedure_id"] for step in steps}:
+        own = [step for step in steps if step["procedure_id"] == name]
+        late = 28 if any(step["severity"] == "urgent" for step in own) else 14
+        found[name] = "overdue" if (as_of - own[0]["occurred_on"]).days > late else "open"
     return found
 
 

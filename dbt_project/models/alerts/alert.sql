@@ -68,9 +68,12 @@ advised as (
             findings.rule = advice_rules.rule
             and (
                 advice_rules.evidence is null
-                or advice_rules.evidence = coalesce(evidence.evidence, findings.quantity)
+                or advice_rules.evidence in (findings.step, coalesce(evidence.evidence, findings.quantity))
             )
-    qualify row_number() over (partition by findings.alert_id order by advice_rules.evidence nulls last) = 1
+    qualify row_number() over (
+        partition by findings.alert_id
+        order by (advice_rules.evidence = findings.step) desc nulls last, advice_rules.evidence nulls last
+    ) = 1
 ),
 
 final as (

@@ -33,6 +33,8 @@ together as (
     select * from {{ ref('int_withdrawal_oddity') }}
     union all by name
     select * from {{ ref('int_same_bytes_oddity') }}
+    union all by name
+    select * from {{ ref('int_followup_oddity') }}
 ),
 
 final as (

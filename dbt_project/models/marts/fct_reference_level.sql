@@ -95,7 +95,9 @@ all_levels as (
         site_levels.quantity,
         site_levels.drl_value,
         site_levels.drl_year,
-        1 as preference,
+        site_levels.drl_scope,
+        site_levels.citation,
+        true as is_of_file,
         coalesce(site_levels.jurisdiction = site.jurisdiction, false) as is_of_jurisdiction
     from site_levels
     cross join site
@@ -105,18 +107,26 @@ all_levels as (
         default_levels.quantity,
         cast(default_levels.value as decimal(18, 9)) as drl_value,
         default_levels.year as drl_year,
-        2 as preference,
+        case when default_levels.jurisdiction = 'eu' then 'european' else 'national' end as drl_scope,
+        default_levels.citation,
+        false as is_of_file,
         true as is_of_jurisdiction
     from default_levels
-    inner join site on default_levels.jurisdiction = site.jurisdiction
+    inner join site on default_levels.jurisdiction in (site.jurisdiction, 'eu')
 ),
 
--- The site's own levels win over the product's; of several the site's jurisdiction, then the latest year.
+-- The site's level, else the national, else the European one. Within a scope drl.csv wins over the product's levels; of
+-- several the site's jurisdiction, then the latest year.
 levels as (
     select *
     from all_levels
     qualify row_number() over (
-        partition by procedure_type, quantity order by preference asc, is_of_jurisdiction desc, drl_year desc nulls last
+        partition by procedure_type, quantity
+        order by
+            list_position(['site', 'national', 'european'], drl_scope) asc,
+            is_of_file desc,
+            is_of_jurisdiction desc,
+            drl_year desc nulls last
     ) = 1
 ),
 
@@ -130,6 +140,8 @@ final as (
         typical_values.q1,
         typical_values.q3,
         cast(levels.drl_value as double) as drl_value,
+        coalesce(levels.drl_scope, 'none') as drl_scope,
+        levels.citation as drl_citation,
         typical_values.median / cast(levels.drl_value as double) as ratio_to_drl,
         case
             when typical_values.n < thresholds.min_reference then 'too_few'

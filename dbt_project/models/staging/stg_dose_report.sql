@@ -17,6 +17,7 @@ renamed as (
         study_date,
         content_local,
         instance_number,
+        device_uid,
         coalesce(device_serial, device_serial_sr) as device_serial,
         station_name,
         ae_title,

@@ -11,7 +11,8 @@ renamed as (
         value as stated_value,
         unit as stated_unit,
         year as drl_year,
-        citation
+        citation,
+        coalesce(scope, 'national') as drl_scope
     from source
 )
 

@@ -35,6 +35,7 @@ renamed as (
         patient_table_relationship,
         patient_orientation,
         patient_orientation_modifier,
+        patient_equivalent_thickness_mm,
         copper_filter_mm,
         collimated_field_area_cm2,
         acquisition_protocol,

@@ -15,7 +15,8 @@ renamed as (
         model,
         device_timezone,
         c_arm_dosimeter,
-        quiet_until as quiet_until_date
+        quiet_until as quiet_until_date,
+        table_attenuation
     from source
 )
 

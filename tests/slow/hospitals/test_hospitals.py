@@ -328,8 +328,10 @@ def test_nothing_of_a_patient_is_in_any_published_byte(hospital: Hospital) -> No
 # --- patients, reference levels and rooms, computed again ----------------------------------------------------------
 
 PROCEDURES = """
-    select fct_procedure.*, dim_procedure_type.specialty as class_specialty
-    from marts.fct_procedure left join marts.dim_procedure_type using (procedure_type)
+    select fct_procedure.*, dim_procedure_type.specialty as class_specialty, dim_procedure_class.body_region
+    from marts.fct_procedure
+    left join marts.dim_procedure_type using (procedure_type)
+    left join marts.dim_procedure_class on fct_procedure.procedure_type = dim_procedure_class.procedure_class
 """
 
 
@@ -401,9 +403,17 @@ def test_findings_about_patients_and_rooms(hospital: Hospital) -> None:
             if row["rule"] == rule and row["quantity"] == quantity
         }
 
-    for quantity in ("ka_r", "kap", "fluoro_time"):
-        expected = {key for key in recomputed.skin_findings(procedures) if key[1] == quantity}
-        assert found("patient_dose", quantity, "procedure_id", "quantity") == expected
+    skin = {
+        (row["procedure_id"], row["step"])
+        for row in alerts
+        if row["rule"] == "patient_dose" and row["quantity"] != "effective_dose"
+    }
+    assert skin == recomputed.skin_findings(procedures)
+    for row in alerts:
+        if row["rule"] == "patient_dose" and row["procedure_id"]:
+            (procedure,) = (one for one in procedures if one["procedure_id"] == row["procedure_id"])
+            assert f"room {procedure['room_id']}" in row["message"]
+            assert procedure["accession_number"] in row["message"]
     cumulative = {
         row["patient_key"]
         for row in recomputed.rows(
@@ -423,6 +433,36 @@ def test_findings_about_patients_and_rooms(hospital: Hospital) -> None:
         for row in recomputed.rows(hospital.con, "from marts.fct_study_dose where patient_key is null")
     }
     assert {day.replace(day=1) for (day,) in found("data_quality", "no_patient_id", "occurred_on")} == unnamed
+
+
+def test_skin_doses_and_their_follow_up(hospital: Hospital) -> None:
+    events = recomputed.rows(hospital.con, "from marts.fct_irradiation_event")
+    found = {row["procedure_id"]: row for row in recomputed.rows(hospital.con, "from marts.fct_skin_dose")}
+    expected = recomputed.skin_doses(events)
+    assert found.keys() == expected.keys()
+    assert len(found) >= 20
+    for name, (peak, n_events, estimate, upper) in expected.items():
+        row = found[name]
+        assert row["method"] == "angles"
+        assert row["peak_ka_r_mgy"] == pytest.approx(peak, rel=1e-9)
+        assert row["n_events_in_cap"] == n_events
+        assert row["skin_dose_estimate_mgy"] == pytest.approx(estimate, rel=1e-9)
+        assert row["skin_dose_upper_mgy"] == pytest.approx(upper, rel=1e-9)
+    steps = recomputed.rows(hospital.con, "from alerts.alert where rule = 'patient_dose' and procedure_id is not null")
+    states = dict(hospital.con.execute("select procedure_id, state from marts.fct_skin_followup").fetchall())
+    assert states == recomputed.followup_states(steps, hospital.as_of)
+
+
+def test_every_level_has_the_scope_of_its_source(hospital: Hospital) -> None:
+    scopes = hospital.con.execute(
+        "select distinct procedure_type, drl_scope from marts.fct_reference_level where quantity = 'kap'"
+    ).fetchall()
+    # The hospital's jurisdiction is Europe, and its own drl.csv states levels of five classes without a scope.
+    of_file = {"coronary_angiography", "pci", "tavi", "ep_ablation", "crt"}
+    european = {"pacemaker_icd"}
+    for procedure_type, scope in scopes:
+        expected = "national" if procedure_type in of_file else "european" if procedure_type in european else "none"
+        assert scope == expected, procedure_type
 
 
 def test_findings_about_records(reckoning: Reckoning) -> None:

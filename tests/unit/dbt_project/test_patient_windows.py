@@ -103,7 +103,7 @@ def test_quartiles_are_of_type_7_and_20_are_enough(values: list[float]) -> None:
         con.execute("create table stg_site as select 'eu' as jurisdiction")
         con.execute(
             "create table stg_drl as select null::varchar as jurisdiction, 'pci' as procedure_type, 'kap' as quantity,"
-            " 100::decimal(18, 9) as drl_value, 2020 as drl_year"
+            " 100::decimal(18, 9) as drl_value, 2020 as drl_year, 'site' as drl_scope, 'Citation' as citation"
         )
         con.execute("create table diagnostic_reference_level as select *, drl_value as value, 1 as year from stg_drl")
         con.execute("create table alert_rules (rule varchar, name varchar, value double)")

@@ -1,7 +1,15 @@
--- Doses at which a patient must be followed up: skin dose indicators of one procedure or of the patient's last days, and
--- the effective dose of all studies. Ka,r is that of a procedure's highest plane; planes are never added.
+-- Doses for which a patient is followed up: skin dose indicators of one procedure or of the patient's last days, and the
+-- effective dose of all studies.
 with procedures as (
     select * from {{ ref('int_procedure') }}
+),
+
+classes as (
+    select * from {{ ref('procedure_class') }}
+),
+
+skin_steps as (
+    select * from {{ ref('int_skin_step') }}
 ),
 
 studies as (
@@ -14,93 +22,71 @@ studies as (
 
 thresholds as (
     select * from {{ ref('int_alert_threshold') }}
-    where rule = 'patient_dose'
+    where rule = 'patient_dose' and name = 'effective_dose'
 ),
 
-sum_windows as (
-    select cast(max(threshold_value) as integer) as sum_days
-    from thresholds
-    where name = 'sum_days'
-),
-
-doses as (
-    unpivot (
-        select
-            site_id,
-            study_name,
-            room_id,
-            patient_key,
-            procedure_id,
-            procedure_date,
-            coalesce(started_at, cast(procedure_date as timestamptz)) as ordered_at,
-            ka_r_mgy as ka_r,
-            cast(kap_gy_cm2 as decimal(38, 12)) as kap,
-            fluoro_time_s as fluoro_time
-        from procedures
-    )
-    on ka_r, kap, fluoro_time
-    into name quantity value dose
-),
-
--- A procedure that added nothing did not bring the patient anywhere.
-given_doses as (
-    select * from doses
-    where dose != 0
-),
-
--- Each procedure with what its patient got in the days up to it; a procedure without a patient stands alone.
-summed as (
+-- By what a physicist finds the patient.
+placed_procedures as (
     select
-        given_doses.site_id,
-        given_doses.study_name,
-        given_doses.room_id,
-        given_doses.patient_key,
-        given_doses.procedure_id,
-        given_doses.procedure_date,
-        given_doses.quantity,
-        given_doses.dose,
-        count(earlier.procedure_id) as n_procedures,
-        coalesce(sum(earlier.dose), any_value(given_doses.dose)) as dose_of_days
-    from given_doses
-    cross join sum_windows
-    left join given_doses as earlier
-        on
-            given_doses.patient_key = earlier.patient_key
-            and given_doses.quantity = earlier.quantity
-            and earlier.procedure_date > given_doses.procedure_date - sum_windows.sum_days
-            and (earlier.ordered_at, earlier.procedure_id) <= (given_doses.ordered_at, given_doses.procedure_id)
-    group by all
+        procedures.*,
+        concat_ws(
+            ', ',
+            'Accession number ' || coalesce(procedures.accession_number, 'not stated'),
+            coalesce(
+                strftime(timezone(procedures.site_timezone, procedures.started_at), '%Y-%m-%d %H:%M'),
+                cast(procedures.procedure_date as varchar)
+            ),
+            'room ' || procedures.room_id,
+            coalesce(classes.name_en, procedures.procedure_type),
+            'Ka,r ' || coalesce(format('{:.6g} mGy', cast(procedures.ka_r_mgy as double)), 'not stated'),
+            'KAP ' || coalesce(format('{:.6g} Gy.cm2', cast(procedures.kap_gy_cm2 as double)), 'not stated')
+        ) as place
+    from procedures
+    left join classes on procedures.procedure_type = classes.procedure_class
 ),
 
 skin_findings as (
     select
-        summed.dose >= thresholds.threshold_value as is_of_one,
-        summed.site_id,
-        thresholds.step || case when is_of_one then '' else '_of_days' end as step,
-        summed.study_name,
-        case when is_of_one then 'procedure' else 'patient' end as subject_type,
-        summed.procedure_id,
-        summed.patient_key,
-        summed.room_id,
-        summed.procedure_date as occurred_on,
-        summed.quantity,
-        cast(case when is_of_one then summed.dose else summed.dose_of_days end as double) as finding_value,
-        case when is_of_one then 1 else summed.n_procedures end as n_reference,
-        thresholds.threshold_value as threshold,
-        thresholds.unit,
+        placed_procedures.site_id,
+        skin_steps.step,
+        placed_procedures.study_name,
+        case when skin_steps.is_of_one then 'procedure' else 'patient' end as subject_type,
+        skin_steps.procedure_id,
+        placed_procedures.patient_key,
+        placed_procedures.room_id,
+        placed_procedures.procedure_date as occurred_on,
+        skin_steps.quantity,
+        cast(skin_steps.dose as double) as finding_value,
+        skin_steps.n_procedures as n_reference,
+        skin_steps.threshold_value as threshold,
+        skin_steps.unit,
         case
-            when is_of_one then 'in one procedure'
-            else format('in {} procedures of one patient within {} days', summed.n_procedures, sum_windows.sum_days)
+            when skin_steps.is_of_one then 'in one procedure'
+            else concat_ws(
+                ', ',
+                format(
+                    'in {} procedures of one patient within {} days (region: {})',
+                    skin_steps.n_procedures,
+                    skin_steps.extent_days,
+                    replace(skin_steps.body_region, '_', ' ')
+                ),
+                format('{} of them of unknown region', nullif(skin_steps.n_unknown_region, 0)),
+                case
+                    when skin_steps.quantity = 'ka_r'
+                        then format(
+                            '{} of them without Ka,r, KAP {:.6g} Gy.cm2',
+                            nullif(skin_steps.n_without_ka_r, 0),
+                            cast(skin_steps.kap_without_ka_r_gy_cm2 as double)
+                        )
+                end
+            )
         end as extent,
-        thresholds.severity,
-        thresholds.audience,
-        thresholds.rule_version
-    from summed
-    cross join sum_windows
-    inner join thresholds on summed.quantity = thresholds.name
-    where
-        summed.dose >= thresholds.threshold_value
-        or summed.dose_of_days >= thresholds.threshold_value
+        ' ' || placed_procedures.place || '.' as place,
+        skin_steps.severity,
+        skin_steps.audience,
+        skin_steps.rule_version
+    from skin_steps
+    inner join placed_procedures on skin_steps.procedure_id = placed_procedures.procedure_id
 ),
 
 cumulative as (
@@ -130,17 +116,17 @@ effective_findings as (
         thresholds.threshold_value as threshold,
         thresholds.unit,
         format('in {} studies of one patient, estimated', cumulative.n_studies) as extent,
+        '' as place,
         thresholds.severity,
         thresholds.audience,
         thresholds.rule_version
     from cumulative
-    inner join thresholds
-        on thresholds.name = 'effective_dose' and cumulative.dose_so_far >= thresholds.threshold_value
+    inner join thresholds on cumulative.dose_so_far >= thresholds.threshold_value
     qualify row_number() over (partition by cumulative.patient_key order by cumulative.n_studies) = 1
 ),
 
 reached as (
-    select * exclude (is_of_one) from skin_findings
+    select * from skin_findings
     union all by name
     select * from effective_findings
 ),
@@ -151,7 +137,7 @@ fired as (
         cast(null as varchar) as operator_id,
         cast(null as varchar) as period,
         format(
-            '{} of {:.6g} {} {}: {:.6g} {} or more.',
+            '{} of {:.6g} {} {}: {:.6g} {} or more.{}',
             case quantity
                 when 'ka_r' then 'Ka,r'
                 when 'kap' then 'KAP'
@@ -162,7 +148,8 @@ fired as (
             unit,
             extent,
             threshold,
-            unit
+            unit,
+            place
         ) as message
     from reached
 ),

@@ -37,14 +37,20 @@ fired as (
         end as unit,
         reference_levels.n as n_reference,
         format(
-            'The median {} of {} ({:.6g} {}, n = {}) is above the diagnostic reference level of {:.6g} {}.',
+            'The median {} of {} ({:.6g} {}, n = {}) is above the {} diagnostic reference level of {:.6g} {}{}.',
             reference_levels.quantity,
             reference_levels.procedure_type,
             reference_levels.median,
             unit,
             reference_levels.n,
+            case reference_levels.drl_scope
+                when 'site' then 'site''s'
+                when 'european' then 'European'
+                else 'national'
+            end,
             reference_levels.drl_value,
-            unit
+            unit,
+            coalesce(' (' || reference_levels.drl_citation || ')', '')
         ) as message,
         steps.severity,
         steps.audience,

@@ -15,6 +15,10 @@ body_regions as (
     select * from {{ ref('body_region') }}
 ),
 
+classes as (
+    select * from {{ ref('procedure_class') }}
+),
+
 coefficients as (
     select * from {{ ref('effective_dose_coefficient') }}
 ),
@@ -91,6 +95,7 @@ placed_kinds as (
         numbered_kinds.*,
         body_regions.region
     from numbered_kinds
+    left join classes on numbered_kinds.procedure_type = classes.procedure_class
     left join body_regions
         on
             numbered_kinds.modality = body_regions.modality
@@ -98,14 +103,15 @@ placed_kinds as (
                 when 'procedure_type' then numbered_kinds.procedure_type
                 when 'target_region' then numbered_kinds.target_region
                 when 'specialty' then numbered_kinds.procedure_specialty
+                when 'body_region' then classes.body_region
             end
     -- What the acquisition says of CT is nearer than the study's class; a projection's region is often a device default.
     qualify row_number() over (
         partition by numbered_kinds.kind_no
         order by list_position(
             case numbered_kinds.modality
-                when 'CT' then ['target_region', 'procedure_type']
-                else ['procedure_type', 'target_region', 'specialty']
+                when 'CT' then ['target_region', 'procedure_type', 'body_region']
+                else ['procedure_type', 'target_region', 'specialty', 'body_region']
             end,
             body_regions.basis
         ) nulls last

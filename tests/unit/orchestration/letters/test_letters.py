@@ -401,6 +401,7 @@ KINDS: list[tuple[str, str, dict[str, str]]] = [
     ("badge_mismatch", "passive_low", {"step": "passive_low", "detail": "left_hand"}),
     *(("patient_dose", quantity, {"step": quantity}) for quantity in ("ka_r", "kap", "fluoro_time", "effective_dose")),
     *(("patient_dose", quantity, {"step": f"{quantity}_of_days"}) for quantity in ("ka_r", "kap", "fluoro_time")),
+    *(("patient_dose", "ka_r", {"step": step}) for step in ("ka_r_notice", "ka_r_notice_of_days", "ka_r_year")),
     *(
         ("reference_level", quantity, {"detail": "pci"})
         for quantity in ("kap", "ka_r", "fluoro_time", "ctdi_vol", "dlp")
@@ -457,7 +458,9 @@ def test_sentences_say_how_many_how_long_and_what() -> None:
     def sentence(rule: str, quantity: str, **apart: str) -> str:
         return finding_text(kind(rule, quantity, apart), wording("en")).sentence
 
-    assert sentence("patient_dose", "ka_r", step="ka_r_of_days") == "In 23 procedures of one patient within 60 days."
+    assert sentence("patient_dose", "ka_r", step="ka_r_of_days") == (
+        "In 23 procedures of one patient within 60 days, in one region of the body."
+    )
     assert sentence("reference_level", "kap", detail="pci") == "pci: median of 23 procedures."
     assert sentence("data_quality", "unknown_hub", detail="rates/BASE.1") == "Source and hub: rates, BASE.1."
     assert sentence("data_quality", "unlinked", detail="staff") == "Badges of the staff, March 2026."
