@@ -85,10 +85,15 @@ def split_off(pieces: Iterator[Lines], count: int) -> tuple[list[str], Iterator[
     return taken, iter(())
 
 
-def without_footer(pieces: Iterator[Lines], pattern: str | None) -> Iterator[Lines]:
+def without_footer(pieces: Iterator[Lines], pattern: str | None, footer: list[Lines] | None = None) -> Iterator[Lines]:
     """The lines without those at the very end of the file that match; a match further up is data.
 
     Lines that may turn out to be the footer are held back until a line after them is none.
+
+    Args:
+        pieces: the lines below the header.
+        pattern: the regular expression of footer lines.
+        footer: the lines left out are added to it at the end.
     """
     if pattern is None:
         yield from pieces
@@ -104,8 +109,10 @@ def without_footer(pieces: Iterator[Lines], pattern: str | None) -> Iterator[Lin
         first, keep = piece.first - len(held), len(texts)
         while keep > max(0, len(texts) - LONGEST_FOOTER_LINES) and may_end(texts[keep - 1]):
             keep -= 1
-        held = texts[keep:]
+        held, end = texts[keep:], first + keep
         yield Lines(first, texts[:keep], piece.is_ended or bool(held), piece.bytes_read)
+    if held and footer is not None:
+        footer.append(Lines(end, held))
 
 
 def footer_of(pattern: str | None) -> Callable[[str], bool]:

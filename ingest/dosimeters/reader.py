@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,11 @@ from ingest.dosimeters.lost_seconds import SeenTimes, lost_seconds
 from ingest.dosimeters.rows import Batch, LineNumbers, Places, RowReader, mapped_texts
 from ingest.dosimeters.swapped_dates import SeenDates
 from ingest.dosimeters.unit_words import units_of
-from ingest.records import DOSE_ROWS, Refused, RejectedRow, Stated
+from ingest.records import DOSE_ROWS, Finding, Refused, RejectedRow, Stated
 
 NO_CELLS = "{}"  # raw of a line whose cells cannot be told apart: showing any could show a person's name
-_LONGEST_COLUMN_SHOWN, _MOST_COLUMNS_SHOWN = 60, 20
+LEFT_OUT_ROWS = "left_out_rows"
+_LONGEST_COLUMN_SHOWN, _MOST_COLUMNS_SHOWN, _MOST_LINES_SHOWN = 60, 20, 5
 
 
 def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
@@ -42,10 +43,28 @@ def read_export(path: Path, source: SourceDescription) -> Iterator[Batch]:
     above, pieces = split_off(read_lines(path, source.encoding), source.skip_rows + 1)
     header, places = _fitting_header(above, source)
     reader = _PieceReader(source, header, places)
-    yield from _judged(map(reader.read, without_footer(pieces, source.footer_pattern)), path, source)
+    left_out = [Lines(1, above[:-1])]  # and the footer, once the file was read
+    batches = map(reader.read, without_footer(pieces, source.footer_pattern, left_out))
+    yield from _judged(batches, path, source, lambda: _left_out_rows(_PieceReader(source, header, places), left_out))
 
 
-def _judged(batches: Iterable[Batch], path: Path, source: SourceDescription) -> Iterator[Batch]:
+def _left_out_rows(reader: _PieceReader, left_out: Iterable[Lines]) -> Finding | None:
+    """The oddity of lines that skip_rows or footer_pattern leave out although they read as records."""
+    rows = [line for lines in left_out if lines.texts for line in reader.read(lines).rows["line"].to_pylist()]
+    found = list(dict.fromkeys(rows))  # a line has a record for each quantity
+    if not found:
+        return None
+    shown = ", ".join(map(str, found[:_MOST_LINES_SHOWN])) + (" …" if len(found) > _MOST_LINES_SHOWN else "")
+    message = (
+        f"skip_rows or footer_pattern leave out {len(found)} line{'s' if len(found) > 1 else ''} that can be read as"
+        f" records and count nowhere ({shown}); if they are data, correct the source's description"
+    )
+    return Finding(LEFT_OUT_ROWS, message, line=found[0])
+
+
+def _judged(
+    batches: Iterable[Batch], path: Path, source: SourceDescription, left_out: Callable[[], Finding | None]
+) -> Iterator[Batch]:
     """Batches; what is wrong or odd with the file as a whole comes last."""
     span = LAYOUTS[source.layout].span
     times, dates = SeenTimes(), SeenDates(source)
@@ -60,9 +79,9 @@ def _judged(batches: Iterable[Batch], path: Path, source: SourceDescription) -> 
     reason = lost_seconds(path, source, times)
     if reason is not None:
         raise Refused("quarantined", reason, statement=statement)
-    finding = dates.finding()
-    if finding is not None:
-        yield Batch(DOSE_ROWS.empty_table(), statement=statement, findings=(finding,))
+    findings = tuple(finding for finding in (dates.finding(), left_out()) if finding)
+    if findings:
+        yield Batch(DOSE_ROWS.empty_table(), statement=statement, findings=findings)
 
 
 def written_cells(path: Path, source: SourceDescription, lines: Collection[int]) -> dict[int, dict[str, str]]:

@@ -1,7 +1,7 @@
-"""`check`: serials that exports of several sources state on the same days, and that no assignment tells apart or joins.
+"""`check`: badges that exports of several sources state on the same days, and rows that name a badge of no export.
 
-The same rule as the model `int_unclear_badge`, for exports that are not loaded yet: before a first run there is nothing
-else.
+The first is the rule of the model `int_unclear_badge`, for exports that are not loaded yet: before a first run there is
+nothing else.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import duckdb
 
+from ingest.cells import Value
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
 from ingest.problems import Problem
+from ingest.raw.build_db import BuildUnavailable, look_into_any_build
 from ingest.raw.file_ledger import FoundFile, find_dosimeter_exports
 from ingest.raw.stores import MB, source_of
 from ingest.records import Refused
@@ -30,6 +32,7 @@ MOST_INTERVALS = 3
 Days = dict[str, dict[str, set[date]]]  # days with records by serial and source
 
 _LOADED_DAYS = "select dosimeter_serial, source_id, from_date, to_date from intermediate.int_badge_day"
+_LOADED_SERIALS = "select distinct dosimeter_serial from raw.dose_record"
 _LOADED_FILES = "select source_id, sha256 from raw.file where kind = 'dosimeter' and status = 'loaded'"
 _ROWS_DAYS = """
 select distinct
@@ -50,12 +53,41 @@ class BadgeCheck:
 
 
 def check_badges(site: Site) -> BadgeCheck:
-    """Looks for unclear badges in what is loaded and in the exports of the inbox."""
-    if len(site.sources) < 2:  # one source never contradicts itself
+    """Looks for unclear and unknown badges in what is loaded and in the exports of the inbox."""
+    assignments = site.reference["dosimeters"].rows
+    unassigned = list(_rows_of_unassigned_badges(site, {row["dosimeter_serial"] for row in assignments}))
+    if len(site.sources) < 2 and not unassigned:  # one source never contradicts itself
         return BadgeCheck([], 0)
     days, loaded = _loaded(site)
     n_unread = _add_inbox(days, site, loaded)
-    return BadgeCheck(list(unclear_badges(days, site.sources, site.reference["dosimeters"].rows)), n_unread)
+    problems = [
+        *unclear_badges(days, site.sources, assignments),
+        *_unknown_badges(unassigned, days.keys(), _loaded_serials(site)),
+    ]
+    return BadgeCheck(problems, n_unread)
+
+
+def _rows_of_unassigned_badges(site: Site, assigned: Set[Value]) -> Iterator[tuple[str, Row]]:
+    """Rows about a badge's records whose badge is in no row of dosimeters.csv, and their files."""
+    for name in ("corrections", "links"):
+        table = site.reference[name]
+        yield from ((table.table.file, row) for row in table.rows if row["dosimeter_serial"] not in assigned)
+
+
+def _unknown_badges(
+    unassigned: Iterable[tuple[str, Row]], in_exports: Set[str], loaded: Set[str] | None
+) -> Iterator[Problem]:
+    """A problem for each row whose badge is in no export either; none while it is not known what is loaded."""
+    if loaded is None:
+        return
+    for file, row in unassigned:
+        serial = str(row["dosimeter_serial"])
+        if serial not in in_exports | loaded:
+            message = (
+                f"badge {serial[:60]!r} is in no row of dosimeters.csv and in no export that was read, so this row"
+                " changes nothing; correct the serial, as the export writes it, or remove the row"
+            )
+            yield Problem(file, int(str(row["line"])), "dosimeter_serial", message)
 
 
 def unclear_badges(
@@ -131,6 +163,17 @@ def _loaded(site: Site) -> tuple[Days, set[tuple[str, str]]]:
         if begin is not None:
             _add(days, serial, source_id, begin, end)
     return days, files
+
+
+def _loaded_serials(site: Site) -> Set[str] | None:
+    """Badges of all loaded exports; None if the build database cannot be read now."""
+    if not site.build_db.exists():
+        return frozenset()
+    try:
+        with look_into_any_build(site) as con:
+            return {serial for (serial,) in con.execute(_LOADED_SERIALS).fetchall()}
+    except BuildUnavailable:
+        return None
 
 
 def _add(days: Days, serial: str, source_id: str, begin: date, end: date) -> None:

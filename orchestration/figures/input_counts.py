@@ -24,6 +24,7 @@ QUERIES: Mapping[str, str] = {
         inner join ledger.file as files on balances.load_seq = files.load_seq
         where files.status = 'loaded'
     """,
+    "left_out_rows": "select count(*), null from ledger.oddity where code = 'left_out_rows'",
     "same_bytes": "select count(*), null from ledger.oddity where code = 'same_bytes'",
     # Reports of which no event and no total is in a figure, be it through another report.
     "reports_not_counted": """

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
-from ingest.records import DoseRow, RejectedRow
+from ingest.records import DoseRow, Finding, RejectedRow
 
 COLUMNS: dict[str, dict[str, Any]] = {
     "rate_samples": {"dosimeter_serial": "badge", "started_at": "at", "hp10": "dose"},
@@ -50,13 +50,15 @@ class Said(NamedTuple):
 
     rows: list[DoseRow]
     rejected: list[RejectedRow]
+    findings: list[Finding]
 
 
 def read_whole(path: Path, description: SourceDescription) -> Said:
-    said = Said([], [])
+    said = Said([], [], [])
     for batch in read_export(path, description):
         said.rows.extend(DoseRow.listed(batch.rows))
         said.rejected.extend(batch.rejected)
+        said.findings.extend(batch.findings)
     return said
 
 

@@ -44,12 +44,30 @@ datetime_format: iso8601
 columns: {dosimeter_serial: Badge, accession_number: Study, started_at: Time, hp10: Dose}
 units: {hp10: uSv}
 """
+PASSIVE = """\
+layout: badge_periods
+encoding: utf-8
+delimiter: ";"
+decimal: "."
+timezone: Europe/Madrid
+dst: true
+datetime_format: "%Y-%m-%d"
+columns: {dosimeter_serial: Badge, period_begin: From, period_end: To, hp10: Dose}
+units: {hp10: uSv}
+"""
+NEVER = {
+    "never": SOURCE.replace("source_id: rates\n", ""),
+    "never_announced": SOURCE.replace("source_id: rates\n", "") + "quiet_until: 2024-04-20\n",
+    "never_passive": PASSIVE,
+}
 # Last records: 5 March, of B1 a vendor's total on the 7th. The room's procedures: 4 March and 10 April.
 DAYS = [(f"B{badge}", day) for badge in (1, 2) for day in (4, 5)]
 Build = Callable[..., Callable[[str], list[tuple[Any, ...]]]]
 
 
 def site_of(root: Path, **files: str) -> Path:
+    for source_id in files.keys() & NEVER.keys():
+        write(root, f"sources/{source_id}.yaml", f"source_id: {source_id}\n{files.pop(source_id)}")
     make_site(root, **{"logbook": LOGBOOK, "rooms": "room_id,device_serial,quiet_until\nCATH1,S1,\n"} | files)
     write(root, "sources/vendor.yaml", VENDOR)
     write(
@@ -149,6 +167,24 @@ def test_a_feed_is_silent_after_its_own_patience(build: Build) -> None:
         ("source/vendor", date(2024, 3, 22), 44.0),
     ]
     assert ask("select has_report, reason from ledger.expected_study where accession_number = 'A13'") == [(True, None)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "silent"),
+    [
+        (date(2024, 3, 18), set()),  # the site's first day is the 4th
+        (date(2024, 3, 19), {"never"}),
+        (date(2024, 7, 17), {"never", "never_announced"}),
+        (date(2024, 7, 18), {"never", "never_announced", "never_passive"}),  # three times the patience for a badge
+    ],
+)
+def test_a_described_source_that_never_delivered_is_silent(build: Build, as_of: date, silent: set[str]) -> None:
+    ask = build(as_of, **NEVER)
+    days = float((as_of - date(2024, 3, 4)).days)
+    message = "No record of source {} was ever read; the first of another source or room is of 2024-03-04."
+    assert set(ask("select detail, message, value from alerts.alert where detail like 'source/never%'")) == {
+        (f"source/{name}", message.format(name), days) for name in silent
+    }
 
 
 @pytest.mark.parametrize(

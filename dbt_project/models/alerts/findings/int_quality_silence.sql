@@ -61,6 +61,29 @@ silent_feeds as (
         and coalesce(quiet.quiet_until_date < {{ as_of() }}, true)
 ),
 
+site_begin as (
+    select min(seen_date) as first_date from feed_days
+),
+
+-- Described, and no record was ever read: silent since the site's first day. How long the period of a passive badge is,
+-- its first result will tell.
+sources_without_record as (
+    select
+        sources.source_id,
+        site_begin.first_date,
+        case
+            when sources.layout = 'badge_periods' then thresholds.usual_gaps * thresholds.badge_days
+            else thresholds.feed_days
+        end as patience_days
+    from sources
+    anti join feeds on sources.source_id = feeds.feed_name and feeds.feed = 'source'
+    cross join site_begin
+    cross join thresholds
+    where
+        {{ as_of() }} - site_begin.first_date > patience_days
+        and coalesce(sources.quiet_until_date < {{ as_of() }}, true)
+),
+
 last_records as (
     select
         dosimeter_serial,
@@ -124,6 +147,19 @@ silences as (
         patience_days,
         format('No record of {} {} since {}.', feed, feed_name, last_date) as message
     from silent_feeds
+    union all
+    select
+        'feed_silent' as threshold_name,
+        'site' as subject_type,
+        cast(null as varchar) as operator_id,
+        cast(null as varchar) as room_id,
+        concat_ws('/', 'source', source_id) as detail,
+        first_date as last_date,
+        patience_days,
+        format(
+            'No record of source {} was ever read; the first of another source or room is of {}.', source_id, first_date
+        ) as message
+    from sources_without_record
     union all
     select
         'feed_silent' as threshold_name,

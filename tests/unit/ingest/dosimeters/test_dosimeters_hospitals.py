@@ -43,9 +43,10 @@ def test_every_file_reads_as_the_truth_says(hospital: str) -> None:
             with pytest.raises(Refused, match="does not fit"):
                 read(hospital, file["path"], file["source_id"])
             continue
-        rows, rejected = read(hospital, file["path"], file["source_id"])
+        rows, rejected, findings = read(hospital, file["path"], file["source_id"])
         assert len(rejected) == int(file["rows_rejected"]), file["path"]
         assert rows
+        assert findings == []
 
 
 def ingested(hospital: str) -> Totals:

@@ -321,6 +321,33 @@ def test_only_trailing_lines_are_the_footer(tmp_path: Path, monkeypatch: pytest.
     assert [row.line for row in batch.rejected] == [3]
 
 
+@pytest.mark.parametrize("piece", [1, 20, 1 << 18])
+@pytest.mark.parametrize(
+    ("text", "changes", "lines"),
+    [
+        (
+            f"{HEAD}{GOOD}{GOOD}\n{GOOD}Total;2;\n",
+            {"footer_pattern": "^(1001|Total)"},
+            "3 lines",
+        ),
+        (f"{HEAD}{GOOD}Total;1;\n{GOOD.strip()}", {"footer_pattern": "^(1001|Total)"}, "2 lines"),
+        (f"{HEAD}{GOOD}{HEAD}{GOOD}", {"skip_rows": 2}, "1 line"),
+        (f"{HEAD}{GOOD * 9}", {"footer_pattern": ""}, "9 lines"),
+        (f"{HEAD}{GOOD}Total;2;\nSigned;2024-03-04;by X\n", {"footer_pattern": "^(Total|Signed)"}, None),
+        (f"Export of;2024-03-04;X\n{HEAD}{GOOD}", {"skip_rows": 1}, None),
+    ],
+)
+def test_records_that_are_taken_for_head_or_footer_are_counted_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int, text: str, changes: dict[str, Any], lines: str | None
+) -> None:
+    monkeypatch.setattr("ingest.dosimeters.lines.PIECE_CHARS", piece)
+    findings = read(tmp_path, text, source(**changes)).findings
+    assert [finding.code for finding in findings] == (["left_out_rows"] if lines else [])
+    if lines:
+        assert findings[0].message.startswith(f"skip_rows or footer_pattern leave out {lines.strip()} that can be read")
+        assert "1001" not in findings[0].message
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

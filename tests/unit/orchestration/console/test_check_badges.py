@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.small_site import DOSIMETERS, SOURCE, export, make_site, run, write
+from support.small_site import DOSIMETERS, RATES, SOURCE, export, make_site, run, write
 from typer.testing import CliRunner
 
 from orchestration.cli import app
@@ -101,3 +101,35 @@ def test_it_reads_a_bounded_amount_and_says_so(root: Path, monkeypatch: pytest.M
     code, output = check(root)
     assert code == 0
     assert "Large exports that were not read for badges of several sources: 1." in output
+
+
+CORRECTIONS = "dosimeter_serial,from,to,kind,by,reason\n"
+LINKS = "procedure_id,dosimeter_serial,from,to,by,reason\n"
+SPAN = "2024-03-05T08:00,2024-03-05T09:00"
+
+
+def test_a_row_about_a_badge_that_nothing_knows_is_named_with_line_and_field(tmp_path: Path) -> None:
+    root = make_site(
+        tmp_path / "site",
+        corrections=CORRECTIONS + f"B1,{SPAN},not_occupational,me,\nB01,{SPAN},not_occupational,me,\n",
+        links=LINKS + f"P1,0001,{SPAN},me,\n",
+    )
+    write(root, f"{RATES}/a.csv", export(1, 2, badge="SPARE"))
+    code, output = check(root)
+    assert code == 1
+    assert (
+        "reference/corrections.csv line 3, field dosimeter_serial: badge 'B01' is in no row of dosimeters.csv and in "
+        "no export that was read, so this row changes nothing; correct the serial"
+    ) in output
+    assert "reference/links.csv line 2, field dosimeter_serial: badge '0001'" in output
+    assert output.count("✗") == 2
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_an_unassigned_badge_that_an_export_has_is_known(tmp_path: Path, *, is_loaded: bool) -> None:
+    root = make_site(tmp_path / "site", corrections=CORRECTIONS + f"SPARE,{SPAN},not_occupational,me,\n", links=LINKS)
+    write(root, f"{RATES}/a.csv", export(1, 2, badge="SPARE"))
+    if is_loaded:
+        run(root)
+        (root / RATES / "a.csv").unlink()
+    assert check(root)[0] == 0

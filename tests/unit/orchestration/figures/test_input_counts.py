@@ -38,7 +38,7 @@ insert into ledger.unmatched_device values
 insert into marts.fct_procedure values ('tavi'), ('unclassified');
 insert into ledger.file_balance values (1, 2, 0, 5, 6), (2, 1, 1, 0, 0), (3, 0, 0, 0, 240);
 insert into ledger.file values (1, 'loaded'), (2, 'loaded'), (3, 'quarantined');
-insert into ledger.oddity values ('same_bytes'), ('counter_dip');
+insert into ledger.oddity values ('same_bytes'), ('counter_dip'), ('left_out_rows');
 insert into ledger.report_balance values
     ('loaded', 3, 0, 0, true), ('superseded', 0, 0, 2, false), ('loaded', 0, 0, 0, true), ('duplicate', 0, 0, 0, false),
     ('loaded', 0, 0, 0, false), ('quarantined', null, null, null, false);
@@ -64,6 +64,7 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
         ("conflicting_rows", 1),
         ("rows_after_as_of", 5),
         ("rejected_rows", 6),
+        ("left_out_rows", 1),
         ("same_bytes", 1),
         ("reports_not_counted", 2),
         ("missing_reports", 2),
@@ -75,6 +76,7 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
         "1 row of an export contradicts a higher one of the same file; the higher one counts (ledger.oddity).",
         "5 rows of exports are later than the as-of date.",
         "6 rows of exports were rejected and count nowhere (ledger.rejected_row).",
+        "In 1 export lines that look like records are taken for its head or foot and count nowhere (ledger.oddity).",
         "1 export has the same bytes as one of another source; it is read for both (ledger.oddity).",
         "2 dose reports are in no figure (ledger.report_balance).",
         "2 studies are named by the logbook or a vendor and have no dose report (ledger.expected_study).",
