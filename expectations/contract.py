@@ -60,10 +60,11 @@ TABLES: dict[str, Table] = {
         "operator_id month",
     ),
     "marts.fct_operator_limit": _table(
-        "operator_id quantity window limit_rule window_begin window_end dose_msv limit_msv fraction_of_limit"
-        " projected_fraction dose_source limit_citation warning_dose_msv dose_low_msv dose_high_msv",
-        "operator_id quantity window limit_rule",
-        restricted="\"window\" is not distinct from 'pregnancy'",
+        "operator_id quantity dose_window limit_rule window_begin window_end dose_msv limit_msv fraction_of_limit"
+        " warning_fraction projected_fraction is_estimate dose_source covered_days covered_to_date is_begin_unknown"
+        " limit_citation limit_status valid_from valid_to warning_dose_msv dose_low_msv dose_high_msv",
+        "operator_id quantity dose_window limit_rule",
+        restricted="dose_window is not distinct from 'pregnancy'",
     ),
     "marts.fct_study_dose": _table(
         "study_key study_instance_uid modality room_id patient_key patient_age_years study_date irradiation_events"
@@ -72,8 +73,9 @@ TABLES: dict[str, Table] = {
         "study_key",
     ),
     "marts.fct_patient_exposure": _table(
-        "patient_key window studies studies_without_estimate effective_dose_estimate_msv peak_msv is_100_msv_or_more",
-        "patient_key window",
+        "patient_key dose_window studies studies_without_estimate effective_dose_estimate_msv peak_msv"
+        " is_100_msv_or_more",
+        "patient_key dose_window",
     ),
     "marts.fct_reference_level": _table(
         "room_id procedure_type quantity n median q1 q3 drl_value drl_scope drl_citation ratio_to_drl status",
@@ -209,14 +211,15 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "marts.fct_operator_month": {"dose_source": DOSE_SOURCES},
     "marts.fct_operator_limit": {
-        "quantity": ("effective", "effective_dose_equivalent", "lens", "extremity"),
-        "window": ("calendar_year", "rolling_12_months", "rolling_5_years", "pregnancy"),
+        "quantity": ("effective", "effective_dose_equivalent", "lens", "extremity", "uterus"),
+        "dose_window": ("calendar_year", "rolling_12_months", "rolling_5_years", "month", "career", "pregnancy"),
+        "limit_status": ("confirmed", "must_confirm"),
     },
     "marts.fct_study_dose": {
         "modality": ("XA", "CT", "DX", "MG"),
         "ctdi_phantom": ("head_16", "body_32"),
     },
-    "marts.fct_patient_exposure": {"window": ("1_year", "3_years", "5_years", "all")},
+    "marts.fct_patient_exposure": {"dose_window": ("1_year", "3_years", "5_years", "all")},
     "marts.fct_reference_level": {
         "status": ("above", "at_or_below", "too_few", "no_drl"),
         "drl_scope": ("site", "national", "european", "none"),

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.markup import escape
@@ -88,6 +89,10 @@ def check(
         Path | None,
         typer.Option(help="Show how this dosimeter export would be read; exit code 1 if it would be quarantined."),
     ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Judge dose limits as of this date; today if left out."),
+    ] = None,
 ) -> None:
     """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field.
 
@@ -98,6 +103,7 @@ def check(
     from orchestration.console.check_devices import unmatched_devices
     from orchestration.console.check_file import ignored_units_of_sources
     from orchestration.console.check_inbox import files_to_read_again, misplaced_files
+    from orchestration.console.check_limits import limit_warnings, regime_problems
     from orchestration.console.classify import unclassified_sentence
     from orchestration.console.procedure_classes import patterns_inside_words
 
@@ -108,13 +114,15 @@ def check(
         problems = check_site(site)
         with suppress(SiteError):  # its problems are listed below
             folder = load_site(site)
+            day = as_of.date() if as_of else datetime.now(ZoneInfo(folder.config.timezone)).date()
             found = [*unmatched_devices(folder), *patterns_inside_words(folder), *misplaced_files(folder)]
             odd = [escape(str(problem)) for problem in found]
+            odd += map(escape, limit_warnings(folder, day))
             unclassified = unclassified_sentence(folder)
             for warning in [*ignored_units_of_sources(folder), *odd, *unclassified, *files_to_read_again(folder)]:
                 out.print(f"[yellow]![/] {warning}")
             badges = check_badges(folder)
-            problems += badges.problems
+            problems += [*badges.problems, *regime_problems(folder, day)]
             if badges.n_unread:
                 err.print(f"Large exports that were not read for badges of several sources: {badges.n_unread}.")
     if problems:

@@ -78,6 +78,18 @@
     ) }}
 {%- endmacro %}
 
+{# About a limit of an operator: limit and window are stated beside it. #}
+{% macro limit_finding(rule) -%}
+    {{ finding(
+        rule,
+        subject_type="'operator'",
+        patient_key='cast(null as varchar)',
+        period='cast(fired.period_date as varchar)',
+        limit_rule='fired.limit_rule',
+        dose_window='fired.dose_window'
+    ) }}
+{%- endmacro %}
+
 {# Of a rule whose findings are of several kinds. A study in two rooms is one finding, that of the higher value. #}
 {% macro findings_of(rule, sets=[]) -%}
     select

@@ -5,8 +5,8 @@
 {%- set last_models = [
     ref('alert'), ref('bridge_procedure_report'), ref('clock_offset'), ref('counter_balance'), ref('dim_advice'),
     ref('dim_device'), ref('dim_procedure_class'), ref('dim_room'), ref('dose_balance'), ref('dose_statistics'),
-    ref('expected_study'), ref('fct_irradiation_event'), ref('fct_operator_event'), ref('fct_patient_exposure'),
-    ref('fct_skin_dose'), ref('fct_skin_followup'), ref('fct_study_dose'), ref('file_balance'), ref('oddity'),
+    ref('expected_study'), ref('fct_irradiation_event'), ref('fct_operator_event'), ref('fct_operator_limit'),
+    ref('fct_patient_exposure'), ref('fct_skin_dose'), ref('fct_skin_followup'), ref('fct_study_dose'), ref('file_balance'), ref('oddity'),
     ref('pull'), ref('report_balance'), ref('unlinked_dose'), ref('unmatched_device'), ref('unreadable_dose'),
 ] -%}
 

@@ -219,10 +219,10 @@ def _rows_agree() -> list[Check]:
             "no window of a patient holds more than the peak of its length, and a longer one not less than a shorter",
             "a patient who needs to be looked at is overlooked",
             CONTRACT,
-            'select patient_key, "window", effective_dose_estimate_msv, peak_msv from marts.fct_patient_exposure'
+            "select patient_key, dose_window, effective_dose_estimate_msv, peak_msv from marts.fct_patient_exposure"
             " where effective_dose_estimate_msv > peak_msv"
             " or peak_msv > (select longest.peak_msv from marts.fct_patient_exposure as longest"
-            " where longest.patient_key = fct_patient_exposure.patient_key and longest.\"window\" = 'all')",
+            " where longest.patient_key = fct_patient_exposure.patient_key and longest.dose_window = 'all')",
         ),
         (
             "alerts.alert",

@@ -35,7 +35,17 @@ def _reference_rows(site: Site) -> dict[str, list[dict[str, object]]]:
     rows: dict[str, list[dict[str, object]]] = {
         "input_file": [{"path": path, "sha256": sha256} for path, sha256 in site.inputs.items()],
         "site": [
-            config.model_dump(include={"site_id", "name", "timezone", "language", "jurisdiction", "lens_regime"})
+            config.model_dump(
+                include={
+                    "site_id",
+                    "name",
+                    "timezone",
+                    "language",
+                    "jurisdiction",
+                    "lens_regime",
+                    "passive_delay_days",
+                }
+            )
             | {"is_patient_id_stripped": config.patient_id.strip_leading_zeros}
         ],
         "source": [

@@ -266,7 +266,8 @@ create table if not exists raw.site (  -- one row: the site.yaml values that mod
     timezone varchar not null,
     language varchar not null,
     jurisdiction varchar not null,
-    lens_regime varchar not null,
+    lens_regime varchar,  -- NULL: the jurisdiction's own
+    passive_delay_days integer not null,  -- days after which the result of a passive badge is late
     is_patient_id_stripped boolean not null  -- patient_id: strip_leading_zeros
 );
 

@@ -29,7 +29,7 @@ from pydantic import (
 from ingest.cells import known_zone, mail_address
 from ingest.dosimeters.description import SourceDescription, load_description
 from ingest.problems import Problem, SiteError, did_you_mean
-from ingest.site.reference import TABLES, TABLES_BY_NAME
+from ingest.site.reference import TABLES, TABLES_BY_NAME, Jurisdiction
 from ingest.site.reference_reader import ReferenceTable, check_together, read_table
 from ingest.strict_yaml import problems_of, read_yaml
 from ingest.user_files import CSV_BYTES, YAML_BYTES, read_regular
@@ -182,8 +182,9 @@ class SiteConfig(_Model):
     name: Text = "Hospital X"
     timezone: Zone = "Europe/Madrid"
     language: Literal["en", "fr", "es"] = "en"
-    jurisdiction: Literal["eu", "es", "fr", "ma", "no", "us", "iaea"] = "eu"
-    lens_regime: Literal["annual_20", "five_year_100"] = "annual_20"
+    jurisdiction: Jurisdiction = "eu"
+    lens_regime: Literal["annual_20", "five_year_100"] | None = None
+    passive_delay_days: Days = 45
     data_dir: Text = "data"
     patient_id_placeholders: list[str] = ["ANONYMOUS", "UNKNOWN", "TEST", "0"]
     patient_id: Annotated[PatientIds, BeforeValidator(_section)] = PatientIds()

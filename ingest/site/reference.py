@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal, get_args
 
 import duckdb
 
@@ -22,6 +23,12 @@ RowCheck = Callable[[Row], tuple[str, str] | None]
 LANGUAGES = ("en", "fr", "es")
 SPECIALTIES = ("cardiology", "radiology", "vascular_surgery", "neuroradiology", "other")
 HIGHEST_SKIN_GRADE = 4  # of the common scales of radiation dermatitis: 0 nothing, 4 ulcer
+# Those that the seed dose_limits has limits of.
+Jurisdiction = Literal[
+    "eu", "es", "fr", "it", "pt", "de", "no", "uk", "ch", "us", "br", "ma", "tn", "dz", "sn", "jp", "in", "iaea"
+]
+LIMIT_QUANTITIES = ("effective", "effective_dose_equivalent", "lens", "extremity", "uterus")
+LIMIT_WINDOWS = ("calendar_year", "rolling_12_months", "rolling_5_years", "month", "career", "pregnancy")
 UNKNOWN_ROOM = "unknown"  # the room of reports that no row of rooms.csv fits: no real room may be called so
 ALERT_ID_CHARACTERS = 8  # of an alert_id that name a finding: letters give so many
 
@@ -170,6 +177,19 @@ def _hash_is_whole(row: Row) -> tuple[str, str] | None:
     return "sha256", "is not a SHA-256: write the 64 small hexadecimal digits that ledger.file shows"
 
 
+def _confirmation_is_whole(row: Row) -> tuple[str, str] | None:
+    if (row["confirmed_by"] is None) == (row["confirmed_on"] is None):
+        return None
+    empty = "confirmed_by" if row["confirmed_by"] is None else "confirmed_on"
+    return empty, "is empty; give both confirmed_by and confirmed_on, or neither"
+
+
+def _pregnancy_has_its_window(row: Row) -> tuple[str, str] | None:
+    if (row["category"] == "pregnant") == (row["dose_window"] == "pregnancy"):
+        return None
+    return "dose_window", "the window pregnancy and the category pregnant belong together"
+
+
 _DRL_MEASURES = {"kap": "kap", "ka_r": "kerma", "fluoro_time": "time", "ctdi_vol": "kerma", "dlp": "dlp"}
 
 
@@ -257,6 +277,7 @@ TABLES: tuple[Table, ...] = (
             Column("works_from", "date"),
             Column("works_to", "date"),
             Column("birth_date", "date", is_private=True),
+            Column("pregnancy_began_on", "date", is_private=True),
             Column("pregnancy_declared_on", "date", is_private=True),
             Column("pregnancy_ended_on", "date", is_private=True),
             Column("rp_training_valid_until", "date"),
@@ -277,6 +298,7 @@ TABLES: tuple[Table, ...] = (
                 allowed=(
                     "over_apron_collar",
                     "over_apron_chest",
+                    "under_apron_abdomen",
                     "under_apron_chest",
                     "left_hand",
                     "right_hand",
@@ -372,6 +394,24 @@ TABLES: tuple[Table, ...] = (
         one_at_a_time=("room_id", "source_id"),
         span=("valid_from", "valid_to"),
         checks=(_offset_has_one_subject,),
+    ),
+    Table(
+        "limits",
+        (
+            Column("jurisdiction", is_required=True, allowed=get_args(Jurisdiction)),
+            Column("quantity", is_required=True, allowed=LIMIT_QUANTITIES),
+            Column("dose_window", is_required=True, allowed=LIMIT_WINDOWS),
+            Column("category", is_required=True, allowed=("adult", "apprentice", "category_b", "pregnant")),
+            Column("limit_msv", "decimal", is_required=True),
+            Column("valid_from", "date", is_required=True),
+            Column("valid_to", "date"),
+            Column("citation", is_required=True),
+            Column("confirmed_by"),
+            Column("confirmed_on", "date"),
+        ),
+        one_at_a_time=("jurisdiction", "quantity", "dose_window", "category"),
+        span=("valid_from", "valid_to"),
+        checks=(_above_zero("limit_msv"), _confirmation_is_whole, _pregnancy_has_its_window),
     ),
     Table(
         "external_dose",

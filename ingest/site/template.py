@@ -19,8 +19,9 @@ site_id: {site_id}
 name: {name}
 timezone: Europe/Madrid            # IANA name: for every time that carries no zone of its own
 language: en                       # en, fr or es: letters and reports
-jurisdiction: eu                   # eu, es, fr, ma, no, us or iaea: picks dose limits and methods
-lens_regime: annual_20             # annual_20 or five_year_100 (mSv)
+jurisdiction: eu                   # dose limits and methods; or es fr it pt de no uk ch us br ma tn dz sn jp in iaea
+lens_regime: null                  # null = the jurisdiction's own; annual_20 or five_year_100 (mSv) where it has both
+passive_delay_days: 45             # days after which the result of a passive badge is late
 data_dir: data                     # everything that is written goes below this folder
 patient_id_placeholders: [ANONYMOUS, UNKNOWN, TEST, "0"]   # patient IDs that stand for nobody
 patient_id: {{strip_leading_zeros: false}}   # true: IDs that differ in leading zeros only are one patient's

@@ -16,7 +16,13 @@ from typing import Any
 import duckdb
 
 from orchestration.figures.input_counts import InputCount, read_input_counts
-from orchestration.figures.open_findings import AUDIENCES, Finding, read_findings
+from orchestration.figures.open_findings import (
+    AUDIENCES,
+    Finding,
+    UnconfirmedLimit,
+    read_findings,
+    read_unconfirmed_limits,
+)
 from orchestration.figures.operator import OperatorMonth, read_months
 from orchestration.publication.published_files import open_published
 
@@ -156,6 +162,7 @@ class Publication:
     unreadable: tuple[UnreadableDose, ...] = ()
     class_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     high_share_classes: tuple[HighShareClass, ...] = ()
+    unconfirmed_limits: tuple[UnconfirmedLimit, ...] = ()
 
     @property
     def staff(self) -> Balance:
@@ -196,6 +203,7 @@ def read_publication(warehouse: Path) -> Publication:
             changed_thresholds=tuple(ChangedThreshold(*row) for row in _rows(connection, _CHANGED_THRESHOLDS)),
             last_month=_read_month(connection, month_before(as_of)),
             input_counts=read_input_counts(connection),
+            unconfirmed_limits=read_unconfirmed_limits(connection),
         )
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 import duckdb
 
 from orchestration.figures.habits import Habit
-from orchestration.figures.open_findings import LimitShare
+from orchestration.figures.open_findings import (
+    LIMIT_COLUMNS,
+    OTHER_WINDOW,
+    LimitShare,
+    UnconfirmedLimit,
+    read_unconfirmed_limits,
+)
 from orchestration.publication.published_files import open_published
 
 # Fewer procedures say nothing of a class, and could be told apart by a colleague (ICRP 135: rule of 20).
@@ -88,6 +94,7 @@ class Personal:
     procedures: tuple[OwnProcedure, ...]
     classes: tuple[ClassQuartiles, ...]
     habit: Habit | None = None
+    unconfirmed_limits: tuple[UnconfirmedLimit, ...] = ()
 
     @property
     def is_whole_month(self) -> bool:
@@ -125,6 +132,7 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
     with open_published(warehouse) as connection:
         months = {row.operator_id: row for row in read_months(connection, first.replace(day=1))}
         limits = connection.execute(_LIMITS, [operator_id]).fetchall()
+        unconfirmed = read_unconfirmed_limits(connection, operator_id)
         procedures = connection.execute(_PROCEDURES, [operator_id, first, last]).fetchall()
         period = [last - timedelta(days=REFERENCE_DAYS - 1), last, LEAST_PROCEDURES_OF_A_CLASS]
         own_classes = {(procedure_type, role_group) for procedure_type, _, role_group in procedures}
@@ -137,6 +145,7 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
         tuple(LimitShare(*row) for row in limits),
         tuple(OwnProcedure(*row) for row in procedures),
         tuple(ClassQuartiles(*row) for row in classes),
+        unconfirmed_limits=unconfirmed,
     )
 
 
@@ -147,23 +156,25 @@ _MONTHS = """
         operator_id, procedures, procedures_with_badge, hp10_over_apron_usv, effective_dose_estimate_usv,
         coalesce(hp3_measured_usv, hp3_estimate_usv),
         (
-            select max(fraction_of_limit) from marts.fct_operator_limit as shares
-            where shares.operator_id = months.operator_id and "window" <> 'pregnancy'
+            select max(warning_fraction) from marts.fct_operator_limit as shares
+            where shares.operator_id = months.operator_id and dose_window <> 'pregnancy'
         )
     from marts.fct_operator_month as months
     where month = ?
     order by hp10_over_apron_usv desc nulls last, operator_id
 """
 
-_LIMITS = """
-    select
-        quantity, "window", limit_rule, window_begin, window_end, dose_msv, limit_msv, fraction_of_limit,
-        projected_fraction
-    from marts.fct_operator_limit
-    where operator_id = ? and "window" <> 'pregnancy' and dose_msv is not null
+_LIMITS = f"""
+    select {LIMIT_COLUMNS}
+    from marts.fct_operator_limit as shares
+    {OTHER_WINDOW}
+    where shares.operator_id = ? and shares.dose_window <> 'pregnancy' and shares.dose_msv is not null
     order by
-        list_position(['effective', 'effective_dose_equivalent', 'lens', 'extremity'], quantity),
-        list_position(['calendar_year', 'rolling_12_months', 'rolling_5_years'], "window"), limit_msv, limit_rule
+        list_position(['effective', 'effective_dose_equivalent', 'lens', 'extremity', 'uterus'], shares.quantity),
+        list_position(
+            ['calendar_year', 'rolling_12_months', 'rolling_5_years', 'month', 'career'], shares.dose_window
+        ),
+        shares.limit_msv, shares.limit_rule
 """
 
 _PROCEDURES = """

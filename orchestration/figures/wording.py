@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -83,9 +83,9 @@ class Wording:
         decimals = max(0, digits - 1 - exact.adjusted()) if exact else 0
         return format_decimal(round(exact, decimals), "#,##0." + "#" * decimals, self.locale)
 
-    def percent(self, share: Decimal) -> str:
-        """Write a share (0 to 1) in percent, rounded down: 99.96 % of the dose is not all of it."""
-        tenths = (share * 100).quantize(Decimal("0.1"), ROUND_DOWN)
+    def percent(self, share: Decimal, rounding: str = ROUND_HALF_EVEN) -> str:
+        """Write a share (0 to 1) in percent, to a tenth."""
+        tenths = (share * 100).quantize(Decimal("0.1"), rounding)
         return format_decimal(tenths, "#,##0.0", self.locale) + NO_BREAK_SPACE + "%"
 
     def day(self, day: date) -> str:

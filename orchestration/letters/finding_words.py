@@ -5,13 +5,13 @@ Pure wording, from codes and numbers: the published message, which is English, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from orchestration.figures.open_findings import Finding, LimitShare
+from orchestration.figures.open_findings import Finding, LimitShare, UnconfirmedLimit
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording
-from orchestration.letters.letter import NOT_KNOWN
+from orchestration.letters.letter import NOT_KNOWN, share
 
 SEVERITIES = ("urgent", "review", "notice")
 SEVERITY_COLOURS = {"urgent": "#b3261e", "review": "#a85b00", "notice": "#2f6690"}
@@ -132,7 +132,20 @@ def kind_name(finding: Finding, words: Wording) -> str:
 
 def limit_name(limit: LimitShare, words: Wording) -> str:
     """Name a limit by its quantity and window."""
-    return f"{words.say(f'quantities.{limit.quantity}')}, {words.say(f'windows.{limit.window}')}"
+    return f"{words.say(f'quantities.{limit.quantity}')}, {words.say(f'windows.{limit.dose_window}')}"
+
+
+def limits_to_confirm(limits: Iterable[UnconfirmedLimit], words: Wording) -> list[str]:
+    """Name limits that are not confirmed: quantity, value and where they are set."""
+    return [
+        words.say(
+            "limit.named",
+            quantity=words.say(f"quantities.{limit.quantity}"),
+            limit=_msv(limit.limit_msv, words),
+            citation=limit.citation,
+        )
+        for limit in limits
+    ]
 
 
 def unit_sign(unit: str | None) -> str:
@@ -149,7 +162,7 @@ def explanation(finding: Finding, words: Wording) -> str:
 def _sentence(finding: Finding, words: Wording) -> str:
     """Say what is particular to this finding, by its quantity and detail, its step, its quantity, or its rule."""
     if finding.limit:
-        return _limit_sentence(finding.limit, words)
+        return " ".join(_limit_sentences(finding, finding.limit, words))
     kinds = (f"{finding.quantity}_{finding.detail}", finding.step, finding.quantity)
     keys = (*(f"rules.{finding.rule}.sentences.{kind}" for kind in kinds), f"rules.{finding.rule}.sentence")
     key = next(filter(words.knows, keys), None)
@@ -161,22 +174,42 @@ def _sentence(finding: Finding, words: Wording) -> str:
         days=NOT_KNOWN if finding.days is None else words.number(finding.days),
         month=words.month(finding.occurred_on) if finding.occurred_on else NOT_KNOWN,
         detail=(finding.detail or NOT_KNOWN).replace("/", ", "),
+        value=NOT_KNOWN if finding.value is None else words.number(finding.value),
     )
 
 
-def _limit_sentence(limit: LimitShare, words: Wording) -> str:
-    sentence = words.say(
-        "limit.so_far",
+def _limit_sentences(finding: Finding, limit: LimitShare, words: Wording) -> Iterator[str]:
+    """What was received first; then what it rests on, what may come, and whether the limit itself is certain."""
+    is_pregnancy = limit.dose_window == "pregnancy"
+    yield words.say(
+        "limit.pregnancy" if is_pregnancy else "limit.received",
         dose=_msv(limit.dose_msv, words),
         limit=_msv(limit.limit_msv, words),
+        share=share(limit.fraction, words),
         window=limit_name(limit, words),
         begin=words.day(limit.window_begin),
-        end=words.day(limit.window_end),
+        end=words.day((is_pregnancy and finding.occurred_on) or limit.window_end),
     )
-    projected = limit.projected_fraction
-    if projected is None or limit.fraction is None or projected <= limit.fraction:
-        return sentence
-    return f"{sentence} {words.say('limit.projected', dose=_msv(projected * limit.limit_msv, words))}"
+    if is_pregnancy:
+        yield _covered(limit, words)
+        if limit.is_begin_unknown:
+            yield words.say("limit.before_declaration")
+    if limit.other_window:
+        other = words.say(f"windows.{limit.other_window}")
+        yield words.say("limit.other", window=other, share=share(limit.other_fraction, words))
+    is_projected = finding.detail == "projected_100"
+    if is_projected and finding.value is not None:
+        yield words.say("limit.projected", share=share(finding.value / 100, words))
+    if not is_projected and limit.is_estimate and (limit.fraction or 0) >= 1:
+        yield words.say("limit.estimate")
+    if limit.status == "must_confirm":
+        yield words.say("limit.unconfirmed", citation=limit.citation or NOT_KNOWN)
+
+
+def _covered(limit: LimitShare, words: Wording) -> str:
+    if not limit.covered_days or limit.covered_to is None:
+        return words.say("limit.not_covered")
+    return words.say("limit.covered", count=limit.covered_days, last=words.day(limit.covered_to))
 
 
 def _msv(msv: float | None, words: Wording) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -118,9 +118,14 @@ def dose(usv: Decimal | float | None, words: Wording) -> str:
     return NOT_KNOWN if usv is None else f"{words.number(usv)}{NO_BREAK_SPACE}µSv"
 
 
-def share(fraction: Decimal | float | None, words: Wording) -> str:
+def share(fraction: Decimal | float | None, words: Wording, rounding: str = ROUND_HALF_EVEN) -> str:
     """Write a part of one in percent."""
-    return NOT_KNOWN if fraction is None else words.percent(Decimal(str(fraction)))
+    return NOT_KNOWN if fraction is None else words.percent(Decimal(str(fraction)), rounding)
+
+
+def linked(fraction: Decimal | float | None, words: Wording) -> str:
+    """Write the share of the dose that is linked, rounded down: 99.96 % of the dose is not all of it."""
+    return share(fraction, words, ROUND_DOWN)
 
 
 _TEMPLATES = Environment(

@@ -31,7 +31,7 @@ from orchestration.letters.cards import (
     kind_card,
     own_card,
 )
-from orchestration.letters.finding_words import finding_text, limit_name, severity_counts
+from orchestration.letters.finding_words import finding_text, limit_name, limits_to_confirm, severity_counts
 from orchestration.letters.letter import (
     NOT_KNOWN,
     TOLD_IN_FULL_DAYS,
@@ -120,6 +120,7 @@ def operator_letter(
             *_habit(personal.habit, words),
         ],
         "habit_advice": _habit_advice(personal.habit, advice, words),
+        "unconfirmed": limits_to_confirm(personal.unconfirmed_limits, words),
         "chart_alt": words.say("own.chart_alt", procedures=words.number(len(personal.procedures))),
     }
     return write_letter("operator", envelope, subject_of(news, site_name, as_of, words), words, context, picture)

@@ -42,7 +42,7 @@ from orchestration.letters.cards import (
     patient_card,
     section_of,
 )
-from orchestration.letters.finding_words import Advise, rule_name, severity_counts, unit_sign
+from orchestration.letters.finding_words import Advise, limits_to_confirm, rule_name, severity_counts, unit_sign
 from orchestration.letters.letter import (
     NOT_KNOWN,
     TOLD_IN_FULL_DAYS,
@@ -50,6 +50,7 @@ from orchestration.letters.letter import (
     News,
     amount,
     dose,
+    linked,
     one_line,
     share,
     subject_of,
@@ -216,6 +217,7 @@ def _context(
         "changed_thresholds": list(
             dict.fromkeys(_changed(changed, words) for changed in publication.changed_thresholds)
         ),
+        "unconfirmed": limits_to_confirm(publication.unconfirmed_limits, words),
         "input_lines": input_sentences(publication.input_counts, words),
         "chart_alt": _chart_alt(days, words) if days else "",
     }
@@ -236,7 +238,7 @@ def _month(summary: MonthSummary, publication: Publication, words: Wording) -> d
             procedures=words.number(summary.procedures),
             operators=words.number(len(summary.operators)),
             dose=dose(staff.registered_usv, words),
-            share=share(staff.linked_share, words),
+            share=linked(staff.linked_share, words),
         ),
         "findings": [[rule_name(rule, words), words.number(count)] for rule, count in summary.findings],
         "operators": [_operator_row(row, words) for row in summary.operators[:OPERATORS_LISTED]],
@@ -290,7 +292,7 @@ def _tiles(publication: Publication, words: Wording) -> list[tuple[str, str]]:
     return [
         (words.number(publication.procedures), words.say("tiles.procedures")),
         (words.number(publication.operators), words.say("tiles.operators")),
-        (share(publication.staff.linked_share, words), words.say("tiles.linked")),
+        (linked(publication.staff.linked_share, words), words.say("tiles.linked")),
         (words.number(publication.checks_passed), words.say("tiles.checks")),
     ]
 
@@ -315,7 +317,7 @@ def _balances(publication: Publication, words: Wording) -> list[list[str]]:
     return [
         [words.say(f"balance.{name}"), *(dose(getattr(column, f"{name}_usv"), words) for column in columns)]
         for name in dispositions
-    ] + [[words.say("balance.share"), *(share(column.linked_share, words) for column in columns)]]
+    ] + [[words.say("balance.share"), *(linked(column.linked_share, words) for column in columns)]]
 
 
 def _rule_counts(news: News, publication: Publication, words: Wording) -> list[list[str]]:
@@ -331,7 +333,7 @@ def _chart_alt(days: Sequence[DayBalance], words: Wording) -> str:
     return words.say(
         "chart.alt",
         dose=dose(shown.registered_usv, words),
-        share=share(shown.linked_share, words),
+        share=linked(shown.linked_share, words),
         first=words.day(days[0].day),
         last=words.day(days[-1].day),
     )

@@ -25,7 +25,7 @@ DEPARTMENT_SCHEMA = "department"
 # Medical physics sees every table whole but these (output contract, "Who sees what"); restricted.duckdb has them all.
 SEEN_BY_MEDICAL_PHYSICS = {
     "alerts.alert": "select * from {source} where audience <> 'restricted'",
-    "marts.fct_operator_limit": """select * from {source} where "window" <> 'pregnancy'""",
+    "marts.fct_operator_limit": "select * from {source} where dose_window <> 'pregnancy'",
     "marts.dim_operator": "select operator_id, specialty, grade, worker_category, works_from, works_to from {source}",
     "ledger.alert_history": "select * from {source} where audience <> 'restricted'",
 }

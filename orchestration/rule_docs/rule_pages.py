@@ -17,13 +17,21 @@ from orchestration.product import DBT_PROJECT
 FOLDER = DBT_PROJECT.parent / "docs" / "rules"
 MADE = "<!-- Made by python -m orchestration.rule_docs.rule_pages from dbt_project: change it there. -->"
 
+LIMITS_INTRODUCTION = (
+    "The limits in force on as_of are used for the whole window. `confirmed`: the source was read. `must_confirm`:",
+    "it was not, or not whole; a finding about such a limit is at most a review, and letters name it.",
+    "`reference/limits.csv` of the site confirms, replaces or adds a limit ([inputs](../contract/inputs.md#I26)).",
+    "Limits of apprentices hold below the age given, whatever the category. The skin is listed and not judged: no",
+    "badge measures its local dose.",
+)
+
 
 def pages() -> dict[str, str]:
     """File name and Markdown of every page, the index README.md among them."""
     rules = _models("rules/_rules__models.yml")
     findings = _models("findings/_findings__models.yml")
     made = {f"{rule}.md": _page(rule, model, findings.get(f"finding_{rule}")) for rule, model in rules.items()}
-    return made | {"README.md": _index(rules)}
+    return made | {"limits.md": _limits(), "README.md": _index(rules)}
 
 
 def _page(rule: str, model: dict[str, Any], finding: dict[str, Any] | None) -> str:
@@ -115,7 +123,63 @@ def _index(rules: dict[str, dict[str, Any]]) -> str:
         audiences = ", ".join(dict.fromkeys(row["audience"] for row in steps))
         question = model["config"]["meta"]["question"]
         lines.append(f"| [{rule}]({rule}.md) | {question} | {severities} | {audiences} |")
+    lines += ["", "Dose limits, with their sources: [limits](limits.md)."]
     return "\n".join(lines) + "\n"
+
+
+def _limits() -> str:
+    """Every dose limit with source and dates; what is not confirmed is for the medical physicist to confirm."""
+    regimes = list(_regimes())
+    lines = [
+        "# The dose limits",
+        MADE.replace("dbt_project", "dbt_project/seeds/dose_limits.csv and lens_regimes.csv"),
+        "",
+        *LIMITS_INTRODUCTION,
+        "",
+        "## Regimes of the lens of the eye",
+        "`lens_regime` of `site.yaml`: `null` takes the default; `check` refuses one that is not in force.",
+        "",
+        "| jurisdiction | regime | default | valid from | valid to |",
+        "|---|---|---|---|---|",
+        *regimes,
+    ]
+    limits = _seed("dose_limits")
+    for jurisdiction in dict.fromkeys(row["jurisdiction"] for row in limits):
+        lines += [
+            "",
+            f"## {jurisdiction}",
+            "| quantity | window | for | value, mSv | valid from | valid to | status | source | year |",
+            "|---|---|---|---|---|---|---|---|---|",
+            *(_limit_row(row) for row in limits if row["jurisdiction"] == jurisdiction),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _regimes() -> Iterator[str]:
+    for row in _seed("lens_regimes"):
+        default = "yes" if row["is_default"] == "true" else ""
+        cells = (row["jurisdiction"], f"`{row['lens_regime']}`", default, row["valid_from"], row["valid_to"])
+        yield f"| {' | '.join(cells)} |"
+
+
+def _limit_row(row: dict[str, str]) -> str:
+    group = row["applies_to"] + (f", below {row['below_age_years']}" if row["below_age_years"] else "")
+    window = row["pregnancy_window"] or row["dose_window"]
+    conditions = [f"regime `{row['lens_regime']}`"] if row["lens_regime"] else []
+    if row["after_dose_msv"]:
+        conditions.append(f"where {row['after_dose_msv']} mSv had been reached before the declaration")
+    cells = (
+        row["quantity"],
+        ", ".join([window, *conditions]),
+        group,
+        row["value"],
+        row["valid_from"],
+        row["valid_to"],
+        row["status"],
+        row["source"],
+        row["year"],
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _models(name: str) -> dict[str, dict[str, Any]]:

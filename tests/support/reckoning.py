@@ -37,6 +37,7 @@ RULES = (
     "dose_limit",
     "pregnancy",
 )
+QUANTITIES = ("effective", "effective_dose_equivalent", "lens", "extremity", "unborn_child")
 Key = tuple[Any, ...]
 Doses = tuple[Fraction, Fraction, Fraction | None]  # of record, warning, warning at most
 NEEDS = {"under": {"under_apron"}, "over": {"over_apron"}, "both": {"under_apron", "over_apron"}}
@@ -131,6 +132,7 @@ class Reckoning:
         self.zone = ZoneInfo(self.site["timezone"])
         self.operators = {row["operator_id"]: row for row in self._raw("ref_operators")}
         self.thresholds = {(row["rule"], row["name"]): float(row["value"]) for row in seed("alert_rules")}
+        self.projections: dict[Key, tuple[Fraction | None, int, str]] = {}  # beside ``limits``
 
     def _raw(self, table: str) -> list[dict[str, Any]]:
         return rows_of(self.build, f"select * from raw.{table}")
@@ -345,8 +347,9 @@ class Reckoning:
             span = list(days_of(row["period_begin"], row["period_end"]))
             for day in span:
                 if row["quantity"] == quantity and day <= self.as_of:
+                    place = "external" if row["period_end"] <= self.as_of else "running"
                     share = Fraction(row["dose_msv"]) * 1000 / len(span)
-                    yield row["operator_id"], day, "external", (share, share, share), "external"
+                    yield row["operator_id"], day, place, (share, share, share), "external"
 
     # --- months ----------------------------------------------------------------------------------------------------
 
@@ -425,79 +428,149 @@ class Reckoning:
 
     # --- limits ----------------------------------------------------------------------------------------------------
 
-    def windows(self, operator: dict[str, Any]) -> dict[str, tuple[date, date]]:
-        """First and last day of each window; both count."""
-        declared, ended = operator["pregnancy_declared_on"], operator["pregnancy_ended_on"]
+    def windows(self, operator: dict[str, Any]) -> dict[str, list[tuple[date, date]]]:
+        """First and last day of each window, of a month all that may be the worst; both count."""
+        began, declared, ended = (operator[f"pregnancy_{step}_on"] for step in ("began", "declared", "ended"))
+        first_days = [
+            day for quantity in QUANTITIES for who, day, *_ in self.doses[quantity] if who == self._id(operator)
+        ]
+        months = [month_of(self.as_of)]
+        while len(months) < 12:
+            months.append(month_of(months[-1] - DAY))
         windows = {
-            "calendar_year": (self.as_of.replace(month=1, day=1), self.as_of),
-            "rolling_12_months": (years_before(self.as_of, 1) + DAY, self.as_of),
-            "rolling_5_years": (years_before(self.as_of, 5) + DAY, self.as_of),
+            "calendar_year": [(self.as_of.replace(month=1, day=1), self.as_of)],
+            "rolling_12_months": [(years_before(self.as_of, 1) + DAY, self.as_of)],
+            "rolling_5_years": [(years_before(self.as_of, 5) + DAY, self.as_of)],
+            "career": [(min(first_days, default=self.as_of), self.as_of)],
+            "month": [(month, self._end_of(month)) for month in months],
         }
         if declared and declared <= self.as_of:
-            windows["pregnancy"] = (declared, ended or declared + 280 * DAY)
+            begin = min(began or declared, declared)
+            end = ended or begin + 280 * DAY
+            windows |= {"from_declaration": [(declared, end)], "entire_pregnancy": [(begin, end)]}
         return windows
 
+    @staticmethod
+    def _id(operator: dict[str, Any]) -> str:
+        return str(operator["operator_id"])
+
     def groups(self, operator: dict[str, Any]) -> set[str]:
-        """The groups of workers whose limits apply; a pregnancy is told by its window."""
+        """The groups of workers whose limits apply, the young by age alone; a pregnancy shows by its window."""
         born = operator["birth_date"]
-        is_minor = born is None or born > years_before(self.as_of, 18)
-        groups = {"apprentice" if operator["worker_category"] == "apprentice" and is_minor else "adult", "pregnant"}
+        is_minor = born is not None and born > years_before(self.as_of, 18)
+        groups = {"apprentice" if is_minor else "adult", "pregnant"}
         return groups | ({"category_b"} if operator["worker_category"] == "B" else set())
+
+    @cached_property
+    def doses(self) -> dict[str, list[Key]]:
+        """What counts for each quantity: operator, day, place, µSv, source."""
+        return {quantity: list(self.contributions(quantity)) for quantity in QUANTITIES}
+
+    @cached_property
+    def limits_in_force(self) -> list[dict[str, str]]:
+        """The jurisdiction's limits on as_of, under the site's regime if it has that one, else under its own."""
+        regimes = [row for row in seed("lens_regimes") if self._holds(row)]
+        stated = [row for row in regimes if row["lens_regime"] == self.site["lens_regime"]]
+        own = [row for row in regimes if row["is_default"] == "true"]
+        regime = {row["lens_regime"] for row in (stated or own)[:1]} | {""}
+        return [
+            row
+            for row in seed("dose_limits")
+            if self._holds(row) and row["lens_regime"] in regime and row["quantity"] != "skin"
+        ]
+
+    def _holds(self, row: dict[str, str]) -> bool:
+        begin, end = row["valid_from"] or "0001-01-01", row["valid_to"] or "9999-12-31"
+        return row["jurisdiction"] == self.site["jurisdiction"] and begin <= self.as_of.isoformat() <= end
 
     @cached_property
     def limits(self) -> dict[Key, dict[str, Any]]:
         """(operator, quantity, window, limit_rule) with the columns of fct_operator_limit."""
         found: dict[Key, dict[str, Any]] = {}
-        quantities = {row["quantity"] for row in seed("dose_limits")} | {"unborn_child"}
-        doses = {quantity: list(self.contributions(quantity)) for quantity in quantities}
-        for limit in seed("dose_limits"):
-            regime_fits = limit["lens_regime"] in ("", self.site["lens_regime"])
-            for operator_id, operator in self.operators.items():
-                span = self.windows(operator).get(limit["window"])
-                applies = limit["applies_to"] in self.groups(operator) and regime_fits and span
-                if limit["jurisdiction"] != self.site["jurisdiction"] or not applies or not span:
+        for operator_id, operator in self.operators.items():
+            windows, groups = self.windows(operator), self.groups(operator)
+            for limit in self.limits_in_force:
+                spans = windows.get(limit["pregnancy_window"] or limit["dose_window"], [])
+                if limit["applies_to"] not in groups or not self._binds(operator, limit):
                     continue
-                quantity = "unborn_child" if limit["window"] == "pregnancy" else limit["quantity"]
-                within = [row for row in doses[quantity] if row[0] == operator_id and span[0] <= row[1] <= span[1]]
-                key = (operator_id, limit["quantity"], limit["window"], limit["limit_rule"])
-                found[key] = self._limit(operator, limit, span, within)
+                rows = [self._limit(operator, limit, span) for span in spans]
+                if rows:
+                    # Of the months the one with most dose, of equal ones the latest.
+                    worst = max(
+                        rows,
+                        key=lambda row: (
+                            row["warning_dose_msv"] is not None,
+                            row["warning_dose_msv"] or 0,
+                            row["window_begin"],
+                        ),
+                    )
+                    found[operator_id, limit["quantity"], limit["dose_window"], limit["limit_rule"]] = worst
         return found
 
-    @staticmethod
-    def _of_places(doses: Iterable[tuple[str, Fraction]]) -> Fraction | None:
-        """Add places of the body, mSv: the higher hand and all the rest."""
-        by_place: dict[str, Fraction] = defaultdict(Fraction)
-        for place, dose in doses:
-            by_place[place] += dose
-        if not by_place:
-            return None
-        hands = max(by_place.pop("left_hand", Fraction(0)), by_place.pop("right_hand", Fraction(0)))
-        return (hands + sum(by_place.values())) / 1000
+    def _binds(self, operator: dict[str, Any], limit: dict[str, str]) -> bool:
+        began, declared = operator["pregnancy_began_on"], operator["pregnancy_declared_on"]
+        if not limit["after_dose_msv"]:
+            return True
+        before = [
+            dose
+            for who, day, _, (_, dose, _), _ in self.doses["unborn_child"]
+            if who == operator["operator_id"] and began and declared and began <= day < declared
+        ]
+        return bool(before) and sum(before) / 1000 >= Fraction(limit["after_dose_msv"])
 
-    def _limit(
-        self, operator: dict[str, Any], limit: dict[str, str], span: tuple[date, date], within: list[Key]
-    ) -> dict[str, Any]:
-        dose, warning = (self._of_places((row[2], row[3][kind]) for row in within) for kind in (0, 1))
-        is_known = all(row[3][2] is not None for row in within)
-        high = self._of_places((row[2], row[3][2]) for row in within) if is_known else None
-        fraction = dose / Fraction(limit["value"]) if dose is not None else None
-        projected = None
+    def _limit(self, operator: dict[str, Any], limit: dict[str, str], span: tuple[date, date]) -> dict[str, Any]:
+        is_child = limit["dose_window"] == "pregnancy" or limit["quantity"] == "uterus"
+        quantity = "unborn_child" if is_child else limit["quantity"]
+        own = [row for row in self.doses[quantity] if row[0] == operator["operator_id"]]
+        within = [row for row in own if span[0] <= row[1] <= span[1]]
+        value = Fraction(limit["value"])
+        dose, warning = (higher_hand_and_rest(within, kind) if within else None for kind in (0, 1))
+        is_known = within and all(row[3][2] is not None for row in within)
+        projected = recent = None
         begin = max(span[0], operator["works_from"] or span[0])
-        if limit["window"] == "calendar_year" and fraction is not None and (self.as_of - begin).days >= 60:
-            end = max(self.as_of, min(date(self.as_of.year, 12, 31), operator["works_to"] or date.max))
-            projected = fraction * ((end - begin).days + 1) / ((self.as_of - begin).days + 1)
+        end = max(self.as_of, min(date(self.as_of.year, 12, 31), operator["works_to"] or date.max))
+        if limit["dose_window"] == "calendar_year" and warning is not None:
+            running = higher_hand_and_rest((row for row in within if row[2] != "external"), 1)
+            days, elapsed = (end - begin).days + 1, (self.as_of - begin).days + 1
+            if elapsed > 60:
+                projected = (running * days / elapsed + warning - running) / value
+            last_days = (row for row in own if row[1] > self.as_of - 90 * DAY and row[2] != "external")
+            recent = higher_hand_and_rest(last_days, 1) * (end - self.as_of).days / 90 / value
+        covered = {row[1] for row in within if row[4] != "external"}
+        estimated = limit["quantity"] in ("effective", "effective_dose_equivalent") and not is_child
+        is_pregnancy = limit["dose_window"] == "pregnancy"
+        self.projections[self._id(operator), limit["quantity"], limit["dose_window"], limit["limit_rule"]] = (
+            recent,
+            (self.as_of - begin).days + 1,
+            limit["applies_to"],
+        )
         return {
             "window_begin": span[0],
             "window_end": span[1],
             "dose_msv": dose,
-            "limit_msv": Fraction(limit["value"]),
-            "fraction_of_limit": fraction,
+            "limit_msv": value,
+            "fraction_of_limit": None if dose is None else dose / value,
+            "warning_fraction": None if warning is None else warning / value,
             "projected_fraction": projected,
+            "is_estimate": any(
+                row[4] != "external" and (estimated or (limit["quantity"] == "lens" and row[2] == "over_apron"))
+                for row in within
+            )
+            if within
+            else None,
             "dose_source": kind_of(row[4] for row in within),
+            "covered_days": len(covered) or None,
+            "covered_to_date": max(covered, default=None),
+            "is_begin_unknown": limit["pregnancy_window"] == "entire_pregnancy" and not operator["pregnancy_began_on"]
+            if is_pregnancy
+            else None,
             "limit_citation": limit["source"],
             "warning_dose_msv": warning,
             "dose_low_msv": warning,
-            "dose_high_msv": high,
+            "dose_high_msv": higher_hand_and_rest(within, 2) if is_known else None,
+            "limit_status": limit["status"],
+            "valid_from": date.fromisoformat(limit["valid_from"]) if limit["valid_from"] else None,
+            "valid_to": date.fromisoformat(limit["valid_to"]) if limit["valid_to"] else None,
         }
 
     # --- findings --------------------------------------------------------------------------------------------------
@@ -659,21 +732,82 @@ class Reckoning:
         return found
 
     def _limit_findings(self) -> set[Key]:
-        found = set()
-        steps = {
-            "dose_limit": ((30, "notice"), (60, "review"), (100, "urgent")),
-            "pregnancy": ((10, "notice"), (50, "review"), (80, "urgent")),
+        return {
+            (rule, operator, None, min(self._end_of_limit(rule, operator), self.as_of), severity)
+            for rule, operator, _, _, severity, _ in self.limit_findings()
         }
-        for (operator, _, window, _), row in self.limits.items():
-            rule = "pregnancy" if window == "pregnancy" else "dose_limit"
-            fraction = max(row["fraction_of_limit"] or 0, row["projected_fraction"] or 0)
-            reached = [severity for percent, severity in steps[rule] if fraction * 100 >= percent]
-            if reached:
-                found.add((rule, operator, None, min(row["window_end"], self.as_of), reached[-1]))
+
+    def _end_of_limit(self, rule: str, operator: str) -> date:
+        ends = [row["window_end"] for key, row in self.limits.items() if key[0] == operator and key[2] == "pregnancy"]
+        return min(ends, default=date.max) if rule == "pregnancy" else self.as_of
+
+    def limit_findings(self) -> set[Key]:
+        """(rule, operator, step, dose_window, severity, value to six decimals) of dose_limit and pregnancy."""
+        found: set[Key] = set()
+        by_limit: dict[Key, list[tuple[float, str]]] = defaultdict(list)
+        for (operator, quantity, window, rule), row in self.limits.items():
+            percent = round(float(row["warning_fraction"] or 0) * 100, 9)
+            if window == "pregnancy":
+                reached = [step for step in (("1", 10), ("2", 50), ("3", 80)) if percent >= step[1]]
+                severity = ("", "notice", "review", "urgent")[len(reached)]
+                if reached:
+                    found.add(("pregnancy", operator, f"{len(reached)}/{rule}", window, severity, round(percent, 6)))
+                continue
+            if row["warning_fraction"] is not None:
+                by_limit[operator, quantity, rule].append((percent, window))
+            recent, elapsed, _ = self.projections[operator, quantity, window, rule]
+            shares = [recent or 0]
+            if elapsed >= 90 and percent >= 20:
+                shares.append(row["projected_fraction"] or 0)
+            projected = round(float(max(shares)) * 100, 9)
+            if percent < 100 <= projected:
+                step = f"projected_100/{quantity}/{rule}"
+                found.add(("dose_limit", operator, step, window, "review", round(projected, 6)))
+        for (operator, quantity, rule), shares_of_windows in by_limit.items():
+            percent = max(share for share, _ in shares_of_windows)
+            window = min(name for share, name in shares_of_windows if share == percent)
+            n = sum(percent >= step for step in (30, 60, 100))
+            row = self.limits[operator, quantity, window, rule]
+            is_soft = row["limit_status"] == "must_confirm" or rule.startswith("category_b")
+            severity = ("", "notice", "review", "review" if is_soft else "urgent")[n]
+            if n:
+                step = f"{n}/{quantity}/{rule}"
+                found.add(("dose_limit", operator, step, window, severity, round(percent, 6)))
+        return found | self._foetal_badges()
+
+    def _foetal_badges(self) -> set[Key]:
+        found: set[Key] = set()
+        for operator_id, operator in self.operators.items():
+            declared, spans = operator["pregnancy_declared_on"], self.windows(operator).get("from_declaration")
+            if not spans or spans[0][1] < self.as_of:
+                continue
+            badges = [
+                row
+                for row in self._raw_assignments
+                if row["operator_id"] == operator_id and row["worn_at"].startswith("under_apron")
+            ]
+            days = [day for who, day, place in self.days if (who, place) == (operator_id, "under_apron")]
+            if not any(row["valid_from"] <= self.as_of <= (row["valid_to"] or date.max) for row in badges):
+                since = (self.as_of - declared).days
+                if since >= 8:
+                    found.add(("pregnancy", operator_id, "no_foetal_badge", None, "urgent", since))
+                continue
+            last = max(days, default=min(row["valid_from"] for row in badges))
+            if (back := (self.as_of - last).days) > 31 + self.site["passive_delay_days"]:
+                found.add(("pregnancy", operator_id, "foetal_badge_overdue", None, "review", back))
         return found
 
     def _end_of(self, month: date) -> date:
         return min(month.replace(day=monthrange(month.year, month.month)[1]), self.as_of)
+
+
+def higher_hand_and_rest(rows: Iterable[Key], kind: int) -> Fraction:
+    """Dose of rows in mSv, of record (0), warning (1) or at most (2): of two hands the higher, and all the rest."""
+    by_place: dict[str, Fraction] = defaultdict(Fraction)
+    for _, _, place, doses, _ in rows:
+        by_place[place] += doses[kind]
+    hands = max(by_place.pop("left_hand", Fraction(0)), by_place.pop("right_hand", Fraction(0)))
+    return (hands + sum(by_place.values(), Fraction(0))) / 1000
 
 
 def differences(published: dict[Key, dict[str, Any]], reckoned: dict[Key, dict[str, Any]]) -> dict[Key, Any]:

@@ -82,7 +82,7 @@ ROWS: dict[str, list[dict[str, object]]] = {
         }
     ],
     "marts.fct_operator_limit": [
-        {"operator_id": "OP1", "quantity": "effective", "window": window, "limit_rule": "eu", "dose_msv": 0.4}
+        {"operator_id": "OP1", "quantity": "effective", "dose_window": window, "limit_rule": "eu", "dose_msv": 0.4}
         for window in ("calendar_year", "pregnancy")
     ],
     "alerts.alert": [

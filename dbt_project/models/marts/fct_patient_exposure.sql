@@ -12,7 +12,7 @@ with studies as (
 
 windows as (
     select
-        unnest(['1_year', '3_years', '5_years', 'all']) as "window",
+        unnest(['1_year', '3_years', '5_years', 'all']) as dose_window,
         unnest([1, 3, 5, null]) as years
 ),
 
@@ -33,7 +33,7 @@ patient_windows as (
     select
         window_ends.patient_key,
         window_ends.window_end,
-        windows."window",
+        windows.dose_window,
         coalesce(
             cast(window_ends.window_end - to_years(windows.years) as date) + 1, date '0001-01-01'
         ) as window_begin
@@ -44,7 +44,7 @@ patient_windows as (
 sums as (
     select
         patient_windows.patient_key,
-        patient_windows."window",
+        patient_windows.dose_window,
         patient_windows.window_end,
         count(studies.study_date) as studies,
         count(studies.study_date) - count(studies.effective_dose_estimate_msv) as studies_without_estimate,
@@ -58,20 +58,20 @@ sums as (
         on
             patient_windows.patient_key = studies.patient_key
             and studies.study_date between patient_windows.window_begin and patient_windows.window_end
-    group by patient_windows.patient_key, patient_windows."window", patient_windows.window_end
+    group by patient_windows.patient_key, patient_windows.dose_window, patient_windows.window_end
 ),
 
 peaks as (
     select
         *,
-        max(effective_dose_estimate_msv) over (partition by patient_key, "window") as peak_msv
+        max(effective_dose_estimate_msv) over (partition by patient_key, dose_window) as peak_msv
     from sums
 ),
 
 final as (
     select
         patient_key,
-        "window",
+        dose_window,
         studies,
         studies_without_estimate,
         cast(effective_dose_estimate_msv as double) as effective_dose_estimate_msv,

@@ -10,6 +10,7 @@ renamed as (
         language,
         jurisdiction,
         lens_regime,
+        passive_delay_days,
         is_patient_id_stripped
     from source
 )

@@ -171,7 +171,7 @@ def test_badges_that_do_not_agree_are_found(reckoning: Reckoning) -> None:
 def test_the_whole_is_what_raw_rows_say(reckoning: Reckoning) -> None:
     for table, key, expected in (
         ("fct_operator_month", ("operator_id", "month"), reckoning.months),
-        ("fct_operator_limit", ("operator_id", "quantity", "window", "limit_rule"), reckoning.limits),
+        ("fct_operator_limit", ("operator_id", "quantity", "dose_window", "limit_rule"), reckoning.limits),
     ):
         found = {tuple(row[name] for name in key): row for row in rows_of(reckoning.build, f"from marts.{table}")}
         assert differences(found, expected) == {}

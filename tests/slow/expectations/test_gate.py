@@ -122,7 +122,7 @@ ODD = {
 
 # What would name a person of the restricted audience if its rows were named; OP7 is in no other row.
 RESTRICTED = (
-    'insert into marts.fct_operator_limit (operator_id, quantity, "window", limit_rule, dose_msv)'
+    "insert into marts.fct_operator_limit (operator_id, quantity, dose_window, limit_rule, dose_msv)"
     " values ('OP7', 'effective', 'pregnancy', 'pregnancy_1', -1), ('OP7', 'effective', 'pregnancy', 'pregnancy_1', 1)",
     "insert into alerts.alert (alert_id, rule, operator_id, audience, severity, subject_type, state, occurred_on)"
     " select 'OP7', 'pregnancy', 'OP7', 'restricted', word, 'operator', 'open', '2024-03-05' from range(2),"

@@ -251,7 +251,7 @@ def test_the_alerts_that_are_judged_per_procedure(hospital: Hospital) -> None:
 def test_months_and_limits_are_what_the_raw_badges_say(reckoning: Reckoning) -> None:
     for table, key, expected in (
         ("fct_operator_month", ("operator_id", "month"), reckoning.months),
-        ("fct_operator_limit", ("operator_id", "quantity", "window", "limit_rule"), reckoning.limits),
+        ("fct_operator_limit", ("operator_id", "quantity", "dose_window", "limit_rule"), reckoning.limits),
     ):
         published = {
             tuple(row[name] for name in key): row for row in rows_of(reckoning.published, f"from marts.{table}")
@@ -353,7 +353,7 @@ def test_effective_dose_estimates_are_those_of_the_coefficients(hospital: Hospit
 def test_the_exposure_of_every_patient_and_window(hospital: Hospital) -> None:
     studies = recomputed.rows(hospital.con, "from marts.fct_study_dose")
     found = {
-        (row["patient_key"], row["window"]): row
+        (row["patient_key"], row["dose_window"]): row
         for row in recomputed.rows(hospital.con, "from marts.fct_patient_exposure")
     }
     expected = recomputed.exposures(studies, hospital.as_of)
@@ -418,7 +418,7 @@ def test_findings_about_patients_and_rooms(hospital: Hospital) -> None:
         row["patient_key"]
         for row in recomputed.rows(
             hospital.con,
-            "from marts.fct_patient_exposure where \"window\" = 'all' and effective_dose_estimate_msv >= 100",
+            "from marts.fct_patient_exposure where dose_window = 'all' and effective_dose_estimate_msv >= 100",
         )
     }
     assert found("patient_dose", "effective_dose", "patient_key") == {(key,) for key in cumulative}

@@ -66,7 +66,7 @@ def test_exposure_is_what_a_look_at_every_day_gives(made: list[tuple[str | None,
             con.execute("insert into int_study_dose values (?, ?, ?)", [key, patient, day])
             con.execute("insert into int_study_effective_dose values (?, ?)", [key, dose])
 
-    found = {(row["patient_key"], row["window"]): row for row in run("fct_patient_exposure", AS_OF, tables)}
+    found = {(row["patient_key"], row["dose_window"]): row for row in run("fct_patient_exposure", AS_OF, tables)}
     patients = {patient for patient, _, _ in made if patient}
     assert found.keys() == {(patient, window) for patient in patients for window in YEARS}
     for (patient, window), row in found.items():

@@ -70,8 +70,10 @@ DDL = """
         operator_id varchar, month date, procedures bigint, procedures_with_badge bigint, hp10_over_apron_usv double,
         effective_dose_estimate_usv double, hp3_estimate_usv double, hp3_measured_usv double);
     create table marts.fct_operator_limit (
-        operator_id varchar, quantity varchar, "window" varchar, limit_rule varchar, window_begin date,
-        window_end date, dose_msv double, limit_msv double, fraction_of_limit double, projected_fraction double);
+        operator_id varchar, quantity varchar, dose_window varchar, limit_rule varchar, window_begin date,
+        window_end date, dose_msv double, limit_msv double, warning_fraction double, projected_fraction double,
+        warning_dose_msv double, is_estimate boolean, covered_days bigint, covered_to_date date,
+        is_begin_unknown boolean,        limit_status varchar, limit_citation varchar);
     create table marts.dim_operator (operator_id varchar, operator_name varchar, email varchar, language varchar);
     create table marts.dim_dosimeter (
         dosimeter_serial varchar, worn_at varchar, operator_id varchar, room_id varchar,
@@ -785,9 +787,12 @@ CLASSES = """
     insert into marts.fct_operator_month values
         ('CD01', '2026-02-01', 25, 24, 321.5, 12.25, 300, null), ('CN03', '2026-02-01', 24, 24, 987.5, 3, 900, null);
     insert into marts.fct_operator_limit values
-        ('CD01', 'lens', 'calendar_year', 'annual_20', '2026-01-01', '2026-03-02', 6.5, 20, 0.325, 1.95),
-        ('CD01', 'effective', 'pregnancy', 'pregnancy_1', '2026-01-01', '2026-10-08', 0.5432, 1, 0.5432, null),
-        ('CN03', 'lens', 'calendar_year', 'annual_20', '2026-01-01', '2026-03-02', 13.579, 20, 0.67895, null);
+        ('CD01', 'lens', 'calendar_year', 'annual_20', '2026-01-01', '2026-03-02', 6.5, 20, 0.325, 1.95, 6.5,
+            true, 50, '2026-03-01', null, 'confirmed', 'law'),
+        ('CD01', 'effective', 'pregnancy', 'pregnancy_1', '2026-01-01', '2026-10-08', 0.5432, 1, 0.5432, null, 0.5432,
+            false, 30, '2026-02-01', false, 'confirmed', 'law'),
+        ('CN03', 'lens', 'calendar_year', 'annual_20', '2026-01-01', '2026-03-02', 13.579, 20, 0.67895, null, 13.579,
+            true, 50, '2026-03-01', null, 'confirmed', 'law');
 """
 OF_OTHERS: dict[str, dict[str, Any]] = {
     "his": {"operator_id": "CN03", "value": 246.8},

@@ -140,7 +140,7 @@ def test_medical_physics_sees_nothing_restricted(build: Path, published: Path) -
         assert con.execute("from alerts.pregnancy").fetchall() == []
         assert con.execute("select alert_id from alerts.alert").fetchall() == [("A0",), ("A1",), ("A2",)]
         assert con.execute("select alert_id from ledger.alert_history").fetchall() == [("A0",), ("A1",), ("A2",)]
-        assert con.execute('select "window" from marts.fct_operator_limit').fetchall() == [("calendar_year",)]
+        assert con.execute("select dose_window from marts.fct_operator_limit").fetchall() == [("calendar_year",)]
         columns = [row[0] for row in con.execute("describe marts.dim_operator").fetchall()]
     assert columns == ["operator_id", "specialty", "grade", "worker_category", "works_from", "works_to"]
 
@@ -150,7 +150,7 @@ def test_restricted_has_everything(build: Path, published: Path) -> None:
     with reading(folder / "restricted" / "restricted.duckdb") as con:
         assert con.execute("select alert_id from alerts.pregnancy").fetchall() == [("A3",)]
         assert con.execute("select count(*) from ledger.alert_history").fetchone() == (4,)
-        assert con.execute('select "window" from marts.fct_operator_limit order by 1').fetchall() == [
+        assert con.execute("select dose_window from marts.fct_operator_limit order by 1").fetchall() == [
             ("calendar_year",),
             ("pregnancy",),
         ]

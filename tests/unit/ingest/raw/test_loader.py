@@ -497,7 +497,7 @@ def test_everything_that_models_need_of_the_site_is_in_the_raw_tables(root: Path
         "dosimeter_serial,from,to,kind,ticket\nB1,2024-03-04T06:00,2024-03-04T07:00,not_occupational,T1\n",
     )
     run(root)
-    assert rows(root, "from raw.site") == [("small", "Hospital X", "Europe/Madrid", "en", "eu", "annual_20", False)]
+    assert rows(root, "from raw.site") == [("small", "Hospital X", "Europe/Madrid", "en", "eu", None, 45, False)]
     assert rows(root, "from raw.source") == [
         ("rates", "rate_samples", "Europe/Madrid", True, Decimal(1), "increment", False, True, None, None)
     ]

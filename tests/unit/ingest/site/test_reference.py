@@ -81,6 +81,9 @@ def test_reference_levels_carry_their_canonical_value(unit: str, canonical: str)
     assert row["canonical_value"] == Decimal(canonical)
 
 
+LIMIT = "jurisdiction,quantity,dose_window,category,limit_msv,valid_from,citation,confirmed_by,confirmed_on"
+
+
 @pytest.mark.parametrize(
     ("name", "header", "line", "sentence"),
     [
@@ -120,6 +123,15 @@ def test_reference_levels_carry_their_canonical_value(unit: str, canonical: str)
             "O,2024-01-01,2024-01-31,lens,-1",
             "neg",
         ),
+        ("limits", LIMIT, "eu,lens,calendar_year,adult,0,2024-01-01,law,,", "must be more than 0"),
+        ("limits", LIMIT, "eu,lens,year,adult,20,2024-01-01,law,,", "'year' must be one of calendar_year"),
+        ("limits", LIMIT, "eu,thyroid,calendar_year,adult,20,2024-01-01,law,,", "'thyroid' must be one of effective"),
+        ("limits", LIMIT, "xx,lens,calendar_year,adult,20,2024-01-01,law,,", "'xx' must be one of eu"),
+        ("limits", LIMIT, "eu,lens,calendar_year,adult,20,2024-01-01,,,", "field citation: is empty"),
+        ("limits", LIMIT, "eu,lens,calendar_year,adult,20,,law,,", "field valid_from: is empty"),
+        ("limits", LIMIT, "eu,lens,calendar_year,adult,20,2024-01-01,law,MPE,", "field confirmed_on: is empty"),
+        ("limits", LIMIT, "eu,lens,calendar_year,adult,20,2024-01-01,law,,2024-01-02", "field confirmed_by: is empty"),
+        ("limits", LIMIT, "eu,lens,pregnancy,adult,1,2024-01-01,law,,", "belong together"),
         ("corrections", "dosimeter_serial,from,to,kind", "B,2024-01-01,2024-01-02,worn_by", "is not an ISO time"),
         ("corrections", "dosimeter_serial,from,to,kind", "B,2024-01-01T01:00,2024-01-01T02:00,worn_by", "who wore"),
         (
@@ -220,6 +232,16 @@ def test_a_refused_row_takes_what_refers_to_it_along() -> None:
 def test_a_repeated_key_refuses_the_later_row() -> None:
     assert "operators.csv line 4, field operator_id: repeats operator_id OP1 of line 2" in only_problem_with(
         operators=OPERATORS + "OP1,Eva,trainee\n"
+    )
+
+
+def test_two_limits_of_one_thing_for_one_day_refuse_the_later_row() -> None:
+    adult = "eu,lens,calendar_year,adult"
+    apart = f"{adult},20,2024-01-01,law,MPE,2024-01-02,2024-06-30\n{adult},15,2024-07-01,law,,,\n"
+    other = "eu,lens,calendar_year,apprentice,15,2024-01-01,law,,,\nfr,lens,calendar_year,adult,20,2024-01-01,law,,,\n"
+    assert problems_with(limits=f"{LIMIT},valid_to\n{apart}{other}") == []
+    assert "line 6, field valid_from: overlaps line 2" in only_problem_with(
+        limits=f"{LIMIT},valid_to\n{apart}{other}{adult},10,2024-06-30,law,,,2024-06-30\n"
     )
 
 

@@ -31,12 +31,12 @@ from orchestration.figures.digest import (
     UnlinkedReason,
 )
 from orchestration.figures.habits import Habit, Protection, habit_of
-from orchestration.figures.open_findings import Finding, LimitShare
+from orchestration.figures.open_findings import Finding, LimitShare, UnconfirmedLimit
 from orchestration.figures.operator import ClassQuartiles, OperatorMonth, OwnProcedure, Personal
 from orchestration.figures.procedures import Details, OwnDose, Procedure
 from orchestration.figures.wording import LANGUAGES, wording
 from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text
-from orchestration.letters.letter import Envelope, News, is_told_in_full
+from orchestration.letters.letter import Envelope, News, is_told_in_full, linked, share
 from orchestration.letters.occupational_physician import restricted_letter
 from orchestration.letters.operations import STEPS, Trouble, operations_letter
 from orchestration.letters.operator import operator_letter
@@ -287,7 +287,8 @@ def test_every_word_that_the_contract_and_the_templates_need_exists(language: st
         keys |= set(re.findall(r'say\("([a-z_.0-9]+)"', template.read_text(encoding="utf-8")))
     keys |= {f"operations.steps.{step}.{part}" for step in (*STEPS, "other") for part in ("name", "todo")}
     for limit in seed("dose_limits"):
-        keys |= {f"quantities.{limit['quantity']}", f"windows.{limit['window']}"}
+        if limit["quantity"] != "skin":  # no badge measures it, and no letter is about it
+            keys |= {f"quantities.{limit['quantity']}", f"windows.{limit['dose_window']}"}
     for rule in seed("advice_rule"):
         if audience_of(rule["rule"]) == "operator":
             keys.add(f"own.advice.{rule['advice_code']}")
@@ -300,6 +301,7 @@ def test_no_text_is_left_in_english() -> None:
     alike = {
         "where.procedure_type",
         "where.date",
+        "limit.named",
         "severity.urgent",
         "unlinked.dose",
         "own.classes.n",
@@ -322,21 +324,29 @@ def test_a_language_without_letters_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("language", "number", "day", "share"),
     [
-        ("en", "3,373", "2 March 2026", "98.7\u00a0%"),
-        ("fr", "3\u202f373", "2 mars 2026", "98,7\u00a0%"),
-        ("es", "13.373", "2 de marzo de 2026", "98,7\u00a0%"),
+        ("en", "3,373", "2 March 2026", "98.8\u00a0%"),
+        ("fr", "3\u202f373", "2 mars 2026", "98,8\u00a0%"),
+        ("es", "13.373", "2 de marzo de 2026", "98,8\u00a0%"),
     ],
 )
 def test_numbers_and_dates_are_written_in_the_language(language: str, number: str, day: str, share: str) -> None:
     words = wording(language)
-    assert words.number(Decimal(13373 if language == "es" else 3373)) == number
     assert words.day(AS_OF) == day
     assert words.percent(Decimal("0.98799")) == share
+    assert words.number(Decimal(13373 if language == "es" else 3373)) == number
 
 
 def test_nearly_all_is_not_all() -> None:
-    assert wording("en").percent(Decimal("0.99999")) == "99.9\u00a0%"
-    assert wording("en").percent(Decimal(1)) == "100.0\u00a0%"
+    assert linked(Decimal("0.99999"), wording("en")) == "99.9\u00a0%"
+    assert linked(Decimal(1), wording("en")) == "100.0\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("part", "written"),
+    [(0.00699, "0.7"), (0.0065, "0.6"), (0.0075, "0.8"), (0.00749, "0.7"), (0.99999, "100.0"), (1.19, "119.0")],
+)
+def test_a_share_of_a_limit_is_rounded_half_even(part: float, written: str) -> None:
+    assert share(part, wording("en")) == f"{written}\u00a0%"
 
 
 @given(st.decimals(min_value=0, max_value=10**9, places=9))
@@ -467,18 +477,100 @@ def test_sentences_say_how_many_how_long_and_what() -> None:
     assert sentence("absolute_dose", "hp10", step="1") == ""
 
 
+LENS = replace(PERSONAL.limits[0], is_estimate=True, other_window="rolling_12_months", other_fraction=0.8951)
+
+
 @pytest.mark.parametrize(
     ("language", "sentence"),
     [
-        ("en", "17.8 mSv of 20 mSv from 1 January 2026 to 2 March 2026 (Lens of the eye, calendar year). Projected to"),
-        ("fr", "17,8 mSv sur 20 mSv du 1 janvier 2026 au 2 mars 2026 (Cristallin, année civile). Projection à la fin"),
-        ("es", "17,8 mSv de 20 mSv del 1 de enero de 2026 al 2 de marzo de 2026 (Cristalino, año natural). Proyección"),
+        (
+            "en",
+            "17.8 mSv received from 1 January 2026 to 2 March 2026: 88.9 % of the limit of 20 mSv (Lens of the eye,"
+            " calendar year). In the other window (12 months): 89.5 %.",
+        ),
+        (
+            "fr",
+            "17,8 mSv reçus du 1 janvier 2026 au 2 mars 2026 : 88,9 % de la limite de 20 mSv (Cristallin,"
+            " année civile). Dans l’autre fenêtre (12 mois) : 89,5 %.",
+        ),
+        (
+            "es",
+            "17,8 mSv recibidos del 1 de enero de 2026 al 2 de marzo de 2026: 88,9 % del límite de 20 mSv (Cristalino,"
+            " año natural). En la otra ventana (12 meses): 89,5 %.",
+        ),
     ],
 )
-def test_a_finding_about_a_limit_says_dose_limit_window_and_projection(language: str, sentence: str) -> None:
-    finding = replace(FINDING, rule="dose_limit", quantity="lens", limit=PERSONAL.limits[0])
+def test_a_finding_about_a_limit_begins_with_what_was_received(language: str, sentence: str) -> None:
+    """Issue 23, row 8: 17.8 of 20 mSv are 88.9 %, not the projected 119 %."""
+    finding = replace(FINDING, rule="dose_limit", quantity="lens", limit=LENS)
     text = finding_text(finding, wording(language)).sentence.replace("\u00a0", " ").replace("1er", "1")
-    assert text.startswith(sentence)
+    assert text == sentence
+
+
+def test_the_projection_is_a_finding_of_its_own() -> None:
+    words = wording("en")
+    finding = replace(FINDING, rule="dose_limit", quantity="lens", detail="projected_100", limit=LENS)
+    text = finding_text(replace(finding, value=118.8), words).sentence
+    assert "88.9\u00a0%" in text
+    assert text.endswith(words.say("limit.projected", share="118.8\u00a0%"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_estimate_and_a_limit_that_is_not_confirmed_are_named_so(language: str) -> None:
+    words = wording(language)
+    limit = replace(LENS, fraction=1.0, status="must_confirm", citation="RD 1029/2022, Art. 11")
+    finding = replace(FINDING, rule="dose_limit", quantity="lens", limit=limit)
+    text = finding_text(finding, words).sentence
+    assert words.say("limit.estimate") in text
+    assert words.say("limit.unconfirmed", citation="RD 1029/2022, Art. 11") in text
+    measured = finding_text(replace(finding, limit=replace(limit, is_estimate=False, status="confirmed")), words)
+    assert words.say("limit.estimate") not in measured.sentence
+    assert "RD 1029/2022" not in measured.sentence
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_letters_list_the_limits_to_confirm(language: str) -> None:
+    words = wording(language)
+    unconfirmed = (UnconfirmedLimit("lens", 20.0, "RD 1029/2022, Art. 11"),)
+    for letter in (
+        digest(language=language, publication=replace(PUBLICATION, unconfirmed_limits=unconfirmed)),
+        own(language=language, personal=replace(PERSONAL, unconfirmed_limits=unconfirmed)),
+    ):
+        for text in (parts(letter)[0], Page(parts(letter)[1]).text):
+            assert words.say("quantities.lens") in text
+            assert "RD 1029/2022, Art. 11" in text
+    assert words.say("limit.to_confirm.heading") not in parts(digest(language=language))[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_letter_about_a_pregnancy_names_quantity_and_covered_days(language: str) -> None:
+    """Issue 23, row 13: data to 30 April are not a dose to 25 December."""
+    words = wording(language)
+    limit = LimitShare(
+        "effective",
+        "pregnancy",
+        "pregnancy_1",
+        date(2024, 3, 20),
+        date(2024, 12, 25),
+        0.21,
+        1.0,
+        0.21,
+        None,
+        covered_days=42,
+        covered_to=date(2024, 4, 30),
+        is_begin_unknown=True,
+    )
+    finding = replace(FINDING, rule="pregnancy", quantity="hp10_under_apron", step="1/pregnancy_1", limit=limit)
+    text = finding_text(replace(finding, occurred_on=date(2024, 6, 30)), words).sentence
+    assert "Hp(10)" in text
+    assert words.day(date(2024, 6, 30)) in text
+    assert words.day(date(2024, 12, 25)) not in text
+    assert words.say("limit.covered", count=42, last=words.day(date(2024, 4, 30))) in text
+    assert words.say("limit.before_declaration") in text
+    assert words.say("quantities.effective") not in text
+    for step, value in (("no_foetal_badge", 8.0), ("foetal_badge_overdue", 77.0)):
+        told = finding_text(replace(finding, step=step, value=value, limit=None), words).sentence
+        assert told == words.say(f"rules.pregnancy.sentences.{step}", value=words.number(value))
 
 
 # ------------------------------------------------------------------------------------- what is read in which order
@@ -647,7 +739,7 @@ def test_the_letter_says_the_same_in_html_and_in_plain_text(language: str) -> No
         "23",
         words.say("findings.older", count=4, days=31),
         words.say("claim"),
-        words.percent(PUBLICATION.staff.linked_share or Decimal(0)),
+        linked(PUBLICATION.staff.linked_share, words),
         words.say("unlinked.not_occupational"),
         "inbox/dosimeters/cath/2026-03-01.csv",
         "Column Basis is neither mapped nor ignored.",
