@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 PARSED = "partial_parse.msgpack"  # what dbt itself keeps, so as to parse nothing twice
 PARSING = "parse-"  # of the folders in which both are made
-# What dbt would otherwise ask the network, and a log file beside the log that it prints.
+# Nothing is asked of the network, and no log file is written beside the log that dbt prints.
 QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level-file", "none")
 # Unit tests prove the models, not tonight's data: they run in `make test`. Exposures build nothing, but dbt would count
 # them. Artifacts nobody reads.
@@ -104,7 +104,7 @@ def build_tables(
         may_become_current: False for a date before the current publication's.
         selection: dbt's selection arguments; empty = everything.
         variables: values of dbt's variables other than those in dbt_project.yml.
-        finished: is told of each table and test that ended.
+        finished: called for each table and test that ended, one at a time.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; queries that ran were cancelled.
