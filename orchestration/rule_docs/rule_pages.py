@@ -20,7 +20,7 @@ MADE = "<!-- Made by python -m orchestration.rule_docs.rule_pages from dbt_proje
 LIMITS_INTRODUCTION = (
     "The limits in force on as_of are used for the whole window. `confirmed`: the source was read. `must_confirm`:",
     "it was not, or not whole; a finding about such a limit is at most a review, and letters name it.",
-    "`reference/limits.csv` of the site confirms, replaces or adds a limit ([inputs](../contract/inputs.md#I26)).",
+    "`reference/limits.csv` of the site confirms, replaces or adds a limit ([inputs](../contract/inputs.md#I28)).",
     "Limits of apprentices hold below the age given, whatever the category. The skin is listed and not judged: no",
     "badge measures its local dose.",
 )
