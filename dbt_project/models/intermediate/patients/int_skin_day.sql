@@ -1,6 +1,11 @@
--- What the peaks of skin dose of a local date's procedures are made from: their irradiation events.
+-- What the peaks of skin dose of a local date's procedures are made from: their irradiation events, and
+-- the constants of the skin dose.
 with procedures as (
     select * from {{ ref('int_procedure') }}
+),
+
+skin_factors as (
+    select * from {{ ref('skin_factor') }}
 ),
 
 events as (
@@ -13,13 +18,19 @@ events as (
     group by study_key, room_id
 ),
 
+constants as (
+    select {{ fingerprint_of('skin_factors') }} as fingerprint
+    from skin_factors
+),
+
 final as (
     select
         procedures.procedure_date,
         cast(sum(events.n_events) as bigint) as n_rows,
-        cast(sum(hash(procedures.procedure_id, events.fingerprint)) as hugeint) as fingerprint
+        cast(sum(hash(procedures.procedure_id, events.fingerprint, constants.fingerprint)) as hugeint) as fingerprint
     from procedures
     inner join events on procedures.study_key = events.study_key and procedures.room_id = events.room_id
+    cross join constants
     group by procedures.procedure_date
 )
 
