@@ -49,6 +49,7 @@ final as (
     select
         feed,
         feed_name,
+        min(seen_date) as first_date,
         max(seen_date) as last_date,
         coalesce(median(gap_days) filter (where gap_days > 0), 0) as usual_gap_days
     from gaps

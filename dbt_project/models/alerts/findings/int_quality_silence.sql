@@ -62,7 +62,7 @@ silent_feeds as (
 ),
 
 site_begin as (
-    select min(seen_date) as first_date from feed_days
+    select min(first_date) as first_date from feeds
 ),
 
 -- Described, and no record was ever read: silent since the site's first day. How long the period of a passive badge is,
