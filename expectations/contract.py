@@ -44,9 +44,9 @@ TABLES: dict[str, Table] = {
         "irradiation_event_uid",
     ),
     "marts.fct_operator_procedure": _table(
-        "procedure_id operator_id role worn_at dosimeter_serial hp10_usv hp10_apportioned_usv other_over_apron_usv"
-        " peak_rate_usv_per_h hp10_per_kap_usv_per_gy_cm2 hp10_to_c_arm_percent hp3_estimate_usv link_method"
-        " link_confidence badge_status",
+        "procedure_id operator_id role role_group worn_at dosimeter_serial hp10_usv hp10_apportioned_usv"
+        " other_over_apron_usv peak_rate_usv_per_h hp10_per_kap_usv_per_gy_cm2 hp10_to_c_arm_percent hp3_estimate_usv"
+        " link_method link_confidence badge_status",
         "procedure_id operator_id",
     ),
     "marts.fct_operator_event": _table(
@@ -91,6 +91,34 @@ TABLES: dict[str, Table] = {
         "procedure_id patient_key procedure_date need ka_r_mgy informed_on seen_on second_seen_on skin_grade due_on"
         " state",
         "procedure_id",
+    ),
+    "marts.fct_dose_explanation": _table(
+        "procedure_id operator_id role_group n_reference usual_hp10_usv hp10_ratio kap_factor scatter_factor"
+        " room_scatter_factor protection_factor main_cause excess_hp10_usv",
+        "procedure_id operator_id",
+    ),
+    "marts.fct_operator_protection": _table(
+        "operator_id role_group period period_begin period_end n protection_ratio ci_low ci_high hp10_usv"
+        " above_usual_usv above_usual_low_usv above_usual_high_usv",
+        "operator_id role_group period period_begin",
+    ),
+    "marts.fct_room_month": _table(
+        "room_id role_group month quantity n n_operators n_patients q1 median q3"
+        " change_vs_last_year change_low change_high",
+        "room_id role_group month quantity",
+    ),
+    "marts.fct_class_quarter": _table(
+        "procedure_type role_group quarter quantity n n_operators n_patients q1 median q3"
+        " change_vs_last_year change_low change_high is_above_limit",
+        "procedure_type role_group quarter quantity",
+    ),
+    "marts.fct_rule_outcome": _table(
+        "rule audience quarter fired answered false_alarms median_days_to_answer",
+        "rule audience quarter",
+        restricted="audience not in ('operator', 'medical_physics')",
+    ),
+    "marts.dim_date": _table(
+        "calendar_date year quarter month week quarter_name month_name week_name day_of_week is_past", "calendar_date"
     ),
     "marts.dim_room": _table("room_id", "room_id"),
     "marts.dim_operator": _table(
@@ -187,6 +215,9 @@ RULES = (
 )
 
 PLANES = ("single", "A", "B")
+ROLE_GROUPS = ("first_operator", "assisting", "nurse", "technologist", "other")
+CAUSES = ("none", "mixed", "radiation", "geometry", "c_arm_badge_or_room", "protection")
+STATISTICS = ("kap", "ka_r", "fluoro_time", "hp10", "hp10_per_kap", "hp10_to_c_arm")
 DOSE_SOURCES = ("passive", "electronic", "mixed", "external")
 
 LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -205,6 +236,7 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "marts.fct_operator_procedure": {
+        "role_group": ROLE_GROUPS,
         "link_method": ("event", "window", "session", "vendor", "manual", "none"),
         "link_confidence": ("high", "low"),
         "badge_status": ("measured", "zero", "missing"),
@@ -229,13 +261,23 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "need": ("inform", "examine", "examine_twice", "none"),
         "state": ("open", "informed", "seen", "overdue", "not_needed"),
     },
+    "marts.fct_dose_explanation": {
+        "role_group": ROLE_GROUPS,
+        "main_cause": CAUSES,
+    },
+    "marts.fct_operator_protection": {"role_group": ROLE_GROUPS, "period": ("rolling_12_months", "quarter")},
+    "marts.fct_room_month": {"role_group": ROLE_GROUPS, "quantity": STATISTICS},
+    "marts.fct_class_quarter": {"role_group": ROLE_GROUPS, "quantity": STATISTICS},
+    "marts.fct_rule_outcome": {"rule": RULES},
     "alerts.alert": {
         "rule": RULES,
         "severity": ("notice", "review", "urgent"),
         "subject_type": ("operator", "procedure", "patient", "room", "site"),
         "audience": ("operator", "medical_physics", "restricted"),
         "state": ("open", "acknowledged", "closed"),
-        "decided_by": ("third_quartile", "floor"),
+        "decided_by": ("third_quartile", "floor", "cap"),
+        "role_group": ROLE_GROUPS,
+        "main_cause": CAUSES,
     },
     "ledger.unlinked_dose": {
         "reason": (

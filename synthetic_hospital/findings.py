@@ -19,9 +19,13 @@ LEAST_REFERENCE = 20
 REFERENCE_PERIOD = timedelta(days=365)
 BORDERLINE = 0.05  # nearer to a threshold than this, relative: either answer is right
 
-LEAST_DOSE_USV = 20.0
-LEAST_DOSE_PER_KAP, LEAST_KAP_GY_CM2 = 1.0, 1.0
-C_ARM_PERCENT, LEAST_C_ARM_USV = 10.0, 20.0
+ADULT_AGE = 18
+ROLE_GROUPS = {"second_operator": "assisting", "supervisor": "assisting"}  # any other role is its own group
+OPERATORS = ("first_operator", "assisting")
+# Floors of operators, and of nurses, technologists and others.
+LEAST_DOSE_USV = (20.0, 5.0)
+LEAST_DOSE_PER_KAP, LEAST_KAP_GY_CM2 = (1.0, 0.3), 1.0
+C_ARM_PERCENT, C_ARM_CAP_PERCENT, LEAST_C_ARM_USV, LEAST_SHARED_USV = 10.0, 30.0, 20.0, 20.0
 ABSOLUTE_STEPS_USV = ((200.0, "review"), (100.0, "notice"))
 
 
@@ -61,13 +65,26 @@ class _Judged:
     def per_kap(self) -> float:
         return self.hp10_usv / self.kap_gy_cm2
 
+    @property
+    def c_arm_percent(self) -> float:
+        return 100 * self.hp10_usv / self.c_arm_usv
+
+    @property
+    def compared_with(self) -> tuple[str, str]:
+        """Procedure class and role group."""
+        return self.procedure.procedure_class.procedure_type, ROLE_GROUPS.get(self.role, self.role)
+
+    @property
+    def is_child(self) -> bool:
+        return self.procedure.patient.age_on(self.procedure.procedure_date) < ADULT_AGE
+
 
 def procedure_findings(expected: Expected) -> Iterator[Finding]:
     """Findings that fire or are borderline, procedures in order of time."""
     judged = list(_judged(expected))
     references = _References(judged)
     for row in judged:
-        for finding in _findings(row, references.of(row.procedure)):
+        for finding in _findings(row, references.of(row)):
             if finding.fires or finding.is_borderline:
                 yield finding
 
@@ -87,23 +104,20 @@ def _judged(expected: Expected) -> Iterator[_Judged]:
 
 
 class _References:
-    """Rows of each class that others are compared with: the first operator's, else the one with the highest dose."""
+    """Rows of each class and role group that others are compared with; children are in none."""
 
     def __init__(self, judged: list[_Judged]) -> None:
-        by_procedure: dict[int, list[_Judged]] = {}
+        self._rows: dict[tuple[str, str], list[_Judged]] = {}
         for row in judged:
-            by_procedure.setdefault(row.procedure.number, []).append(row)
-        self._by_class: dict[str, list[_Judged]] = {}
-        for rows in by_procedure.values():
-            first = [row for row in rows if row.role == "first_operator"]
-            chosen = first or [min(rows, key=lambda row: (-row.hp10_usv, row.operator_id))]
-            self._by_class.setdefault(rows[0].procedure.procedure_class.procedure_type, []).extend(chosen)
+            if not row.is_child:
+                self._rows.setdefault(row.compared_with, []).append(row)
 
-    def of(self, procedure: Procedure) -> list[_Judged]:
-        """Those of the class in the 365 days before a procedure's date."""
-        earliest, latest = procedure.procedure_date - REFERENCE_PERIOD, procedure.procedure_date - timedelta(days=1)
-        rows = self._by_class.get(procedure.procedure_class.procedure_type, [])
-        return [row for row in rows if earliest <= row.procedure.procedure_date <= latest]
+    def of(self, row: _Judged) -> list[_Judged]:
+        """Those of class and role group in the 365 days before a row's date."""
+        day = row.procedure.procedure_date
+        earliest, latest = day - REFERENCE_PERIOD, day - timedelta(days=1)
+        rows = self._rows.get(row.compared_with, [])
+        return [other for other in rows if earliest <= other.procedure.procedure_date <= latest]
 
 
 def _findings(row: _Judged, reference: list[_Judged]) -> Iterator[Finding]:
@@ -112,16 +126,22 @@ def _findings(row: _Judged, reference: list[_Judged]) -> Iterator[Finding]:
         fires = value > threshold
         return Finding(rule, study_uid, row.operator_id, value, threshold, n, severity, fires, row.is_decided)
 
-    with_kap = [other for other in reference if other.kap_gy_cm2 > 0]
-    if len(reference) >= LEAST_REFERENCE:
-        limit = max(_third_quartile(reference, lambda other: other.hp10_usv), LEAST_DOSE_USV)
-        yield finding("procedure_dose", row.hp10_usv, limit, len(reference), "review")
-    if len(with_kap) >= LEAST_REFERENCE and row.kap_gy_cm2 >= LEAST_KAP_GY_CM2:
-        limit = max(_third_quartile(with_kap, lambda other: other.per_kap), LEAST_DOSE_PER_KAP)
-        yield finding("dose_per_kap", row.per_kap, limit, len(with_kap), "review")
-    if row.c_arm_usv >= LEAST_C_ARM_USV:
-        percent = 100 * row.hp10_usv / row.c_arm_usv
-        yield finding("dose_to_c_arm", percent, C_ARM_PERCENT, len(reference), "notice")
+    if not row.is_child:
+        floor = 0 if row.compared_with[1] in OPERATORS else 1
+        with_kap = [other for other in reference if other.kap_gy_cm2 > 0]
+        with_c_arm = [other for other in reference if other.c_arm_usv >= LEAST_C_ARM_USV]
+        if len(reference) >= LEAST_REFERENCE:
+            limit = max(_third_quartile(reference, lambda other: other.hp10_usv), LEAST_DOSE_USV[floor])
+            yield finding("procedure_dose", row.hp10_usv, limit, len(reference), "review")
+        if len(with_kap) >= LEAST_REFERENCE and row.kap_gy_cm2 >= LEAST_KAP_GY_CM2:
+            limit = max(_third_quartile(with_kap, lambda other: other.per_kap), LEAST_DOSE_PER_KAP[floor])
+            yield finding("dose_per_kap", row.per_kap, limit, len(with_kap), "review")
+        if row.c_arm_usv >= LEAST_C_ARM_USV and row.hp10_usv >= LEAST_SHARED_USV:
+            limit = C_ARM_PERCENT
+            if len(with_c_arm) >= LEAST_REFERENCE:
+                quartile = _third_quartile(with_c_arm, lambda other: other.c_arm_percent)
+                limit = max(C_ARM_PERCENT, min(C_ARM_CAP_PERCENT, quartile))
+            yield finding("dose_to_c_arm", row.c_arm_percent, limit, len(with_c_arm), "notice")
     reached = next((step for step in ABSOLUTE_STEPS_USV if row.hp10_usv > step[0]), ABSOLUTE_STEPS_USV[-1])
     yield finding("absolute_dose", row.hp10_usv, reached[0], len(reference), reached[1])
 

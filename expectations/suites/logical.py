@@ -190,6 +190,15 @@ def _rows_agree() -> list[Check]:
             " else hp10_usv is null end",
         ),
         (
+            "marts.fct_dose_explanation",
+            "hp10_ratio",
+            "the ratio to the usual dose is the product of its factors, to 1e-9",
+            "people read a cause that does not explain the dose",
+            CONTRACT_2,
+            "select procedure_id, operator_id, hp10_ratio from marts.fct_dose_explanation"
+            " where not abs(kap_factor * scatter_factor * protection_factor - hp10_ratio) <= 1e-9 * hp10_ratio",
+        ),
+        (
             "marts.dim_room",
             "room_id",
             "the room unknown exists",

@@ -27,6 +27,7 @@ SEEN_BY_MEDICAL_PHYSICS = {
     "alerts.alert": "select * from {source} where audience <> 'restricted'",
     "marts.fct_operator_limit": "select * from {source} where dose_window <> 'pregnancy'",
     "marts.dim_operator": "select operator_id, specialty, grade, worker_category, works_from, works_to from {source}",
+    "marts.fct_rule_outcome": "select * from {source} where audience <> 'restricted'",
     "ledger.alert_history": "select * from {source} where audience <> 'restricted'",
 }
 

@@ -22,6 +22,7 @@ import duckdb
 import numpy as np
 
 from support import paths
+from support.recomputed_comparison import Comparison, is_child
 
 SEEDS = paths.DBT_PROJECT / "seeds"
 DAY = timedelta(days=1)
@@ -131,7 +132,6 @@ class Reckoning:
         (self.site,) = self._raw("site")
         self.zone = ZoneInfo(self.site["timezone"])
         self.operators = {row["operator_id"]: row for row in self._raw("ref_operators")}
-        self.thresholds = {(row["rule"], row["name"]): float(row["value"]) for row in seed("alert_rules")}
         self.projections: dict[Key, tuple[Fraction | None, int, str]] = {}  # beside ``limits``
 
     def _raw(self, table: str) -> list[dict[str, Any]]:
@@ -577,66 +577,31 @@ class Reckoning:
 
     def findings(self) -> set[Key]:
         """(rule, operator, procedure or None, day, severity) of every finding of RULES."""
-        dose = self._dose_findings()
         badges = self._badge_not_worn() | self._badge_mismatch()
-        return dose | self._persistent(dose) | badges | self._monthly() | self._limit_findings()
+        return self._dose_findings() | badges | self._monthly() | self._limit_findings()
 
-    def _reference(self, row: dict[str, Any], column: str) -> list[float]:
-        """The values that a procedure's class had in the 365 days before its date, one row per procedure."""
-        first, last = row["procedure_date"] - 365 * DAY, row["procedure_date"] - DAY
-        if row["procedure_type"] == "unclassified":
-            return []
-        values = []
-        by_procedure: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for other in self.procedures:
-            same = other["procedure_type"] == row["procedure_type"] and first <= other["procedure_date"] <= last
-            if same and other["hp10_usv"] is not None:
-                by_procedure[other["procedure_id"]].append(other)
-        for others in by_procedure.values():
-            speaking = [other for other in others if other["role"] == "first_operator"]
-            speaking = speaking or [min(others, key=lambda other: (-other["hp10_usv"], other["operator_id"]))]
-            values += [other[column] for other in speaking if other[column] is not None]
-        return values
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The rules that compare within procedure class and role group."""
+        return Comparison(self.procedures, self.as_of)
 
     def _dose_findings(self) -> set[Key]:
-        at, found = self.thresholds, set()
-        for row in self.procedures:
-            hp10, per_kap, percent = (
-                row[name] for name in ("hp10_usv", "hp10_per_kap_usv_per_gy_cm2", "hp10_to_c_arm_percent")
-            )
-            if hp10 is None:
-                continue
-            where = (row["operator_id"], row["procedure_id"], row["procedure_date"])
-            for rule, column, value in (
-                ("procedure_dose", "hp10_usv", hp10),
-                ("dose_per_kap", "hp10_per_kap_usv_per_gy_cm2", per_kap),
-            ):
-                if value is None or value <= at[rule, "floor"]:
-                    continue
-                if rule == "dose_per_kap" and row["kap_gy_cm2"] < at[rule, "min_kap"]:
-                    continue
-                values = self._reference(row, column)
-                if len(values) >= at[rule, "min_reference"] and value > np.quantile(values, 0.75):
-                    found.add((rule, *where, "review"))
-            if percent is not None and percent > 10 and row["c_arm_dose_usv"] >= 20:
-                found.add(("dose_to_c_arm", *where, "notice"))
-            if hp10 > 100:
-                found.add(("absolute_dose", *where, "review" if hp10 > 200 else "notice"))
-        return found
-
-    def _persistent(self, dose_findings: set[Key]) -> set[Key]:
-        hit = {row[1:3] for row in dose_findings if row[0] != "absolute_dose"}
-        found = set()
-        for operator in self.operators:
-            rows = [row for row in self.procedures if row["operator_id"] == operator and row["hp10_usv"] is not None]
-            rows.sort(key=lambda row: (row["started_at"], row["procedure_id"]))
-            before = 0
-            for n, row in enumerate(rows, start=1):
-                count = sum((operator, last["procedure_id"]) in hit for last in rows[max(0, n - 10) : n])
-                if before < 3 <= count:
-                    found.add(("persistent", operator, row["procedure_id"], row["procedure_date"], "review"))
-                before = count
-        return found
+        days = {row["procedure_id"]: row["procedure_date"] for row in self.procedures}
+        severities = {"procedure_dose": "review", "dose_per_kap": "review", "dose_to_c_arm": "notice"}
+        compared = {
+            (rule, operator, procedure, days[procedure], severities[rule])
+            for rule, procedure, operator in self.comparison.findings
+        }
+        persistent = {
+            ("persistent", operator, procedure, days[procedure], "review")
+            for procedure, operator in self.comparison.persistent
+        }
+        absolute = {
+            ("absolute_dose", row["operator_id"], row["procedure_id"], row["procedure_date"], severity)
+            for row in self.procedures
+            if (hp10 := row["hp10_usv"] or 0) > 100 and (severity := "review" if hp10 > 200 else "notice")
+        }
+        return compared | persistent | absolute
 
     def _badge_not_worn(self) -> set[Key]:
         found = set()
@@ -647,7 +612,8 @@ class Reckoning:
             if row["badge_status"] == "missing" and radiation:
                 where = (row["operator_id"], row["procedure_id"], row["procedure_date"])
                 found.add(("badge_not_worn", *where, "notice"))
-            if row["role"] == "first_operator" and len(values := self._reference(row, "hp10_usv")) >= 20:
+            values = [other["hp10_usv"] for other in self.comparison.reference(row)] if not is_child(row) else []
+            if len(values) >= 20:
                 expected[row["operator_id"], month_of(row["procedure_date"])] += float(np.quantile(values, 0.5))
         for (operator, month), dose in expected.items():
             measured = self.months[operator, month]["hp10_over_apron_usv"] or 0

@@ -47,71 +47,79 @@ states as (
     qualify row_number() over (partition by alert_id order by acted_on_date desc nulls last, line desc) = 1
 ),
 
-evidence as (
-    select * from {{ ref('int_alert_evidence') }}
+explanations as (
+    select * from {{ ref('fct_dose_explanation') }}
 ),
 
 advice_rules as (
     select * from {{ ref('advice_rule') }}
 ),
 
--- What is known of the operator's procedure, else the quantity judged, leads to the likeliest cause.
+-- The main cause of the operator's dose: the habit that a finding names, else that of the procedure.
+explained as (
+    select
+        findings.* exclude (main_cause),
+        coalesce(findings.main_cause, explanations.main_cause) as main_cause
+    from findings
+    left join explanations
+        on findings.procedure_id = explanations.procedure_id and findings.operator_id = explanations.operator_id
+),
+
+-- The main cause, else the quantity judged, leads to the advice.
 advised as (
     select
-        findings.alert_id,
+        explained.alert_id,
         advice_rules.advice_code
-    from findings
-    left join evidence
-        on findings.procedure_id = evidence.procedure_id and findings.operator_id = evidence.operator_id
+    from explained
     inner join advice_rules
         on
-            findings.rule = advice_rules.rule
+            explained.rule = advice_rules.rule
             and (
                 advice_rules.evidence is null
-                or advice_rules.evidence in (findings.step, coalesce(evidence.evidence, findings.quantity))
+                or advice_rules.evidence in (explained.step, coalesce(explained.main_cause, explained.quantity))
             )
     qualify row_number() over (
-        partition by findings.alert_id
-        order by (advice_rules.evidence = findings.step) desc nulls last, advice_rules.evidence nulls last
+        partition by explained.alert_id
+        order by (advice_rules.evidence = explained.step) desc nulls last, advice_rules.evidence nulls last
     ) = 1
 ),
 
 final as (
     select
-        findings.alert_id,
-        findings.rule,
-        findings.severity,
-        findings.subject_type,
-        findings.operator_id,
-        findings.procedure_id,
-        findings.patient_key,
-        findings.room_id,
-        findings.occurred_on,
-        findings.quantity,
-        findings.value,
-        findings.threshold,
-        findings.unit,
-        findings.n_reference,
-        findings.message,
-        findings.step,
-        findings.rule_version,
-        findings.audience,
+        explained.alert_id,
+        explained.rule,
+        explained.severity,
+        explained.subject_type,
+        explained.operator_id,
+        explained.procedure_id,
+        explained.patient_key,
+        explained.room_id,
+        explained.occurred_on,
+        explained.quantity,
+        explained.value,
+        explained.threshold,
+        explained.unit,
+        explained.n_reference,
+        explained.message,
+        explained.step,
+        explained.rule_version,
+        explained.audience,
         coalesce(states.state, 'open') as state,
         advised.advice_code,
-        findings.detail,
-        findings.limit_rule,
-        findings.dose_window,
-        findings.role_group,
-        findings.third_quartile,
-        findings.floor,
-        findings.decided_by,
-        findings.main_cause,
+        explained.detail,
+        explained.limit_rule,
+        explained.dose_window,
+        explained.role_group,
+        explained.third_quartile,
+        explained.floor,
+        explained.decided_by,
+        explained.main_cause,
         procedures.started_at as procedure_started_at,
         procedures.accession_number
-    from findings
-    left join procedures on findings.procedure_id = procedures.procedure_id
-    left join advised on findings.alert_id = advised.alert_id
-    left join states on findings.alert_id = states.alert_id
+    from explained
+    left join procedures on explained.procedure_id = procedures.procedure_id
+    left join advised on explained.alert_id = advised.alert_id
+    left join states on explained.alert_id = states.alert_id
 )
 
 select * from final

@@ -15,6 +15,7 @@ final as (
         operator_procedures.procedure_id,
         operator_procedures.operator_id,
         operator_procedures.role,
+        operator_procedures.role_group,
         operator_procedures.worn_at,
         operator_procedures.dosimeter_serial,
         cast(operator_procedures.hp10_usv as double) as hp10_usv,

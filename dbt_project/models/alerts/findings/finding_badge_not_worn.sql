@@ -1,5 +1,5 @@
 -- Radiation without a reading: a procedure of an operator of the logbook whose badge is missing, or a month in which the
--- badge shows far less than the class medians of the first operator's procedures let one expect.
+-- badge shows far less than the medians of class and role group let one expect.
 with operator_procedures as (
     select * from {{ ref('int_operator_procedure') }}
 ),
@@ -81,7 +81,7 @@ procedures as (
     where unread.finding_value >= unread.threshold
 ),
 
--- The reference set is the first operators' doses: it tells what a first operator may expect, and nobody else.
+-- What an operator may expect in a procedure is the median of class and role group.
 expected as (
     select
         operator_procedures.operator_id,
@@ -93,9 +93,10 @@ expected as (
     inner join medians
         on
             operator_procedures.procedure_type = medians.procedure_type
+            and operator_procedures.role_group = medians.role_group
             and operator_procedures.procedure_date = medians.procedure_date
             and limits.min_reference <= medians.n_reference
-    where operator_procedures.role = 'first_operator'
+    where not operator_procedures.is_child
     group by all
 ),
 

@@ -1,10 +1,7 @@
--- Hp(10) per KAP of one operator in one procedure above the third quartile of the class and above a floor.
-with operator_procedures as (
-    select * from {{ ref('fct_operator_procedure') }}
-),
-
-procedures as (
-    select * from {{ ref('int_procedure') }}
+-- Hp(10) per KAP of one operator in one procedure above the third quartile of class and role group, and above the group's
+-- floor.
+with judged as (
+    select * from {{ ref('int_judged_procedure') }}
 ),
 
 quartiles as (
@@ -12,9 +9,13 @@ quartiles as (
     where rule = 'dose_per_kap'
 ),
 
+floors as (
+    select * from {{ ref('int_role_group_floor') }}
+    where rule = 'dose_per_kap'
+),
+
 thresholds as (
     select
-        max(threshold_value) filter (where name = 'floor') as floor_value,
         max(threshold_value) filter (where name = 'min_kap') as min_kap,
         max(threshold_value) filter (where name = 'min_reference') as min_reference,
         max(severity) as severity,
@@ -25,49 +26,52 @@ thresholds as (
     where rule = 'dose_per_kap'
 ),
 
+compared as (
+    select
+        judged.*,
+        judged.hp10_per_kap_usv_per_gy_cm2 as finding_value,
+        quartiles.quartile_value as third_quartile,
+        floors.floor_value as floor,
+        quartiles.n_reference,
+        greatest(quartiles.quartile_value, floors.floor_value) as threshold,
+        case when quartiles.quartile_value > floors.floor_value then 'third_quartile' else 'floor' end as decided_by
+    from judged
+    inner join quartiles
+        on
+            judged.procedure_type = quartiles.procedure_type
+            and judged.role_group = quartiles.role_group
+            and judged.procedure_date = quartiles.procedure_date
+    inner join floors on judged.role_group = floors.role_group
+),
+
 fired as (
     select
-        procedures.site_id,
-        procedures.study_name,
-        procedures.room_id,
-        procedures.procedure_date,
-        operator_procedures.procedure_id,
-        operator_procedures.operator_id,
-        operator_procedures.hp10_per_kap_usv_per_gy_cm2 as finding_value,
-        greatest(quartiles.quartile_value, thresholds.floor_value) as threshold,
-        quartiles.quartile_value as third_quartile,
-        thresholds.floor_value as floor,
-        case when third_quartile >= floor then 'third_quartile' else 'floor' end as decided_by,
-        quartiles.n_reference,
+        compared.*,
         thresholds.severity,
         thresholds.audience,
         thresholds.step,
         thresholds.rule_version,
         format(
-            'Hp(10) per KAP of {:.2f} µSv/(Gy·cm²) is above the third quartile of its class {} ({:.2f}, n = {}).',
-            operator_procedures.hp10_per_kap_usv_per_gy_cm2,
-            procedures.procedure_type,
-            quartiles.quartile_value,
-            quartiles.n_reference
+            'Hp(10) per KAP of {:.2f} µSv/(Gy·cm²); third quartile of {} ({}) {:.2f}, n = {}; floor {:.2f}.',
+            compared.finding_value,
+            compared.procedure_type,
+            compared.role_group,
+            compared.third_quartile,
+            compared.n_reference,
+            compared.floor
         ) as message
-    from operator_procedures
-    inner join procedures on operator_procedures.procedure_id = procedures.procedure_id
-    inner join quartiles
-        on
-            procedures.procedure_type = quartiles.procedure_type
-            and procedures.procedure_date = quartiles.procedure_date
+    from compared
     cross join thresholds
     where
-        operator_procedures.hp10_per_kap_usv_per_gy_cm2 > quartiles.quartile_value
-        and operator_procedures.hp10_per_kap_usv_per_gy_cm2 > thresholds.floor_value
-        and procedures.kap_gy_cm2 >= thresholds.min_kap
-        and quartiles.n_reference >= thresholds.min_reference
+        compared.finding_value > compared.threshold
+        and compared.kap_gy_cm2 >= thresholds.min_kap
+        and compared.n_reference >= thresholds.min_reference
 ),
 
 final as (
     select
         {{ procedure_finding(
-            'dose_per_kap', 'hp10_per_kap', 'uSv/(Gy.cm2)', sets=['third_quartile', 'floor', 'decided_by']
+            'dose_per_kap', 'hp10_per_kap', 'uSv/(Gy.cm2)', sets=['role_group', 'third_quartile', 'floor', 'decided_by']
         ) }}
     from fired
     -- A study in two rooms is one finding: its higher value.

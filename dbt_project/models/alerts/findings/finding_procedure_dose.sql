@@ -1,10 +1,6 @@
--- Hp(10) of one operator in one procedure above the third quartile of the class and above a floor.
-with operator_procedures as (
-    select * from {{ ref('fct_operator_procedure') }}
-),
-
-procedures as (
-    select * from {{ ref('int_procedure') }}
+-- Hp(10) of one operator in one procedure above the third quartile of class and role group, and above the group's floor.
+with judged as (
+    select * from {{ ref('int_judged_procedure') }}
 ),
 
 quartiles as (
@@ -12,9 +8,13 @@ quartiles as (
     where rule = 'procedure_dose'
 ),
 
+floors as (
+    select * from {{ ref('int_role_group_floor') }}
+    where rule = 'procedure_dose'
+),
+
 thresholds as (
     select
-        max(threshold_value) filter (where name = 'floor') as floor_value,
         max(threshold_value) filter (where name = 'min_reference') as min_reference,
         max(severity) as severity,
         max(audience) as audience,
@@ -24,47 +24,50 @@ thresholds as (
     where rule = 'procedure_dose'
 ),
 
+compared as (
+    select
+        judged.*,
+        judged.hp10_usv as finding_value,
+        quartiles.quartile_value as third_quartile,
+        floors.floor_value as floor,
+        quartiles.n_reference,
+        greatest(quartiles.quartile_value, floors.floor_value) as threshold,
+        case when quartiles.quartile_value > floors.floor_value then 'third_quartile' else 'floor' end as decided_by
+    from judged
+    inner join quartiles
+        on
+            judged.procedure_type = quartiles.procedure_type
+            and judged.role_group = quartiles.role_group
+            and judged.procedure_date = quartiles.procedure_date
+    inner join floors on judged.role_group = floors.role_group
+),
+
 fired as (
     select
-        procedures.site_id,
-        procedures.study_name,
-        procedures.room_id,
-        procedures.procedure_date,
-        operator_procedures.procedure_id,
-        operator_procedures.operator_id,
-        operator_procedures.hp10_usv as finding_value,
-        greatest(quartiles.quartile_value, thresholds.floor_value) as threshold,
-        quartiles.quartile_value as third_quartile,
-        thresholds.floor_value as floor,
-        case when third_quartile >= floor then 'third_quartile' else 'floor' end as decided_by,
-        quartiles.n_reference,
+        compared.*,
         thresholds.severity,
         thresholds.audience,
         thresholds.step,
         thresholds.rule_version,
         format(
-            'Hp(10) of {:.1f} µSv is above the third quartile of its class {} ({:.1f} µSv, n = {}).',
-            operator_procedures.hp10_usv,
-            procedures.procedure_type,
-            quartiles.quartile_value,
-            quartiles.n_reference
+            'Hp(10) of {:.1f} µSv; third quartile of {} ({}) {:.1f} µSv, n = {}; floor {:.1f} µSv.',
+            compared.finding_value,
+            compared.procedure_type,
+            compared.role_group,
+            compared.third_quartile,
+            compared.n_reference,
+            compared.floor
         ) as message
-    from operator_procedures
-    inner join procedures on operator_procedures.procedure_id = procedures.procedure_id
-    inner join quartiles
-        on
-            procedures.procedure_type = quartiles.procedure_type
-            and procedures.procedure_date = quartiles.procedure_date
+    from compared
     cross join thresholds
-    where
-        operator_procedures.hp10_usv > quartiles.quartile_value
-        and operator_procedures.hp10_usv > thresholds.floor_value
-        and quartiles.n_reference >= thresholds.min_reference
+    where compared.finding_value > compared.threshold and compared.n_reference >= thresholds.min_reference
 ),
 
 final as (
     select
-        {{ procedure_finding('procedure_dose', 'hp10', 'uSv', sets=['third_quartile', 'floor', 'decided_by']) }}
+        {{ procedure_finding(
+            'procedure_dose', 'hp10', 'uSv', sets=['role_group', 'third_quartile', 'floor', 'decided_by']
+        ) }}
     from fired
     -- A study in two rooms is one finding: its higher value.
     qualify row_number() over (partition by alert_id order by fired.finding_value desc, fired.procedure_id asc) = 1

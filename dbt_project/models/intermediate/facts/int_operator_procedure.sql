@@ -15,6 +15,23 @@ c_arm_doses as (
     select * from {{ ref('int_c_arm_dose') }}
 ),
 
+operators as (
+    select * from {{ ref('stg_operator') }}
+),
+
+roles as (
+    select * from {{ ref('operator_roles') }}
+),
+
+role_groups as (
+    select * from {{ ref('role_groups') }}
+),
+
+thresholds as (
+    select max(value) filter (where name = 'adult_age') as adult_age
+    from {{ ref('comparison_thresholds') }}
+),
+
 ranked as (
     select
         *,
@@ -52,11 +69,35 @@ people as (
     from logbook
 ),
 
-final as (
+-- A role of the logbook, else the grade, decides the group; without both the only operator is the first.
+grouped as (
     select
         people.procedure_id,
         people.operator_id,
         logbook.role,
+        coalesce(
+            roles.role_group,
+            grades.role_group,
+            case
+                when bool_or(coalesce(groups_of_roles.is_operator, false)) over (partition by people.procedure_id)
+                    then 'assisting'
+                else 'first_operator'
+            end
+        ) as role_group
+    from people
+    left join logbook on people.procedure_id = logbook.procedure_id and people.operator_id = logbook.operator_id
+    left join roles on logbook.role = roles.role
+    left join role_groups as groups_of_roles on roles.role_group = groups_of_roles.role_group
+    left join operators on people.operator_id = operators.operator_id
+    left join role_groups as grades on operators.grade = grades.grade
+),
+
+final as (
+    select
+        grouped.procedure_id,
+        grouped.operator_id,
+        grouped.role,
+        grouped.role_group,
         chosen.worn_at,
         chosen.dosimeter_serial,
         chosen.badge_key,
@@ -81,13 +122,14 @@ final as (
         procedures.procedure_type,
         procedures.procedure_date,
         procedures.started_at,
+        coalesce(procedures.patient_age_years < thresholds.adult_age, false) as is_child,
         procedures.kap_gy_cm2,
         c_arm_doses.c_arm_dose_usv
-    from people
-    inner join procedures on people.procedure_id = procedures.procedure_id
-    left join chosen on people.procedure_id = chosen.procedure_id and people.operator_id = chosen.operator_id
-    left join logbook on people.procedure_id = logbook.procedure_id and people.operator_id = logbook.operator_id
-    left join c_arm_doses on people.procedure_id = c_arm_doses.procedure_id
+    from grouped
+    cross join thresholds
+    inner join procedures on grouped.procedure_id = procedures.procedure_id
+    left join chosen on grouped.procedure_id = chosen.procedure_id and grouped.operator_id = chosen.operator_id
+    left join c_arm_doses on grouped.procedure_id = c_arm_doses.procedure_id
 )
 
 select * from final
