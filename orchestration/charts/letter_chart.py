@@ -101,7 +101,7 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
         "type": "nominal",
         "title": None,
         "sort": drawn,
-        "axis": {"domain": False, "ticks": False, "labelPadding": 12, "labelLimit": 190},
+        "axis": {"domain": False, "ticks": False, "labelPadding": 12, "labelLimit": 250},
     }
 
     def dose(field: str) -> Spec:
@@ -121,7 +121,7 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
 
     middle_half = {"x": dose("q1"), "x2": {"field": "q3"}, "y": classes, "color": colours}
     chart: Spec = {
-        "width": WIDTH_PX - 140,
+        "width": WIDTH_PX - 170,
         "height": CLASS_HEIGHT_PX * len(drawn),
         "layer": [
             {"data": {"values": bands}, "mark": {"type": "bar", "size": 16}, "encoding": middle_half},

@@ -203,6 +203,7 @@ def read_publication(warehouse: Path) -> Publication:
             changed_thresholds=tuple(ChangedThreshold(*row) for row in _rows(connection, _CHANGED_THRESHOLDS)),
             last_month=_read_month(connection, month_before(as_of)),
             input_counts=read_input_counts(connection),
+            class_names=read_class_names(connection),
             unconfirmed_limits=read_unconfirmed_limits(connection),
         )
 
@@ -210,6 +211,15 @@ def read_publication(warehouse: Path) -> Publication:
 def read_advice(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Advice]:
     """Read what is advised, by advice code and language."""
     return {(code, language): Advice(*row) for code, language, *row in _rows(connection, _ADVICE)}
+
+
+def read_class_names(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Read the names of the procedure classes, by language and class."""
+    rows = _rows(connection, "select procedure_class, name_en, name_fr, name_es from marts.dim_procedure_class")
+    return {
+        language: {code: names[column] for code, *names in rows if names[column]}
+        for column, language in enumerate(("en", "fr", "es"))
+    }
 
 
 def month_before(as_of: date) -> date:

@@ -173,9 +173,18 @@ def _sentence(finding: Finding, words: Wording) -> str:
         n=NOT_KNOWN if finding.n_reference is None else words.number(finding.n_reference),
         days=NOT_KNOWN if finding.days is None else words.number(finding.days),
         month=words.month(finding.occurred_on) if finding.occurred_on else NOT_KNOWN,
-        detail=(finding.detail or NOT_KNOWN).replace("/", ", "),
+        detail=_detail(finding, words),
         value=NOT_KNOWN if finding.value is None else words.number(finding.value),
     )
+
+
+def _detail(finding: Finding, words: Wording) -> str:
+    """Write what a finding is about beside its other columns: names of the site, or a procedure class."""
+    if finding.detail is None:
+        return NOT_KNOWN
+    if finding.rule == "reference_level":
+        return words.class_name(finding.detail)
+    return finding.detail.replace("/", ", ")
 
 
 def _limit_sentences(finding: Finding, limit: LimitShare, words: Wording) -> Iterator[str]:

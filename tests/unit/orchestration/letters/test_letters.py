@@ -25,6 +25,7 @@ from orchestration.figures.digest import (
     Advice,
     Balance,
     DayBalance,
+    HighShareClass,
     MonthSummary,
     Publication,
     QuarantinedFile,
@@ -454,6 +455,72 @@ def test_no_letter_takes_a_step_apart(rule: str, quantity: str, apart: dict[str,
 def kind(rule: str, quantity: str, apart: dict[str, str]) -> Finding:
     finding = replace(FINDING, rule=rule, quantity=quantity, days=60.0, message="The published English.")
     return replace(finding, step=apart.get("step", "1"), detail=apart.get("detail"))
+
+
+CAUSES = ("none", "mixed", "radiation", "geometry", "c_arm_badge_or_room", "protection")
+GROUPS = ("first_operator", "assisting", "nurse", "technologist", "other")
+
+
+def codes() -> set[str]:
+    """Every identifier of a rule, step, quantity, class, window, role and cause, as databases have them."""
+    found = {row[column] for row in seed("alert_rules") for column in ("rule", "step")}
+    found |= {code for rule, quantity, more in KINDS for code in (rule, quantity, more.get("step", ""))}
+    found |= {row[column] for row in seed("dose_limits") for column in ("quantity", "dose_window")}
+    found |= {row["procedure_class"] for row in seed("procedure_class")}
+    found |= {row["role"] for row in seed("operator_roles")}
+    found |= {*CAUSES, *GROUPS, "third_quartile", "floor", "cap", "unclassified"}
+    return {code for code in found if code and not code.isdigit()}
+
+
+@pytest.mark.parametrize("language", ["fr", "es"])
+def test_no_english_identifier_is_in_a_french_or_spanish_letter(language: str) -> None:
+    names = {language: {row["procedure_class"]: row[f"name_{language}"] for row in seed("procedure_class")}}
+    classes = list(names[language])
+    findings, procedures, doses = [], {}, {}
+    for number, (rule, quantity, more) in enumerate([*KINDS, *((rule, "hp10", {"step": "1"}) for rule in RULES)]):
+        finding = about(number, rule, quantity=quantity, procedure_id=f"{number:032x}", **more)
+        findings.append(replace(finding, operator_id=f"CD{number % 9}", room_id="CATH1", message="no message"))
+        procedures[f"{number:032x}"] = Procedure(f"{number:032x}", classes[number % len(classes)], "CATH1", AS_OF)
+        doses[f"{number:032x}", f"CD{number % 9}"] = OwnDose(70.0, 700.0, 2.3, CAUSES[number % len(CAUSES)])
+    details = Details(procedures, doses)
+    publication = replace(
+        PUBLICATION,
+        class_names=names,
+        findings=tuple(findings),
+        high_share_classes=tuple(HighShareClass(name, group, 20, 14.2) for name in classes for group in GROUPS),
+        advice={},
+    )
+    letters = [digest_letter(News(tuple(findings), 3, AS_OF), publication, details, SITE, language, AS_OF, ENVELOPE)]
+    for begin in range(0, len(findings), 5):  # five procedures a letter
+        own_findings = tuple(findings[begin : begin + 5])
+        personal = replace(
+            PERSONAL,
+            procedures=tuple(OwnProcedure(classes[(begin + n) % len(classes)], 1.0, GROUPS[n]) for n in range(5)),
+            limits=tuple(
+                replace(
+                    PERSONAL.limits[0],
+                    quantity=row["quantity"],
+                    limit_rule=row["quantity"] + row["dose_window"],
+                    dose_window=row["dose_window"],
+                )
+                for row in seed("dose_limits")
+                if row["quantity"] != "skin"  # listed, and judged by no badge
+            ),
+            habit=habit_of([CAUSES[begin % len(CAUSES)]] * 20),
+        )
+        letters.append(
+            operator_letter(
+                News(own_findings, 0, AS_OF), personal, details, "Ana", {}, names, SITE, language, AS_OF, ENVELOPE
+            )
+        )
+    shown = {
+        code
+        for letter in letters
+        for text in parts(letter)
+        for code in codes()
+        if re.search(rf"(?<![\w./-]){re.escape(code)}(?![\w/:-])", Page(text).text)
+    }
+    assert shown <= {"protection"}  # a French word, too
 
 
 def test_a_quantity_of_a_later_version_is_told_by_what_its_rule_watches() -> None:
