@@ -268,8 +268,13 @@ def test_every_finding_about_an_operator_follows_from_the_facts(reckoning: Recko
         "select rule, operator_id, procedure_id, occurred_on, severity from alerts.alert where rule in ?", [RULES]
     ).fetchall()
     assert found
-    assert len(found) == len(set(found))
     assert set(found) == reckoning.findings()
+    limits = reckoning.published.execute(
+        "select rule, operator_id, step, dose_window, severity, round(value, 6) from alerts.alert"
+        " where rule in ('dose_limit', 'pregnancy')"
+    ).fetchall()
+    assert len(limits) == len(set(limits))
+    assert set(limits) == reckoning.limit_findings()
 
 
 def test_every_comparison_within_the_class_follows_from_the_facts(hospital: Hospital) -> None:
