@@ -102,7 +102,8 @@ def told_plainly() -> Iterator[None]:
     except UserError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
     except KeyboardInterrupt:
-        raise dg.Failure(description="The run was stopped (Ctrl-C).", allow_retries=False) from None
+        sentence = "The run was stopped: by Ctrl-C, or in the Dagster UI."
+        raise dg.Failure(description=sentence, allow_retries=False) from None
     except Exception as error:
         if (sentence := sentence_of(error)) is None:
             raise

@@ -76,7 +76,7 @@ def test_ctrl_c_stops_a_night_with_a_sentence_and_the_next_one_publishes(tmp_pat
     stopped.send_signal(signal.SIGINT)
     _, said = stopped.communicate(timeout=PATIENCE_S)
     assert stopped.returncode == 1
-    assert "The run was stopped (Ctrl-C)." in said
+    assert "The run was stopped: by Ctrl-C, or in the Dagster UI." in said
     assert "Traceback" not in said
     done = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
