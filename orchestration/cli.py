@@ -513,12 +513,16 @@ def ui(
     from ingest.site.config import load_site
     from orchestration.dagster_home.instance import dagster_home
     from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
+    from orchestration.dagster_home.ticks_to_come import forget_ticks_to_come_of
     from orchestration.dagster_home.ui_processes import serve
     from orchestration.dbt_build import ensure_manifest
 
     with _told_plainly():
         home = dagster_home(site)
         end_broken_off_runs_of(load_site(site))
+        waiting = forget_ticks_to_come_of(home)
+    if waiting:
+        err.print(f"This computer's clock was ahead; these waited for that time and begin again: {', '.join(waiting)}.")
     ensure_manifest()
     environment = {**os.environ, "DOSELEDGER_SITE": str(site.absolute()), "DAGSTER_HOME": str(home)}
     err.print(f"The Dagster UI is at http://127.0.0.1:{port}; Ctrl-C ends it and its daemon.")

@@ -283,12 +283,20 @@ def _daemon(site: Site, _environ: Mapping[str, str], now: datetime) -> Iterator[
         return
     import dagster as dg
 
+    from orchestration.dagster_home.ticks_to_come import latest_to_come
+
     with dg.DagsterInstance.from_config(str(home)) as instance:
         beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
-    if not beats:
+        to_come = latest_to_come(instance, now)
+    if to_come:
+        sentence = (
+            f"Dagster's schedule or sensors wait for {to_come:%Y-%m-%d %H:%M} UTC (this computer's clock was ahead):"
+            " end `doseledger ui` and start it again; until then no night begins by itself."
+        )
+        yield Finding("daemon", "fail", sentence)
+    elif not beats:
         return
-    last = datetime.fromtimestamp(max(beats), UTC)
-    if now - last > DAEMON_SILENT:
+    elif now - (last := datetime.fromtimestamp(max(beats), UTC)) > DAEMON_SILENT:
         sentence = (
             f"Dagster's daemon was last alive at {last:%Y-%m-%d %H:%M} UTC: start `doseledger ui`, or run from cron."
         )
