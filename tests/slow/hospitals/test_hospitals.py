@@ -26,6 +26,7 @@ from support.small_site import deserved
 from typer.testing import CliRunner
 
 from orchestration.cli import app
+from orchestration.figures.digest import read_publication
 from orchestration.nightly import NightlyResult, run_nightly
 from synthetic_hospital import truth_folder, write_hospital
 
@@ -463,6 +464,18 @@ def test_skin_doses_and_their_follow_up(hospital: Hospital) -> None:
     steps = recomputed.rows(hospital.con, "from alerts.alert where rule = 'patient_dose' and procedure_id is not null")
     states = dict(hospital.con.execute("select procedure_id, state from marts.fct_skin_followup").fetchall())
     assert states == recomputed.followup_states(steps, hospital.as_of)
+
+
+def test_an_open_urgent_finding_is_in_every_publication_however_old(hospital: Hospital) -> None:
+    # Issue 23, row 18: a digest is made from these findings.
+    assert hospital.result.folder
+    read = read_publication(hospital.result.folder / "warehouse.duckdb").findings
+    urgent = recomputed.rows(
+        hospital.con, "from alerts.alert where severity = 'urgent' and state = 'open' and rule != 'pregnancy'"
+    )
+    assert {row["alert_id"] for row in urgent} == {finding.alert_id for finding in read if finding.severity == "urgent"}
+    if hospital.name != "demo":
+        assert [row for row in urgent if (hospital.as_of - row["occurred_on"]).days > 14]
 
 
 def test_every_level_has_the_scope_of_its_source(hospital: Hospital) -> None:
