@@ -89,6 +89,18 @@ def _rows_agree() -> list[Check]:
             "select procedure_id, started_at, ended_at from marts.fct_procedure where ended_at < started_at",
         ),
         (
+            "marts.fct_operator_month",
+            "hp10_over_apron_warning_usv, effective_dose_low_usv, effective_dose_high_usv",
+            "the warning dose is not below the electronic dose, nor the upper end of effective dose below the lower",
+            "a person is warned too late, or not",
+            CONTRACT_2,
+            "select operator_id, month, hp10_over_apron_usv, hp10_over_apron_warning_usv, effective_dose_low_usv,"
+            " effective_dose_high_usv from marts.fct_operator_month"
+            " where hp10_over_apron_warning_usv < hp10_over_apron_usv"
+            " or (hp10_over_apron_warning_usv is null and hp10_over_apron_usv is not null)"
+            " or effective_dose_high_usv < effective_dose_low_usv",
+        ),
+        (
             "ledger.dose_balance",
             "imbalance_usv",
             "every ingested microsievert has exactly one disposition: imbalance is exactly 0, recomputed here",

@@ -102,6 +102,8 @@ BREAKS = {
         "logical",
         "marts.fct_operator_limit.dose_msv: is not negative",
     ),
+    "insert into marts.fct_operator_month by name select 'OP1' as operator_id, date '2024-03-01' as month,"
+    " 100.0 as hp10_over_apron_usv, 99.0 as hp10_over_apron_warning_usv": ("logical", "hp10_over_apron_warning_usv=99"),
     # plausible
     "insert into marts.fct_irradiation_event (irradiation_event_uid, kap_gy_cm2)"
     " select 'E' || range, 5001 from range(5000)": (
