@@ -22,6 +22,8 @@ class LimitShare:
 
     Attributes:
         dose_window: as in marts.fct_operator_limit.
+        dose_msv: with badge results below detection as 0.
+        high_msv: the same with them as the limit of detection; None where that is not stated.
         fraction: share of the limit that was received; None where no dose is known.
         projected_fraction: the same at the end of the calendar year, if the year goes on so.
         is_estimate: badges over the apron stand for the body or the lens.
@@ -36,6 +38,7 @@ class LimitShare:
     window_begin: date
     window_end: date
     dose_msv: float | None
+    high_msv: float | None
     limit_msv: float
     fraction: float | None
     projected_fraction: float | None
@@ -123,8 +126,9 @@ def _finding(row: tuple[Any, ...]) -> Finding:
 # The columns of a limit, in the order of LimitShare; "other" is the other window of a limit of a year.
 LIMIT_COLUMNS = """
     shares.quantity, shares.dose_window, shares.limit_rule, shares.window_begin, shares.window_end,
-    shares.warning_dose_msv, shares.limit_msv, shares.warning_fraction, shares.projected_fraction, shares.is_estimate,
-    shares.covered_days, shares.covered_to_date, shares.is_begin_unknown, shares.limit_status, shares.limit_citation,
+    shares.warning_dose_msv, shares.dose_high_msv, shares.limit_msv, shares.warning_fraction,
+    shares.projected_fraction, shares.is_estimate, shares.covered_days, shares.covered_to_date,
+    shares.is_begin_unknown, shares.limit_status, shares.limit_citation,
     other.dose_window, other.warning_fraction
 """
 OTHER_WINDOW = """

@@ -43,6 +43,8 @@ class OperatorMonth:
     Attributes:
         with_badge: of the procedures, those in which the operator's badge was read.
         hp10_over_apron_usv: all that the electronic badges over the apron registered.
+        effective_usv: with badge results below detection as 0.
+        effective_high_usv: the same with them as the limit of detection; None where that is not stated.
         lens_usv: measured Hp(3), else its estimate.
         limit_share: the highest share of a limit (0 to 1) that the operator's dose has reached at as_of.
     """
@@ -52,6 +54,7 @@ class OperatorMonth:
     with_badge: int
     hp10_over_apron_usv: float | None
     effective_usv: float | None
+    effective_high_usv: float | None
     lens_usv: float | None
     limit_share: float | None
 
@@ -153,8 +156,8 @@ _ADDRESSEES = "select operator_id, operator_name, email, language from marts.dim
 
 _MONTHS = """
     select
-        operator_id, procedures, procedures_with_badge, hp10_over_apron_usv, effective_dose_estimate_usv,
-        coalesce(hp3_measured_usv, hp3_estimate_usv),
+        operator_id, procedures, procedures_with_badge, hp10_over_apron_usv, effective_dose_low_usv,
+        effective_dose_high_usv, coalesce(hp3_measured_usv, hp3_estimate_usv),
         (
             select max(warning_fraction) from marts.fct_operator_limit as shares
             where shares.operator_id = months.operator_id and dose_window <> 'pregnancy'

@@ -37,7 +37,7 @@ def range_text(low: float | None, high: float | None, words: Wording, unit: str,
         return words.say("below_detection.in_part", low=_with_unit(_written(at_least, words), unit))
     at_most = _written(_rounded(high, step, ROUND_CEILING), words)
     if not at_least:
-        return words.say("below_detection.less_than", high=_with_unit(at_most, unit))
+        return f"<{NO_BREAK_SPACE}{_with_unit(at_most, unit)}"
     return words.say("below_detection.at_most", low=_with_unit(_written(at_least, words), unit), high=at_most)
 
 

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from orchestration.figures.open_findings import Finding, LimitShare, UnconfirmedLimit
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording
+from orchestration.letters.dose_range import MSV_STEP, PERCENT_STEP, range_text
 from orchestration.letters.letter import NOT_KNOWN, share
 
 SEVERITIES = ("urgent", "review", "notice")
@@ -35,6 +36,9 @@ UNIT_SIGNS = {
     "rows": "",
     "files": "",
 }
+
+# A share of a limit below it is written as 0.0 %.
+SMALLEST_SHARE = 0.0005
 
 # The advice of a finding in the words of its reader.
 Advise = Callable[[Finding], str]
@@ -135,6 +139,17 @@ def limit_name(limit: LimitShare, words: Wording) -> str:
     return f"{words.say(f'quantities.{limit.quantity}')}, {words.say(f'windows.{limit.dose_window}')}"
 
 
+def received_share(limit: LimitShare, words: Wording) -> str:
+    """Write the share of a limit that was received, as uncertain as the dose."""
+    if limit.dose_msv is None or limit.high_msv is None:
+        # Below detection to an unknown degree: a share that would be written as 0 says nothing.
+        return share(limit.fraction, words) if (limit.fraction or 0) >= SMALLEST_SHARE else NOT_KNOWN
+    if limit.high_msv <= limit.dose_msv:
+        return share(limit.fraction, words)
+    low, high = (100 * dose / limit.limit_msv for dose in (limit.dose_msv, limit.high_msv))
+    return range_text(low, high, words, "%", PERCENT_STEP)
+
+
 def limits_to_confirm(limits: Iterable[UnconfirmedLimit], words: Wording) -> list[str]:
     """Name limits that are not confirmed: quantity, value and where they are set."""
     return [
@@ -192,9 +207,9 @@ def _limit_sentences(finding: Finding, limit: LimitShare, words: Wording) -> Ite
     is_pregnancy = limit.dose_window == "pregnancy"
     yield words.say(
         "limit.pregnancy" if is_pregnancy else "limit.received",
-        dose=_msv(limit.dose_msv, words),
+        dose=range_text(limit.dose_msv, limit.high_msv, words, "mSv", MSV_STEP),
         limit=_msv(limit.limit_msv, words),
-        share=share(limit.fraction, words),
+        share=received_share(limit, words),
         window=limit_name(limit, words),
         begin=words.day(limit.window_begin),
         end=words.day((is_pregnancy and finding.occurred_on) or limit.window_end),

@@ -31,7 +31,14 @@ from orchestration.letters.cards import (
     kind_card,
     own_card,
 )
-from orchestration.letters.finding_words import finding_text, limit_name, limits_to_confirm, severity_counts
+from orchestration.letters.dose_range import MSV_STEP, USV_STEP, range_text
+from orchestration.letters.finding_words import (
+    finding_text,
+    limit_name,
+    limits_to_confirm,
+    received_share,
+    severity_counts,
+)
 from orchestration.letters.letter import (
     NOT_KNOWN,
     TOLD_IN_FULL_DAYS,
@@ -154,7 +161,10 @@ def _month(month: OperatorMonth, words: Wording) -> list[list[str]]:
         [words.say("own.month.badge"), share(badges, words)],
         [words.say("own.month.hp10"), dose(month.hp10_over_apron_usv, words)],
         [words.say("own.month.lens"), dose(month.lens_usv, words)],
-        [words.say("own.month.effective"), dose(month.effective_usv, words)],
+        [
+            words.say("own.month.effective"),
+            range_text(month.effective_usv, month.effective_high_usv, words, "µSv", USV_STEP),
+        ],
     ]
 
 
@@ -177,9 +187,9 @@ def _limit_row(limit: LimitShare, words: Wording) -> list[str]:
     """Limit, dose and value in mSv, share of it now and projected."""
     return [
         limit_name(limit, words),
-        amount(limit.dose_msv, words),
+        range_text(limit.dose_msv, limit.high_msv, words, "", MSV_STEP),
         amount(limit.limit_msv, words),
-        share(limit.fraction, words),
+        received_share(limit, words),
         share(limit.projected_fraction, words),
     ]
 

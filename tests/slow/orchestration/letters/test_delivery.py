@@ -68,12 +68,15 @@ DDL = """
         role_group varchar default 'first_operator');
     create table marts.fct_operator_month (
         operator_id varchar, month date, procedures bigint, procedures_with_badge bigint, hp10_over_apron_usv double,
-        effective_dose_estimate_usv double, hp3_estimate_usv double, hp3_measured_usv double);
+        effective_dose_estimate_usv double, hp3_estimate_usv double, hp3_measured_usv double,
+        effective_dose_low_usv double as (effective_dose_estimate_usv),
+        effective_dose_high_usv double as (effective_dose_estimate_usv));
     create table marts.fct_operator_limit (
         operator_id varchar, quantity varchar, dose_window varchar, limit_rule varchar, window_begin date,
         window_end date, dose_msv double, limit_msv double, warning_fraction double, projected_fraction double,
         warning_dose_msv double, is_estimate boolean, covered_days bigint, covered_to_date date,
-        is_begin_unknown boolean,        limit_status varchar, limit_citation varchar);
+        is_begin_unknown boolean, limit_status varchar, limit_citation varchar,
+        dose_high_msv double as (warning_dose_msv));
     create table marts.dim_operator (operator_id varchar, operator_name varchar, email varchar, language varchar);
     create table marts.dim_dosimeter (
         dosimeter_serial varchar, worn_at varchar, operator_id varchar, room_id varchar,

@@ -37,7 +37,7 @@ def test_a_range_follows_language_unit_and_step() -> None:
         "5 µSv, au plus 55",
         "5 µSv, como máximo 55",
     ]
-    assert range_text(0.024, 0.27, wording("fr"), "%", PERCENT_STEP) == f"< 0,3{NO_BREAK_SPACE}%"
+    assert range_text(0.024, 0.27, wording("fr"), "%", PERCENT_STEP) == f"<{NO_BREAK_SPACE}0,3{NO_BREAK_SPACE}%"
 
 
 @given(st.floats(0, 1000), st.floats(0, 1000))
@@ -45,7 +45,7 @@ def test_what_is_at_most_is_never_rounded_down_and_small_unknowns_have_no_digits
     low, high = sorted((one, other))
     text = range_text(low, high, wording("en"), "", MSV_STEP)
     if low < high:
-        *at_least, at_most = text.replace("< ", "").replace(",", "").replace(" at most", "").split()
+        *at_least, at_most = text.replace(f"<{NO_BREAK_SPACE}", "").replace(",", "").replace(" at most", "").split()
         assert Decimal(at_most) >= Decimal(repr(high))
         assert Decimal(at_most) - Decimal(repr(high)) <= MSV_STEP
         assert bool(at_least) == (low > 0.005)

@@ -155,8 +155,8 @@ PUBLICATION = Publication(
         date(2026, 2, 1),
         370,
         (
-            OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 2281.29, 0.8894),
-            OperatorMonth("CD02", 0, 0, None, None, None, None),
+            OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 97.03, 2281.29, 0.8894),
+            OperatorMonth("CD02", 0, 0, None, None, None, None, None),
         ),
         (("procedure_dose", 78), ("local_rule", 2)),
     ),
@@ -168,8 +168,8 @@ PERSONAL = Personal(
     "CD01",
     date(2026, 2, 1),
     date(2026, 2, 28),
-    OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 2281.29, 0.8894),
-    (LimitShare("lens", "calendar_year", "annual_20", date(2026, 1, 1), AS_OF, 17.79, 20.0, 0.8894, 1.188),),
+    OperatorMonth("CD01", 43, 42, 2281.29, 97.03, 97.03, 2281.29, 0.8894),
+    (LimitShare("lens", "calendar_year", "annual_20", date(2026, 1, 1), AS_OF, 17.79, 17.79, 20.0, 0.8894, 1.188),),
     (OwnProcedure("pci", 12.5), OwnProcedure("pci", 0.0), OwnProcedure("tips", 402.0)),
     (ClassQuartiles("pci", 544, 4.37, 11.7, 33.8),),
     Habit(20, 11, "protection", 7, (Protection("first_operator", 120, 2.1, 1.9, 2.3, 17100.0, 8800.0),)),
@@ -620,6 +620,7 @@ def test_the_letter_about_a_pregnancy_names_quantity_and_covered_days(language: 
         date(2024, 3, 20),
         date(2024, 12, 25),
         0.21,
+        0.21,
         1.0,
         0.21,
         None,
@@ -732,6 +733,19 @@ def test_a_habit_is_what_a_quarter_of_the_last_procedures_have(
     assert habit_of(causes[:9]) is None
 
 
+def test_a_letter_gives_no_digits_of_what_is_below_detection() -> None:
+    """0.00483 mSv, 0.0 %: the badge under the apron was below detection, its limit 0.1 mSv."""
+    limit = replace(PERSONAL.limits[0], dose_msv=0.00483, high_msv=0.05483, fraction=0.00483 / 20)
+    month = OperatorMonth("CD01", 43, 42, 101.4, 4.83, 54.83, 101.4, 0.2)
+    text = parts(own(language="en", personal=replace(PERSONAL, month=month, limits=(limit,))))[0]
+    text = text.replace("\u00a0", " ")
+    assert "< 0.06 of 20 mSv, < 0.3 %" in text
+    assert "5 µSv, at most 55" in text
+    assert "0.00483" not in text
+    unknown = replace(PERSONAL, limits=(replace(limit, high_msv=None),))
+    assert "below detection (limit not stated) of 20 mSv, —" in parts(own(language="en", personal=unknown))[0]
+
+
 def test_an_advice_is_written_once_a_letter() -> None:
     findings = tuple(about(number, procedure_id=f"{number:032x}") for number in range(4))
     quiet = replace(PERSONAL, habit=None)
@@ -763,7 +777,7 @@ def test_letters_of_a_full_month_are_short(language: str) -> None:
     ]
     month = replace(
         PUBLICATION.last_month or MonthSummary(AS_OF, 0, (), ()),
-        operators=tuple(OperatorMonth(name, 43, 42, 2281.29, 97.03, 2281.29, 0.8894) for name in operators),
+        operators=tuple(OperatorMonth(name, 43, 42, 2281.29, 97.03, 97.03, 2281.29, 0.8894) for name in operators),
     )
     findings = (*habits, *limits, *patients, *data)
     publication = replace(PUBLICATION, findings=findings, last_month=month)
