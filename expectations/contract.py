@@ -140,7 +140,7 @@ TABLES: dict[str, Table] = {
     "alerts.alert": _table(
         "alert_id rule severity subject_type operator_id procedure_id patient_key room_id occurred_on quantity value"
         " threshold unit n_reference message rule_version audience state detail limit_rule dose_window role_group"
-        " third_quartile floor decided_by main_cause procedure_started_at accession_number",
+        " third_quartile floor decided_by main_cause usual procedure_started_at accession_number",
         "alert_id",
         # Also where the audience is what is broken.
         restricted="coalesce(audience not in ('operator', 'medical_physics') or rule = 'pregnancy', true)",

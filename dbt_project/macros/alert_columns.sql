@@ -20,6 +20,7 @@
         'floor': 'double',
         'decided_by': 'varchar',
         'main_cause': 'varchar',
+        'usual': 'double',
     } -%}
     {{ alert_id(
             'fired.site_id',

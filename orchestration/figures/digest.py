@@ -204,6 +204,7 @@ def read_publication(warehouse: Path) -> Publication:
             last_month=_read_month(connection, month_before(as_of)),
             input_counts=read_input_counts(connection),
             class_names=read_class_names(connection),
+            high_share_classes=_read_high_share_classes(connection, month_before(as_of)),
             unconfirmed_limits=read_unconfirmed_limits(connection),
         )
 
@@ -237,6 +238,14 @@ def _read_month(connection: duckdb.DuckDBPyConnection, month: date) -> MonthSumm
     (procedures,) = connection.execute(_MONTH_PROCEDURES, period).fetchone() or (0,)
     findings = connection.execute(_MONTH_FINDINGS, [*period, list(AUDIENCES)]).fetchall()
     return MonthSummary(month, procedures, read_months(connection, month), tuple(findings))
+
+
+def _read_high_share_classes(connection: duckdb.DuckDBPyConnection, month: date) -> tuple[HighShareClass, ...]:
+    """Read the classes with a high share of the C-arm's dose in the quarter that ends with a month, if one does."""
+    if month.month % 3:
+        return ()
+    rows = connection.execute(_HIGH_SHARE_CLASSES, [month]).fetchall()
+    return tuple(HighShareClass(*row) for row in rows)
 
 
 def _total(balances: Iterable[Balance]) -> Balance:
@@ -326,6 +335,13 @@ _MONTH_FINDINGS = """
     where occurred_on between ? and ? and audience in (select unnest(?))
     group by rule
     order by count(*) desc, rule
+"""
+
+_HIGH_SHARE_CLASSES = """
+    select procedure_type, role_group, n, median
+    from marts.fct_class_quarter
+    where quarter = date_trunc('quarter', cast(? as date)) and is_above_limit
+    order by median desc, procedure_type, role_group
 """
 
 _CHANGED_THRESHOLDS = """

@@ -70,6 +70,7 @@ class Finding:
         detail: what the finding is about beside its other columns: source, badge, device, class; joined by ``/``.
         days: days over which the rule sums, where it does.
         decided_by: which of ``third_quartile``, ``floor`` and, where the rule has one, the cap is the threshold.
+        usual: what is usual, where the rule states it.
         limit: the limit that a finding about one is about.
     """
 
@@ -95,6 +96,7 @@ class Finding:
     third_quartile: float | None = None
     floor: float | None = None
     decided_by: str | None = None
+    usual: float | None = None
     limit: LimitShare | None = None
 
 
@@ -145,7 +147,7 @@ _FINDINGS = f"""
         alert_id, alert.rule, alert.severity, alert.audience, alert.operator_id, procedure_id, procedure_type,
         coalesce(alert.room_id, fct_procedure.room_id), occurred_on,
         alert.quantity, value, threshold, alert.unit, n_reference, message, advice_code, alert.step, alert.detail,
-        summed.threshold_value, third_quartile, floor, decided_by, {LIMIT_COLUMNS}
+        summed.threshold_value, third_quartile, floor, decided_by, usual, {LIMIT_COLUMNS}
     from alerts.alert
     left join marts.fct_procedure using (procedure_id)
     left join marts.dim_alert_threshold as summed on summed.rule = alert.rule and summed.name = 'sum_days'

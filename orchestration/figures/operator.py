@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.figures.habits import Habit
+from orchestration.figures.habits import Habit, read_habit
 from orchestration.figures.open_findings import (
     LIMIT_COLUMNS,
     OTHER_WINDOW,
@@ -135,6 +135,7 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
     with open_published(warehouse) as connection:
         months = {row.operator_id: row for row in read_months(connection, first.replace(day=1))}
         limits = connection.execute(_LIMITS, [operator_id]).fetchall()
+        habit = read_habit(connection, operator_id)
         unconfirmed = read_unconfirmed_limits(connection, operator_id)
         procedures = connection.execute(_PROCEDURES, [operator_id, first, last]).fetchall()
         period = [last - timedelta(days=REFERENCE_DAYS - 1), last, LEAST_PROCEDURES_OF_A_CLASS]
@@ -149,6 +150,7 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
         tuple(OwnProcedure(*row) for row in procedures),
         tuple(ClassQuartiles(*row) for row in classes),
         unconfirmed_limits=unconfirmed,
+        habit=habit,
     )
 
 
@@ -181,31 +183,24 @@ _LIMITS = f"""
 """
 
 _PROCEDURES = """
-    select procedure_type, hp10_usv, 'first_operator' as role_group
+    select procedure_type, hp10_usv, role_group
     from marts.fct_operator_procedure
     inner join marts.fct_procedure using (procedure_id)
     where operator_id = ? and procedure_date between ? and ? and hp10_usv is not null
-    order by procedure_type, started_at, procedure_id
+    order by procedure_type, role_group, started_at, procedure_id
 """
 
-# The reference set of the contract (Quartiles): one row speaks for a procedure, its first operator's, else its highest.
+# The reference set of the contract: all rows of a class and role group, without children.
 _CLASSES = """
-    with speaking as (
-        select procedure_type, hp10_usv
-        from marts.fct_operator_procedure
-        inner join marts.fct_procedure using (procedure_id)
-        where hp10_usv is not null and procedure_type <> 'unclassified' and procedure_date between ? and ?
-        qualify
-            case when count(*) filter (role = 'first_operator') over (partition by procedure_id) > 0
-                then coalesce(role, '') = 'first_operator'
-                else row_number() over (partition by procedure_id order by hp10_usv desc, operator_id) = 1
-            end
-    )
     select
         procedure_type, count(*), quantile_cont(hp10_usv, 0.25), quantile_cont(hp10_usv, 0.5),
-        quantile_cont(hp10_usv, 0.75), 'first_operator' as role_group
-    from speaking
-    group by procedure_type
+        quantile_cont(hp10_usv, 0.75), role_group
+    from marts.fct_operator_procedure
+    inner join marts.fct_procedure using (procedure_id)
+    where
+        hp10_usv is not null and procedure_type <> 'unclassified' and procedure_date between ? and ?
+        and (patient_age_years is null or patient_age_years >= 18)
+    group by procedure_type, role_group
     having count(*) >= ?
-    order by procedure_type
+    order by procedure_type, role_group
 """

@@ -82,8 +82,11 @@ _PROCEDURES = f"""
 
 _DOSES = f"""
     select
-        doses.procedure_id, doses.operator_id, doses.hp10_usv, procedures.c_arm_dose_usv
+        doses.procedure_id, doses.operator_id, doses.hp10_usv, procedures.c_arm_dose_usv, explained.hp10_ratio,
+        explained.main_cause
     from marts.fct_operator_procedure as doses
     inner join marts.fct_procedure as procedures using (procedure_id)
+    left join marts.fct_dose_explanation as explained
+        on doses.procedure_id = explained.procedure_id and doses.operator_id = explained.operator_id
     where doses.procedure_id in {_OPEN}
 """

@@ -190,6 +190,7 @@ def _sentence(finding: Finding, words: Wording) -> str:
         month=words.month(finding.occurred_on) if finding.occurred_on else NOT_KNOWN,
         detail=_detail(finding, words),
         value=NOT_KNOWN if finding.value is None else words.number(finding.value),
+        usual=NOT_KNOWN if finding.usual is None else words.number(finding.usual, 2),
     )
 
 

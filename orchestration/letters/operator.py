@@ -23,6 +23,7 @@ from orchestration.figures.operator import (
 )
 from orchestration.figures.procedures import Details
 from orchestration.figures.wording import Wording, wording
+from orchestration.letters.advice import advice_of
 from orchestration.letters.cards import (
     OF_SEVERAL_PROCEDURES,
     advice_once,
@@ -55,6 +56,7 @@ from orchestration.letters.letter import (
 PROCEDURES_SHOWN = 5
 CLASSES_SHOWN = 6
 LINES = 2
+OWN_WORDS = "own.advice"  # advice in the words of a letter to the operator
 # What is advised where a cause of marts.fct_dose_explanation is a habit (seed advice_rule, rule persistent).
 ADVICE_OF_CAUSE = {
     "protection": "shield",
@@ -94,7 +96,7 @@ def operator_letter(
     picture = own_procedures_png(personal, words) if personal.procedures else None
 
     def advise(finding: Finding) -> str:
-        return _own_advice(finding.advice_code or "", advice, words)
+        return advice_of(finding.advice_code, finding.procedure_type, advice, words, OWN_WORDS)
 
     procedures = grouped([f for f in news.findings if is_of_one_procedure(f)], lambda finding: finding.procedure_id)
     classes = _class_rows(personal.procedures, personal.classes, words)
@@ -131,14 +133,6 @@ def operator_letter(
         "chart_alt": words.say("own.chart_alt", procedures=words.number(len(personal.procedures))),
     }
     return write_letter("operator", envelope, subject_of(news, site_name, as_of, words), words, context, picture)
-
-
-def _own_advice(code: str, advice: Mapping[tuple[str, str], Advice], words: Wording) -> str:
-    """Advise the operator: in the site's words, else in those of a letter to the operator, else as published."""
-    published = advice.get((code, words.locale.language))
-    if words.knows(f"own.advice.{code}") and not (published and published.is_of_site):
-        return words.say(f"own.advice.{code}")
-    return words.typeset(published.sentence) if published else ""
 
 
 def _kind(finding: Finding) -> tuple[str, str | None]:
@@ -232,7 +226,7 @@ def _protection(row: Protection, words: Wording) -> list[str]:
 
 def _habit_advice(habit: Habit | None, advice: Mapping[tuple[str, str], Advice], words: Wording) -> str:
     """The advice of the cause of the habit."""
-    return _own_advice(ADVICE_OF_CAUSE[habit.cause], advice, words) if habit and habit.cause else ""
+    return advice_of(ADVICE_OF_CAUSE[habit.cause], None, advice, words, OWN_WORDS) if habit and habit.cause else ""
 
 
 def _class_rows(

@@ -28,6 +28,7 @@ from orchestration.figures.open_findings import Finding
 from orchestration.figures.operator import OperatorMonth
 from orchestration.figures.procedures import Details
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording, wording
+from orchestration.letters.advice import advice_of
 from orchestration.letters.cards import (
     HABITS,
     PATIENTS,
@@ -186,8 +187,7 @@ def _context(
     news: News, publication: Publication, details: Details, words: Wording, days: Sequence[DayBalance]
 ) -> dict[str, object]:
     def advise(finding: Finding) -> str:
-        advice = publication.advice.get((finding.advice_code or "", words.locale.language))
-        return words.typeset(advice.sentence) if advice else ""
+        return advice_of(finding.advice_code, finding.procedure_type, publication.advice, words, "advice")
 
     return {
         "as_of": words.day(publication.as_of),

@@ -114,6 +114,7 @@ final as (
         explained.floor,
         explained.decided_by,
         explained.main_cause,
+        explained.usual,
         procedures.started_at as procedure_started_at,
         procedures.accession_number
     from explained

@@ -10,12 +10,16 @@ actions as (
     where acted_on_date is null or acted_on_date <= {{ as_of() }}
 ),
 
+resolved as (
+    {{ answers_to('alerts', 'actions') }}
+),
+
 answers as (
     select
         alert_id,
         min(acted_on_date) as answered_date,
         arg_max(action, row(coalesce(acted_on_date, date '0001-01-01'), line)) as last_action
-    from actions
+    from resolved
     group by alert_id
 ),
 

@@ -78,6 +78,7 @@ fired as (
         thresholds.step,
         thresholds.rule_version,
         coalesce(habits.main_cause, 'none') as main_cause,
+        firings.n_usual as usual,
         cast(null as date) as period_date,
         firings.procedure_date as occurred_on,
         'procedures_with_finding' as quantity,
@@ -98,7 +99,7 @@ fired as (
 
 final as (
     select
-        {{ operator_finding('persistent', sets=['main_cause']) }}
+        {{ operator_finding('persistent', sets=['main_cause', 'usual']) }}
     from fired
     -- A study in two rooms is one finding: its higher value.
     qualify row_number() over (partition by alert_id order by fired.finding_value desc, fired.procedure_id asc) = 1

@@ -97,7 +97,7 @@ DDL = """
         occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
         message varchar, audience varchar, state varchar, advice_code varchar, step varchar, patient_key varchar,
         detail varchar, limit_rule varchar, dose_window varchar, third_quartile double, floor double,
-        decided_by varchar);
+        decided_by varchar, usual double);
     create table marts.dim_advice (advice_code varchar, language varchar, sentence varchar, is_of_site boolean);
     create table marts.dim_alert_threshold (
         rule varchar, name varchar, step varchar, threshold_value double, default_value double, unit varchar,
@@ -778,8 +778,8 @@ CLASSES = """
         from range(24) as t (i);
     insert into marts.fct_operator_procedure (procedure_id, operator_id, role, hp10_usv)
         select 'c' || i, case when i % 4 = 0 then 'CD01' else 'CN03' end, 'first_operator', i from range(24) as t (i);
-    insert into marts.fct_operator_procedure (procedure_id, operator_id, role, hp10_usv)
-        select 'c' || i, 'CN03', 'nurse', 1000 from range(24) as t (i) where i % 4 = 0;
+    insert into marts.fct_operator_procedure (procedure_id, operator_id, role, hp10_usv, role_group)
+        select 'c' || i, 'CN03', 'nurse', 1000, 'nurse' from range(24) as t (i) where i % 4 = 0;
     insert into marts.fct_procedure (
         procedure_id, room_id, procedure_type, procedure_date, started_at, study_instance_uid, accession_number,
         patient_key)
@@ -862,7 +862,7 @@ def test_no_operators_letter_has_anything_of_anybody_else(people: Path, data_dir
 def test_a_class_is_shown_with_its_n_and_only_from_20_procedures(people: Path) -> None:
     personal = read_personal(people / "warehouse.duckdb", "CD01", date(2026, 2, 1), date(2026, 2, 28))
     (shown,) = personal.classes
-    # 24 procedures of first operators: 0 to 23 µSv; the nurse's 1000 µSv speak for no procedure that has one.
+    # 24 doses of first operators: 0 to 23 µSv; the nurse's 1000 µSv are of another role.
     assert (shown.procedure_type, shown.procedures) == ("angioplasty", 24)
     assert (shown.q1_usv, shown.median_usv, shown.q3_usv) == (5.75, 11.5, 17.25)
     assert {row.procedure_type for row in personal.procedures} == {"angioplasty", "ablation"}

@@ -36,6 +36,7 @@ from orchestration.figures.open_findings import Finding, LimitShare, Unconfirmed
 from orchestration.figures.operator import ClassQuartiles, OperatorMonth, OwnProcedure, Personal
 from orchestration.figures.procedures import Details, OwnDose, Procedure
 from orchestration.figures.wording import LANGUAGES, wording
+from orchestration.letters.advice import SCREEN_IN_THE_WAY
 from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text
 from orchestration.letters.letter import Envelope, News, is_told_in_full, linked, share
 from orchestration.letters.occupational_physician import restricted_letter
@@ -744,6 +745,33 @@ def test_a_letter_gives_no_digits_of_what_is_below_detection() -> None:
     assert "0.00483" not in text
     unknown = replace(PERSONAL, limits=(replace(limit, high_msv=None),))
     assert "below detection (limit not stated) of 20 mSv, —" in parts(own(language="en", personal=unknown))[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_a_screen_is_in_the_way_other_protection_is_advised(language: str) -> None:
+    words = wording(language)
+    finding = replace(FINDING, procedure_type="nephrostomy")
+    quiet = replace(PERSONAL, habit=None)
+    text = parts(own((finding,), language, personal=quiet))[0]
+    assert words.say("own.advice.shield_beside_beam") in text
+    assert words.say("own.advice.shield") not in text
+    assert words.say("advice.shield_beside_beam") in parts(digest((finding,), language=language))[0]
+    site = {("shield", language): Advice("Ask Ana.", is_of_site=True)}
+    assert "Ask Ana." in parts(own((finding,), language, personal=quiet, advice=site))[0]
+
+
+def test_classes_with_the_screen_in_the_way_are_classes() -> None:
+    assert {row["procedure_class"] for row in seed("procedure_class")} >= SCREEN_IN_THE_WAY
+
+
+def test_persistence_is_told_beside_what_is_usual() -> None:
+    finding = about(
+        1, "persistent", quantity="procedures_with_finding", value=11.0, threshold=9.0, n_reference=20, usual=3.61,
+        unit="procedures", decided_by=None, step="rows",
+    )  # fmt: skip
+    told = "11 of the last 20 procedures have a finding; 3.6 are usual for these procedures."
+    assert told in parts(own((finding,)))[0].split("ONE HABIT")[1]
+    assert told in parts(digest((finding,)))[0]
 
 
 def test_an_advice_is_written_once_a_letter() -> None:
