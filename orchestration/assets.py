@@ -29,7 +29,7 @@ from ingest.sources.pull_record import copy_into
 from orchestration.built_tables import Contents, contents_of, failing_rows, row_count
 from orchestration.charts.night import pictures_of
 from orchestration.dbt_build import NodeResult, build_tables
-from orchestration.failures import tell_operations
+from orchestration.failures import notify_operations
 from orchestration.letters.delivery import deliver
 from orchestration.letters.operations import PULL, Trouble
 from orchestration.publication.build_record import (
@@ -43,7 +43,7 @@ from orchestration.publication.data_docs import write_data_docs
 from orchestration.publication.history import current_publication, keep_wanted
 from orchestration.publication.publish import NothingNew, becomes_current, publish
 from orchestration.publication.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
-from orchestration.resources import Pull, Report, SiteResource, told_plainly
+from orchestration.resources import Pull, Report, SiteResource, plain_errors
 from orchestration.steps import CHARTS, DBT_MODELS, GATE, LETTERS, PUBLICATION
 from orchestration.ui_metadata import shown
 
@@ -58,7 +58,7 @@ MEDICAL_PHYSICS = ["team:medical_physics"]
 @dg.asset(key=["raw", "reference_files"], group_name="raw", kinds={"csv", "duckdb"}, owners=DATA_ENGINEERING, pool=POOL)
 def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
     """site.yaml, reference CSVs and source descriptions as raw.site, raw.source, raw.ref_*: replaced when changed."""
-    with told_plainly():
+    with plain_errors():
         folder = site.load()
         with site.build(folder) as con:
             is_changed = load_reference(con, folder)
@@ -90,7 +90,7 @@ def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
 )
 def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterator[dg.MaterializeResult[None]]:
     """Dose reports of the servers that site.yaml names, kept below received/; one that fails stops nothing else."""
-    with told_plainly():
+    with plain_errors():
         folder = site.load()
         pulled = pull(folder)
         if pulled:
@@ -98,7 +98,7 @@ def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterat
                 copy_into(con, folder)
     failures = [failure for server in pulled for failure in server.failures]
     if failures:
-        tell_operations(folder.root, [Trouble(PULL, tuple(failures))])
+        notify_operations(folder.root, [Trouble(PULL, tuple(failures))])
     yield dg.MaterializeResult(
         metadata={
             "servers": "\n".join(server.source for server in pulled) or "none",
@@ -128,7 +128,7 @@ def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterat
 )
 def dose_reports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.MaterializeResult[None]:
     """Dose reports, of the inbox and received, as raw.dose_report, dose_total and irradiation_event: only new files."""
-    with told_plainly():
+    with plain_errors():
         folder = site.load()
         with site.build(folder) as con:
             summary = load_dose_reports(
@@ -146,7 +146,7 @@ def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> d
 
     And those that are loaded, of a source whose description now gives their rows another meaning.
     """
-    with told_plainly():
+    with plain_errors():
         folder = site.load()
         with site.build(folder) as con:
             key = site.key(folder)
@@ -217,7 +217,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
     def dbt_models(
         context: dg.AssetExecutionContext, config: BuildConfig, site: SiteResource, report: dg.ResourceParam[Report]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        with told_plainly():
+        with plain_errors():
             folder = site.load()
             as_of = date.fromisoformat(config.as_of) if config.as_of else clock_at(folder).today
             may_become_current = becomes_current(as_of, current_publication(folder.published_dir))
@@ -301,7 +301,7 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
     def gate(site: SiteResource, report: dg.ResourceParam[Report]) -> Iterator[dg.MaterializeResult[None]]:
         """Judges the last build by the suites structural, logical and plausible, and records the verdict for it."""
         report("checks", 0, len(SUITES))
-        with told_plainly():
+        with plain_errors():
             folder = site.load()
             verdict = judge(folder.build_db, Settings(folder.config.gate.max_quarantined_files_share))
             with site.build(folder) as con:
@@ -379,7 +379,7 @@ def publication(
 ) -> dg.MaterializeResult[None]:
     """A new folder published/runs/<run_id> and the link `current`; refuses without a passing verdict of this build."""
     report(PUBLICATION, 0, 1)
-    with told_plainly():
+    with plain_errors():
         folder = site.load()
         keep = keep_wanted(os.environ)
         outcome = publish(
@@ -427,7 +427,7 @@ def _removed(run_id: str | None) -> list[str]:
 )
 def letters(site: SiteResource) -> dg.MaterializeResult[None]:
     """Tells what is new in the current publication to those who may see it, once; nothing of a past as-of date."""
-    with told_plainly():
+    with plain_errors():
         folder = site.load()
         current = current_publication(folder.published_dir)
         if current is None:
@@ -452,7 +452,7 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
 )
 def charts(site: SiteResource) -> dg.MaterializeResult[None]:
     """The night in pictures: linkage by day, clock offsets, findings, and the latest room days with beam and badges."""
-    with told_plainly():
+    with plain_errors():
         folder = site.load()
         with site.build(folder) as con:
             pictures = pictures_of(con)

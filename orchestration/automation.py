@@ -12,7 +12,7 @@ from ingest.problems import UserError
 from ingest.raw.build_db import AlreadyRunning, is_running
 from ingest.raw.file_ledger import whats_new
 from ingest.site.config import load_config
-from orchestration.failures import DETAILS, tell_operations, troubles_of
+from orchestration.failures import DETAILS, notify_operations, troubles_of
 from orchestration.letters.operations import RUN, Trouble
 from orchestration.publication.clock_guard import ClockRefused, run_date
 from orchestration.resources import SiteResource
@@ -92,7 +92,7 @@ def operations_letter_sensor(context: dg.RunFailureSensorContext, site: SiteReso
     troubles = troubles_of(context.get_step_failure_events(), root)
     if refused_by == ClockRefused.__name__:
         troubles = [Trouble(RUN, (sentence,))]
-    for note in tell_operations(root, troubles or [Trouble(RUN, (f"The run ended without an answer ({DETAILS})",))]):
+    for note in notify_operations(root, troubles or [Trouble(RUN, (f"The run ended without an answer ({DETAILS})",))]):
         context.log.warning(note)
 
 

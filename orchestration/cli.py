@@ -45,7 +45,7 @@ SiteOption = Annotated[Path, typer.Option("--site", help="The site folder (it ho
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def _plain_errors() -> Iterator[None]:
     """What a person at the site must mend is said in its own words, without a traceback."""
     try:
         yield
@@ -76,7 +76,7 @@ def init(
     """Write a commented site folder to start from."""
     from ingest.site.template import create_site
 
-    with _told_plainly():
+    with _plain_errors():
         written = create_site(folder)
     out.print(f"[green]✓[/] {len(written)} files in {escape(str(folder))}; fill in site.yaml and reference/, then:")
     out.print(f"  {_program()} check --site {typed(folder)}")
@@ -110,7 +110,7 @@ def check(
     if file is not None:
         _check_export(site, file)
         return
-    with _told_plainly():
+    with _plain_errors():
         problems = check_site(site)
         with suppress(SiteError):  # its problems are listed below
             folder = load_site(site)
@@ -147,7 +147,7 @@ def describe(
     """
     from orchestration.console.describe import describe_files
 
-    with _told_plainly():
+    with _plain_errors():
         text = describe_files(place, output)
     if output is None:
         typer.echo(text, nl=False)
@@ -166,7 +166,7 @@ def classify(site: SiteOption) -> None:
     from orchestration.console.classify import classification_lines
     from orchestration.console.procedure_classes import classified_descriptions
 
-    with _told_plainly():
+    with _plain_errors():
         for line in classification_lines(classified_descriptions(load_site(site))):
             typer.echo(line)
 
@@ -187,14 +187,14 @@ def trace(
 
     if [procedure, badge, alert].count(None) != 2 or (badge is None) != (date is None):
         raise typer.BadParameter("give one of --procedure ID, --badge SERIAL with --date DAY, or --alert ID")
-    with _told_plainly():
+    with _plain_errors():
         print_trace(load_site(site), Question(procedure, badge, date.date() if date else None, alert), out)
 
 
 def _check_export(site: Path, file: Path) -> None:
     from orchestration.console.check_file import check_export
 
-    with _told_plainly(), _progress() as report:
+    with _plain_errors(), _progress() as report:
         is_readable = check_export(site, file, out, report)
     if not is_readable:
         raise typer.Exit(1)
@@ -218,9 +218,9 @@ def run(
     """Run the nightly job: read what is new, build the tables, check, publish, write letters."""
     from orchestration.nightly import run_nightly
 
-    with _told_plainly(), _progress() as report:
+    with _plain_errors(), _progress() as report:
         result = run_nightly(site, as_of.date() if as_of else None, report)
-    _say(site, result)
+    _print_result(site, result)
 
 
 @app.command(epilog=EPILOG)
@@ -228,9 +228,9 @@ def rebuild(site: SiteOption) -> None:
     """Make every table anew from what was ingested (no file is read), check and publish."""
     from orchestration.nightly import rebuild as rebuild_site
 
-    with _told_plainly(), _progress() as report:
+    with _plain_errors(), _progress() as report:
         result = rebuild_site(site, report)
-    _say(site, result)
+    _print_result(site, result)
 
 
 @app.command(epilog=EPILOG)
@@ -253,7 +253,7 @@ def reread(
     from ingest.raw.reread import reread as reread_source
     from ingest.site.config import load_site
 
-    with _told_plainly(), _progress() as report:
+    with _plain_errors(), _progress() as report:
         folder = load_site(site)
         key = load_key(folder.config.site_id, os.environ)
         if source not in folder.sources:
@@ -282,7 +282,7 @@ def status(
     """Say what was published last, the verdict on the last build, files by status, and the refused ones and why."""
     from orchestration.console.status import print_status
 
-    with _told_plainly():
+    with _plain_errors():
         print_status(site, out, all_refused=all_refused)
 
 
@@ -293,7 +293,7 @@ def publications(site: SiteOption) -> None:
     from orchestration.console.summary import publications_table
     from orchestration.publication.history import publications as on_disk
 
-    with _told_plainly():
+    with _plain_errors():
         folder = load_site(site)
         kept = on_disk(folder.published_dir)
     if not kept:
@@ -324,7 +324,7 @@ def rollback(
 
     if run_id and take_back_all:
         raise typer.BadParameter("give a run id or --all")
-    with _told_plainly():
+    with _plain_errors():
         folder = load_site(site)
         with run_lock(folder):
             if take_back_all:
@@ -377,7 +377,7 @@ def close(alert_id: AlertId, site: SiteOption, by: By, comment: Comment) -> None
 def _answer(site: Path, alert_id: str, action: Action, by: str, comment: str) -> None:
     from orchestration.console.alert_actions import answer_finding
 
-    with _told_plainly():
+    with _plain_errors():
         answer = answer_finding(site, alert_id, action, by, comment)
     out.print(f"[green]✓[/] {escape(answer.alert_id)} {answer.action} on {answer.on}; the next run publishes it.")
 
@@ -397,7 +397,7 @@ def score(
 
     from orchestration.console.score import score_site, score_table
 
-    with _told_plainly():
+    with _plain_errors():
         found = score_site(site, truth)
     out.print(score_table(found))
     if json_file:
@@ -455,7 +455,7 @@ def pull(
     from ingest.sources.pull import pull_all
     from orchestration.publication.clock_guard import run_date
 
-    with _told_plainly():
+    with _plain_errors():
         folder = load_site(site)
         with run_lock(folder):
             today = run_date(
@@ -479,7 +479,7 @@ def receive(site: SiteOption) -> None:
     from ingest.site.config import load_site
     from ingest.sources.receiver import serve
 
-    with _told_plainly():
+    with _plain_errors():
         serve(load_site(site), lambda line: out.print(escape(line)))
 
 
@@ -496,7 +496,7 @@ def chart(
     from orchestration.charts.room_day import write_chart
 
     file = output or Path(f"{room}_{day:%Y-%m-%d}.png")
-    with _told_plainly():
+    with _plain_errors():
         write_chart(site, room, day.date(), file)
     out.print(f"[green]✓[/] {escape(str(file))}")
 
@@ -512,14 +512,14 @@ def ui(
     """Open the Dagster UI on a site: http://127.0.0.1:PORT, with its daemon, until Ctrl-C or SIGTERM."""
     from ingest.site.config import load_site
     from orchestration.dagster_home.instance import dagster_home
-    from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
+    from orchestration.dagster_home.stale_runs import end_stale_runs_of
     from orchestration.dagster_home.ticks_to_come import forget_ticks_to_come_of
     from orchestration.dagster_home.ui_processes import serve
     from orchestration.dbt_build import ensure_manifest
 
-    with _told_plainly():
+    with _plain_errors():
         home = dagster_home(site)
-        end_broken_off_runs_of(load_site(site))
+        end_stale_runs_of(load_site(site))
         waiting = forget_ticks_to_come_of(home)
     if waiting:
         err.print(f"This computer's clock was ahead; these waited for that time and begin again: {', '.join(waiting)}.")
@@ -544,8 +544,8 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield report
 
 
-def _say(site: Path, result: NightlyResult) -> None:
-    _say_outcome(site, result)
+def _print_result(site: Path, result: NightlyResult) -> None:
+    _print_outcome(site, result)
     for sentence in result.not_pulled:
         err.print(f"[red]✗[/] {escape(sentence)}")
     if result.not_pulled:  # what is there was used all the same, but somebody must hear of what is missing
@@ -554,7 +554,7 @@ def _say(site: Path, result: NightlyResult) -> None:
         raise typer.Exit(1)
 
 
-def _say_outcome(site: Path, result: NightlyResult) -> None:
+def _print_outcome(site: Path, result: NightlyResult) -> None:
     from orchestration.console.summary import figures, next_steps, not_current, places
     from orchestration.figures.digest import read_publication
 

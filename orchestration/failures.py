@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import load_key
-from ingest.raw.build_db import AlreadyRunning, look_into_build
+from ingest.raw.build_db import AlreadyRunning, read_build
 from ingest.site.config import load_config, load_site
 from orchestration.disk_space import is_full, is_nearly_full, no_room, sentence_of
 from orchestration.letters.delivery import deliver_troubles
@@ -57,7 +57,7 @@ def unexpected_errors(failed_steps: Iterable[dg.DagsterEvent]) -> list[str]:
     ]
 
 
-def tell_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
+def notify_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
     """Writes to mail.operations, the same trouble once a day; returns what a person should know of it."""
     try:
         config = load_config(root)
@@ -72,22 +72,22 @@ def tell_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
 
 
 @contextmanager
-def told_to_operations(root: Path) -> Iterator[None]:
+def operations_notified(root: Path) -> Iterator[None]:
     """A run that cannot even start, or breaks off, is told to operations before its error goes on."""
     try:
         yield
     except AlreadyRunning:
         raise  # the other run does the work
     except UserError as error:
-        tell_operations(root, [Trouble(SITE, tuple(str(error).splitlines()))])
+        notify_operations(root, [Trouble(SITE, tuple(str(error).splitlines()))])
         raise
     except Exception as error:
         if sentence := sentence_of(error):
             site = load_site(root)
             sentence = no_room(site) if is_full(sentence) or is_nearly_full(site) else sentence
-            tell_operations(root, [Trouble(SITE, (sentence,))])
+            notify_operations(root, [Trouble(SITE, (sentence,))])
             raise UserError(sentence) from error
-        tell_operations(root, [Trouble(RUN, (f"The run broke off unexpectedly: {type(error).__name__}.",))])
+        notify_operations(root, [Trouble(RUN, (f"The run broke off unexpectedly: {type(error).__name__}.",))])
         raise
 
 
@@ -128,7 +128,7 @@ def _page_of(step: str, root: Path) -> Path | None:
 def _last_build(root: Path) -> Build | None:
     try:
         site = load_site(root)
-        with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+        with read_build(site, load_key(site.config.site_id, os.environ)) as con:
             return last_build(con, site.build_db.stem)
     except UserError:
         return None

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ingest.problems import UserError
 from ingest.pseudonymise import Key, load_key
-from ingest.raw.build_db import look_into_build, open_build, run_lock
+from ingest.raw.build_db import open_build, read_build, run_lock
 from ingest.raw.file_ledger import input_fingerprint, whats_new
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.dagster_home.instance import dagster_home
 from orchestration.disk_space import NoRoom, check_room, is_full, is_nearly_full, no_room
-from orchestration.failures import tell_operations, told_to_operations, troubles_of, unexpected_errors
+from orchestration.failures import notify_operations, operations_notified, troubles_of, unexpected_errors
 from orchestration.letters.delivery import Delivery, deliver
 from orchestration.letters.operations import PULL, Trouble
 from orchestration.publication.build_record import forget_tables, made_from
@@ -71,7 +71,7 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyR
         ClockRefused: the run's date cannot be right (clock_guard.py).
         PublishRefused: `current` cannot be read.
     """
-    with told_to_operations(site_root):
+    with operations_notified(site_root):
         return _run_nightly(load_site(site_root), as_of, report)
 
 
@@ -85,7 +85,7 @@ def _run_nightly(site: Site, as_of: date | None, report: Report) -> NightlyResul
         not_pulled = [failure for server in pulled for failure in server.failures]
         notes = [*filter(None, [leap_of(site), key.origin]), *map(str, pulled)]
         if not_pulled:
-            notes += tell_operations(site.root, [Trouble(PULL, tuple(not_pulled))])
+            notes += notify_operations(site.root, [Trouble(PULL, tuple(not_pulled))])
         if (folder := _already_published(site, key, as_of)) is not None:
             # Letters that a dead mail server kept back go out all the same.
             delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
@@ -109,7 +109,7 @@ def rebuild(site_root: Path, report: Report) -> NightlyResult:
     Raises:
         UserError: as `run_nightly`, and if nothing was ever read.
     """
-    with told_to_operations(site_root):
+    with operations_notified(site_root):
         return _rebuild(load_site(site_root), report)
 
 
@@ -132,7 +132,7 @@ def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
     current = current_publication(site.published_dir)
     if current is None or not site.build_db.exists() or whats_new(site, key):
         return None
-    with look_into_build(site, key) as con:
+    with read_build(site, key) as con:
         fingerprint = made_from(input_fingerprint(con))
     return current.folder if holds(current, fingerprint, as_of) else None
 
@@ -147,7 +147,7 @@ def _execute(
 ) -> NightlyResult:
     import dagster as dg
 
-    from orchestration.dagster_home.stale_runs import end_broken_off_runs
+    from orchestration.dagster_home.stale_runs import end_stale_runs
     from orchestration.definitions import build_definitions
 
     job = build_definitions(site.root, report, lambda _: pulled).resolve_job_def(name)
@@ -157,7 +157,7 @@ def _execute(
         Path(os.devnull).open("w") as nowhere,
         redirect_stdout(nowhere),
     ):
-        end_broken_off_runs(instance)
+        end_stale_runs(instance)
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
@@ -179,7 +179,7 @@ def _execute(
         texts = [*reasons, *unexpected_errors(failed_steps)]  # each step has words of its own for it
         if any(map(is_full, texts)) or is_nearly_full(site):
             raise NoRoom(no_room(site))
-        notes = [*notes, *tell_operations(site.root, troubles)]
+        notes = [*notes, *notify_operations(site.root, troubles)]
         reasons += unexpected_errors(failed_steps)
         was_published = result.asset_materializations_for_node(PUBLICATION)
         folder = Path(_metadata(result, PUBLICATION)["folder"]) if was_published else None

@@ -95,15 +95,16 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """What a person at the site must mend fails the step with its own sentence and no traceback."""
     try:
         yield
     except UserError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
     except KeyboardInterrupt:
-        sentence = "The run was stopped: by Ctrl-C, or in the Dagster UI."
-        raise dg.Failure(description=sentence, allow_retries=False) from None
+        raise dg.Failure(
+            description="The run was stopped: by Ctrl-C, or in the Dagster UI.", allow_retries=False
+        ) from None
     except Exception as error:
         if (sentence := sentence_of(error)) is None:
             raise

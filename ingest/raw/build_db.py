@@ -97,7 +97,7 @@ def open_build(site: Site, key: Key) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def look_into_build(site: Site, key: Key) -> Iterator[duckdb.DuckDBPyConnection]:
+def read_build(site: Site, key: Key) -> Iterator[duckdb.DuckDBPyConnection]:
     """The existing build database, to read only.
 
     Raises:
@@ -109,7 +109,7 @@ def look_into_build(site: Site, key: Key) -> Iterator[duckdb.DuckDBPyConnection]
 
 
 @contextmanager
-def look_into_any_build(site: Site) -> Iterator[duckdb.DuckDBPyConnection]:
+def read_any_build(site: Site) -> Iterator[duckdb.DuckDBPyConnection]:
     """The existing build database of a site, to read only, and only what needs no key.
 
     Raises:

@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.pseudonymise import Key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.raw.ignored_files import ignored_by
 from ingest.records import FileKind
 from ingest.site.config import Site
@@ -339,7 +339,7 @@ def whats_new(site: Site, key: Key) -> News:
     }
     if not site.build_db.exists():
         return News(len(found["dose_report"]), len(found["dosimeter"]), is_reference_changed=True)
-    with look_into_build(site, key) as con:
+    with read_build(site, key) as con:
         to_read = {
             kind: len(Ledger.read(con, kind, readers_of(kind, site)).to_read(files, key))
             for kind, files in found.items()

@@ -106,11 +106,11 @@ def _in_turn(say: Say) -> Say:
     """Lines of many connections one after the other: a text stream loses some that are written at once."""
     lock = threading.Lock()
 
-    def say_alone(line: str) -> None:
+    def print_one_line(line: str) -> None:
         with lock:
             say(line)
 
-    return say_alone
+    return print_one_line
 
 
 def _stop_signals() -> threading.Event:

@@ -19,7 +19,7 @@ import vl_convert
 
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.site.config import load_site
 
 # Colours that stay apart for colour-blind readers (Okabe-Ito); procedures that follow each other never share one.
@@ -183,7 +183,7 @@ def write_chart(site_root: Path, room_id: str, day: date, file: Path) -> None:
     site = load_site(site_root)
     if not site.build_db.exists():
         raise NothingToDraw(NOTHING_BUILT)
-    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+    with read_build(site, load_key(site.config.site_id, os.environ)) as con:
         room_day = read_room_day(con, room_id, day)
     try:
         file.write_bytes(room_day_png(room_day))

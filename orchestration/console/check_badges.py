@@ -19,7 +19,7 @@ from ingest.cells import Value
 from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.reader import read_export
 from ingest.problems import Problem
-from ingest.raw.build_db import BuildUnavailable, look_into_any_build
+from ingest.raw.build_db import BuildUnavailable, read_any_build
 from ingest.raw.file_ledger import FoundFile, find_dosimeter_exports
 from ingest.raw.stores import MB, source_of
 from ingest.records import Refused
@@ -170,7 +170,7 @@ def _loaded_serials(site: Site) -> Set[str] | None:
     if not site.build_db.exists():
         return frozenset()
     try:
-        with look_into_any_build(site) as con:
+        with read_any_build(site) as con:
             return {serial for (serial,) in con.execute(_LOADED_SERIALS).fetchall()}
     except BuildUnavailable:
         return None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ingest.problems import Problem, did_you_mean
 from ingest.pseudonymise import load_key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.raw.file_ledger import find_dose_reports
 from ingest.raw.read_ahead import open_report
 from ingest.records import DoseReport
@@ -42,7 +42,7 @@ def unmatched_devices(site: Site) -> list[Problem]:
 
 def _built_devices(site: Site) -> Counter[Device] | None:
     """Dose reports by device, as the last build has them; None if there was none."""
-    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+    with read_build(site, load_key(site.config.site_id, os.environ)) as con:
         if not con.execute(_IS_BUILT).fetchall():
             return None
         return Counter({Device(*identifiers): count for *identifiers, count in con.execute(_DEVICES).fetchall()})

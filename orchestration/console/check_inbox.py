@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ingest.problems import Problem
-from ingest.raw.build_db import look_into_any_build
+from ingest.raw.build_db import read_any_build
 from ingest.raw.file_ledger import FoundFile, due, find_dose_reports, find_dosimeter_exports
 from ingest.raw.published_path import own_path
 from ingest.raw.stores import source_of
@@ -52,7 +52,7 @@ def files_to_read_again(site: Site) -> list[str]:
     """How many loaded files the next run would read again because the description of their source has changed."""
     if not site.build_db.exists():
         return []
-    with look_into_any_build(site) as con:
+    with read_any_build(site) as con:
         stale = due(con, site)
     return [
         f"sources/{source_id}.yaml has changed: {len(readings)} loaded files will be read again by the next run."

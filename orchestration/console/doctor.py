@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 
 from ingest.problems import SiteError, UserError
 from ingest.pseudonymise import key_file, load_key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import sources
 from ingest.sources.source import Days, ObjectFailed, Source, SourceFailed
@@ -131,7 +131,7 @@ def _build(site: Site, environ: Mapping[str, str], _now: datetime) -> Iterator[F
     if not site.build_db.exists():
         yield Finding("build", "warn", "Nothing was built yet: `doseledger run`.")
         return
-    with look_into_build(site, load_key(site.config.site_id, environ)) as con:
+    with read_build(site, load_key(site.config.site_id, environ)) as con:
         build = last_build(con, site.build_db.stem)
     if build is None:
         yield Finding("build", "warn", "Nothing was built yet: `doseledger run`.")

@@ -18,7 +18,7 @@ import jinja2
 from ingest.control_characters import printable
 from ingest.problems import Problem
 from ingest.pseudonymise import load_key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.raw.file_ledger import find_dose_reports
 from ingest.raw.read_ahead import open_reports
 from ingest.records import DoseReport
@@ -161,7 +161,7 @@ def _descriptions(site: Site, at_most: int | None) -> Counter[Description]:
 
 
 def _built_descriptions(site: Site) -> Counter[Description] | None:
-    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+    with read_build(site, load_key(site.config.site_id, os.environ)) as con:
         if not con.execute(_IS_BUILT).fetchall():
             return None
         return Counter(

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.raw.sql_text import literal
 from ingest.site.config import load_site
 from orchestration.publication.history import current_publication
@@ -100,7 +100,7 @@ def score_site(root: Path, truth: Path) -> Score:
     current = current_publication(site.published_dir)
     if current is None:
         raise UserError(f"{root}: nothing is published yet; run 'doseledger run --site {root}' first.")
-    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+    with read_build(site, load_key(site.config.site_id, os.environ)) as con:
         read_truth(con, truth)
         warehouse = current.folder / "warehouse.duckdb"
         con.execute(f"attach {literal(warehouse)} as warehouse (read_only)")

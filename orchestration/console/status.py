@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ingest.pseudonymise import load_key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.site.config import Site, load_site
 from orchestration.figures.input_counts import input_sentences, read_input_counts
 from orchestration.figures.wording import wording
@@ -51,7 +51,7 @@ def print_status(root: Path, out: Console, *, all_refused: bool = False) -> None
     if not site.build_db.exists():
         out.print("Nothing was built yet: run `doseledger run` first.")
         return
-    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+    with read_build(site, load_key(site.config.site_id, os.environ)) as con:
         _print_verdict(con, site, out)
         out.print(_files(con))
         _print_refused(con, out, all_refused=all_refused)

@@ -24,7 +24,7 @@ from ingest.dosimeters.layouts import LAYOUTS
 from ingest.dosimeters.reader import written_cells
 from ingest.problems import UserError
 from ingest.pseudonymise import load_key
-from ingest.raw.build_db import look_into_build
+from ingest.raw.build_db import read_build
 from ingest.records import Refused
 from ingest.site.config import Site
 from orchestration.console.aligned import aligned
@@ -59,7 +59,7 @@ def print_trace(site: Site, question: Question, out: Console) -> None:
     """
     if not site.build_db.exists():
         raise UserError("Nothing was built yet: run `doseledger run` first.")
-    with look_into_build(site, load_key(site.config.site_id, os.environ)) as con:
+    with read_build(site, load_key(site.config.site_id, os.environ)) as con:
         if not _rows(con, "from duckdb_tables() where schema_name = 'ledger' and table_name = 'file'"):
             raise UserError("The last build did not come to its end: 'doseledger status' says why.")
         subject = _subject(con, question)

@@ -16,7 +16,7 @@ from orchestration.dagster_home.instance import dagster_home
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
-def end_broken_off_runs(instance: dg.DagsterInstance) -> None:
+def end_stale_runs(instance: dg.DagsterInstance) -> None:
     """Lets the next run start; only for one who holds the site's lock.
 
     Args:
@@ -29,7 +29,7 @@ def end_broken_off_runs(instance: dg.DagsterInstance) -> None:
         history.free_concurrency_slots_for_run(run_id)
 
 
-def end_broken_off_runs_of(site: Site) -> None:
+def end_stale_runs_of(site: Site) -> None:
     """The same where nothing is run now; nothing if a run goes on: it holds the lock, and ended the others.
 
     Raises:
@@ -37,4 +37,4 @@ def end_broken_off_runs_of(site: Site) -> None:
     """
     home = str(dagster_home(site.root))
     with suppress(AlreadyRunning), run_lock(site), dg.DagsterInstance.from_config(home) as instance:
-        end_broken_off_runs(instance)
+        end_stale_runs(instance)

@@ -19,7 +19,7 @@ from orchestration.figures.digest import Publication, month_end, read_publicatio
 from orchestration.figures.open_findings import Finding, read_findings
 from orchestration.figures.operator import Addressee, read_addressees, read_personal
 from orchestration.figures.procedures import Details, read_details
-from orchestration.letters.letter import Envelope, News, is_told_in_full
+from orchestration.letters.letter import Envelope, News, is_shown_in_full
 from orchestration.letters.occupational_physician import restricted_letter
 from orchestration.letters.operations import Trouble, operations_letter
 from orchestration.letters.operator import operator_letter
@@ -255,7 +255,7 @@ def _prepare(ledger: SentLedger, draft: Draft, publication: Publication, office:
     month = draft.month if draft.month and _month_item(draft.month) not in told else None
     if not new and month is None:
         return None
-    listed = tuple(finding for finding in new if is_told_in_full(finding, publication.as_of))
+    listed = tuple(finding for finding in new if is_shown_in_full(finding, publication.as_of))
     news = News(listed, len(new) - len(listed), month)
     items = [finding.alert_id for finding in new] + ([_month_item(month)] if month else [])
     envelope = _envelope(office, draft.reader, items)

@@ -45,7 +45,7 @@ class News:
     month: date | None = None
 
 
-def is_told_in_full(finding: Finding, as_of: date) -> bool:
+def is_shown_in_full(finding: Finding, as_of: date) -> bool:
     """Tell whether a new finding is listed: an urgent one, one without a date, and one that is not old."""
     is_recent = finding.occurred_on is None or finding.occurred_on >= as_of - timedelta(days=TOLD_IN_FULL_DAYS)
     return is_recent or finding.severity == "urgent"

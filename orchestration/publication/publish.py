@@ -157,7 +157,7 @@ def _publish(
 
     _carry_on_history(con, history_folder(published_dir, current))
     if is_current:
-        _tell_history(con, run_id)
+        _write_history(con, run_id)
     own = {"ledger.publication": "memory.main.publication", "ledger.alert_history": "memory.main.alert_history"}
     sources = sources_of(con, "build", own)
     publication = Publication(
@@ -169,7 +169,7 @@ def _publish(
         checks_passed=build.checks_passed,
         rows_by_table=seen_rows(con, [source for source in sources if source.name != "ledger.publication"]),
     )
-    _tell_publication(con, publication, build, now)
+    _write_publication(con, publication, build, now)
     write_snapshot(con, folder, run_id, sources, aggregates_of(con, "build"), rules_of(con, "build"))
     make_durable(folder)
     if is_current:
@@ -196,7 +196,7 @@ def _carry_on_history(con: duckdb.DuckDBPyConnection, newest: Path | None) -> No
             con.execute("detach previous")
 
 
-def _tell_history(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
+def _write_history(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
     """A finding keeps its first value and threshold; one that is no longer there is marked, never removed."""
     con.execute(
         """
@@ -217,7 +217,7 @@ def _tell_history(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
     )
 
 
-def _tell_publication(con: duckdb.DuckDBPyConnection, publication: Publication, build: Build, now: datetime) -> None:
+def _write_publication(con: duckdb.DuckDBPyConnection, publication: Publication, build: Build, now: datetime) -> None:
     (key_id,) = con.execute("select key_id from build.raw.warehouse").fetchone() or (None,)
     con.execute(
         "insert into publication values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -23,7 +23,7 @@ from orchestration.automation import NIGHTLY, operations_letter_sensor
 from orchestration.cli import app
 from orchestration.dagster_home.instance import dagster_home
 from orchestration.definitions import build_definitions
-from orchestration.failures import tell_operations
+from orchestration.failures import notify_operations
 from orchestration.letters.operations import Trouble
 from orchestration.nightly import run_nightly
 from orchestration.resources import SiteResource, silent
@@ -116,13 +116,13 @@ def test_without_a_readable_site_yaml_nobody_can_be_written_to(site: Path) -> No
     write(site, "site.yaml", "site_id: [")
     with pytest.raises(SiteError):
         run_nightly(site, None, silent)
-    (note,) = tell_operations(site, [Trouble("site", ("x",))])
+    (note,) = notify_operations(site, [Trouble("site", ("x",))])
     assert "cannot be read" in note
 
 
 def test_no_place_for_the_letter_is_said_and_hides_nothing(site: Path) -> None:
     write(site, "data/delivery", "a file where a folder should be")
-    (note,) = tell_operations(site, [Trouble("gate", ("x",))])
+    (note,) = notify_operations(site, [Trouble("gate", ("x",))])
     assert note.startswith("No letter about the failed run could be prepared")
 
 
@@ -131,7 +131,7 @@ def test_what_names_a_patient_stays_in_the_house(site: Path) -> None:
         "marts.fct_patient_exposure: x; 2 rows do not agree, e.g. patient_key=0a1b2c, window=all; patient_key=ffee."
         " Look at study_instance_uid=2.25.123."
     )
-    tell_operations(site, [Trouble("gate", (sentence,))])
+    notify_operations(site, [Trouble("gate", (sentence,))])
     (letter,) = letters_to_operations(site)
     assert "patient_key=***, window=all; patient_key=***. Look at study_instance_uid=***." in letter
     assert not any(secret in letter for secret in ("0a1b2c", "ffee", "2.25.123"))

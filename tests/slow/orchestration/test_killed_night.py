@@ -16,7 +16,7 @@ from support.small_site import KEY, RATES, export, make_site, write
 from ingest.raw.build_db import run_lock
 from ingest.site.config import load_site
 from orchestration.dagster_home.instance import dagster_home
-from orchestration.dagster_home.stale_runs import end_broken_off_runs_of
+from orchestration.dagster_home.stale_runs import end_stale_runs_of
 
 PATIENCE_S = 600  # a whole night beside other tests
 NIGHT = [sys.executable, "-c", "from orchestration.cli import app; app()", "run", "--site"]
@@ -46,7 +46,7 @@ def test_the_night_after_a_killed_one_publishes(tmp_path: Path, started_by: str)
     beside = subprocess.run(night, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
     assert beside.returncode == 1
     assert "Another run of site 'small' is going on" in beside.stderr
-    end_broken_off_runs_of(site)  # as the UI does when it starts
+    end_stale_runs_of(site)  # as the UI does when it starts
     assert statuses(root) == [dg.DagsterRunStatus.STARTED]
 
     killed.kill()
@@ -115,7 +115,7 @@ def test_what_was_killed_keeps_no_place_once_the_ui_starts(tmp_path: Path) -> No
             instance.add_run(run)
         history.initialize_concurrency_limit_to_default("duckdb_write")
         assert history.claim_concurrency_slot("duckdb_write", started.run_id, "dbt_models").is_claimed
-        end_broken_off_runs_of(site)
+        end_stale_runs_of(site)
         assert [run.status for run in instance.get_runs()] == [waiting.status, dg.DagsterRunStatus.FAILURE]
         assert history.claim_concurrency_slot("duckdb_write", waiting.run_id, "dbt_models").is_claimed
     with run_lock(site):  # and was let go

@@ -6,7 +6,7 @@ The SQL is rendered as it stands, with tables of the same name in place of refs;
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -65,7 +65,7 @@ def rendered(model: str) -> str:
     )
 
 
-def table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: list[Mapping[str, Any]]) -> None:
+def table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """A table with these columns (name and type) of these rows; what a row lacks is NULL."""
     con.execute(f"create table {name} ({columns})")
     names = [column.split()[0] for column in columns.split(", ")]

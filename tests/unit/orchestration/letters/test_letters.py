@@ -38,7 +38,7 @@ from orchestration.figures.procedures import Details, OwnDose, Procedure
 from orchestration.figures.wording import LANGUAGES, wording
 from orchestration.letters.advice import SCREEN_IN_THE_WAY
 from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text
-from orchestration.letters.letter import Envelope, News, is_told_in_full, linked, share
+from orchestration.letters.letter import Envelope, News, is_shown_in_full, linked, share
 from orchestration.letters.occupational_physician import restricted_letter
 from orchestration.letters.operations import STEPS, Trouble, operations_letter
 from orchestration.letters.operator import operator_letter
@@ -826,10 +826,10 @@ def test_old_findings_are_counted_and_those_of_day_31_are_listed() -> None:
     def aged(days: int) -> Finding:
         return replace(FINDING, occurred_on=AS_OF - timedelta(days=days))
 
-    assert is_told_in_full(aged(31), AS_OF)
-    assert not is_told_in_full(aged(32), AS_OF)
-    assert is_told_in_full(replace(FINDING, occurred_on=None), AS_OF)
-    assert is_told_in_full(replace(aged(41), severity="urgent"), AS_OF)
+    assert is_shown_in_full(aged(31), AS_OF)
+    assert not is_shown_in_full(aged(32), AS_OF)
+    assert is_shown_in_full(replace(FINDING, occurred_on=None), AS_OF)
+    assert is_shown_in_full(replace(aged(41), severity="urgent"), AS_OF)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
