@@ -21,9 +21,8 @@ from orchestration.figures.open_findings import (
 )
 from orchestration.publication.published_files import open_published
 
-# Fewer procedures say nothing of a class, and could be told apart by a colleague (ICRP 135: rule of 20).
+# With fewer procedures a colleague could tell whose they are, whatever min_reference of a site says (ICRP 135: rule of 20).
 LEAST_PROCEDURES_OF_A_CLASS = 20
-REFERENCE_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,8 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
         habit = read_habit(connection, operator_id)
         unconfirmed = read_unconfirmed_limits(connection, operator_id)
         procedures = connection.execute(_PROCEDURES, [operator_id, first, last]).fetchall()
-        period = [last - timedelta(days=REFERENCE_DAYS - 1), last, LEAST_PROCEDURES_OF_A_CLASS]
+        reference_days, least = connection.execute(_REFERENCE, [LEAST_PROCEDURES_OF_A_CLASS]).fetchall()[0]
+        period = [last - timedelta(days=reference_days - 1), last, least]
         own_classes = {(procedure_type, role_group) for procedure_type, _, role_group in procedures}
         classes = [row for row in connection.execute(_CLASSES, period).fetchall() if (row[0], row[-1]) in own_classes]
     return Personal(
@@ -188,6 +188,15 @@ _PROCEDURES = """
     inner join marts.fct_procedure using (procedure_id)
     where operator_id = ? and procedure_date between ? and ? and hp10_usv is not null
     order by procedure_type, role_group, started_at, procedure_id
+"""
+
+# Length and least size of a reference set as they are in force at the site, for the rule that compares Hp(10).
+_REFERENCE = """
+    select
+        cast(max(threshold_value) filter (name = 'reference_days') as integer),
+        greatest(cast(max(threshold_value) filter (name = 'min_reference') as integer), ?)
+    from marts.dim_alert_threshold
+    where rule = 'procedure_dose'
 """
 
 # The reference set of the contract: all rows of a class and role group, without children.

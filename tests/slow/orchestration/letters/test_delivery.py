@@ -104,6 +104,8 @@ DDL = """
         is_changed boolean, is_enabled boolean);
 """
 CONTENT = """
+    insert into marts.dim_alert_threshold (rule, name, threshold_value) values
+        ('procedure_dose', 'reference_days', 365), ('procedure_dose', 'min_reference', 20);
     insert into marts.fct_procedure (procedure_id, room_id, procedure_type, procedure_date) values
         ('p1', 'CATH1', 'angioplasty', '2026-03-01'), ('p2', 'CATH2', 'ablation', '2026-02-27'),
         ('p3', 'unknown', 'ablation', '2026-02-28');
@@ -867,6 +869,17 @@ def test_a_class_is_shown_with_its_n_and_only_from_20_procedures(people: Path) -
     assert (shown.q1_usv, shown.median_usv, shown.q3_usv) == (5.75, 11.5, 17.25)
     assert {row.procedure_type for row in personal.procedures} == {"angioplasty", "ablation"}
     assert LEAST_PROCEDURES_OF_A_CLASS == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [("min_reference", 24, 1), ("min_reference", 25, 0), ("min_reference", 1, 1), ("reference_days", 1, 0)],
+)
+def test_a_class_is_compared_as_the_settings_of_the_site_say(people: Path, name: str, value: int, shown: int) -> None:
+    with duckdb.connect(str(people / "warehouse.duckdb")) as connection:
+        connection.execute("update marts.dim_alert_threshold set threshold_value = ? where name = ?", [value, name])
+    personal = read_personal(people / "warehouse.duckdb", "CD01", date(2026, 2, 1), date(2026, 2, 28))
+    assert len(personal.classes) == shown
 
 
 def test_an_operator_without_an_address_is_said_once_and_not_written_to(people: Path, data_dir: Path) -> None:
