@@ -21,7 +21,7 @@ from orchestration.figures.open_findings import (
 )
 from orchestration.publication.published_files import open_published
 
-# With fewer procedures a colleague could tell whose they are, whatever min_reference of a site says (ICRP 135: rule of 20).
+# With fewer procedures a colleague could tell whose they are, whatever min_reference is (ICRP 135: rule of 20).
 LEAST_PROCEDURES_OF_A_CLASS = 20
 
 

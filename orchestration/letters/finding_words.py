@@ -18,6 +18,7 @@ SEVERITIES = ("urgent", "review", "notice")
 SEVERITY_COLOURS = {"urgent": "#b3261e", "review": "#a85b00", "notice": "#2f6690"}
 
 # What really is free text: the program's own sentence about a file of the site.
+PROJECTED = "projected_100"  # detail of a finding about the end of the year, not about what was received
 QUOTED = frozenset(
     ("data_quality", name) for name in ("refused_input", "refused_source", "rejected_rows", "swapped_dates")
 )
@@ -129,7 +130,8 @@ def short_rule_name(rule: str, words: Wording) -> str:
 def kind_name(finding: Finding, words: Wording) -> str:
     """Name what a finding is about: its limit, its quantity where the rule watches several, else its rule."""
     if finding.limit:
-        return limit_name(finding.limit, words)
+        name = limit_name(finding.limit, words)
+        return words.say("limit.projection", limit=name) if finding.detail == PROJECTED else name
     key = f"rules.{finding.rule}.kinds.{finding.quantity}"
     return words.say(key) if words.knows(key) else rule_name(finding.rule, words)
 
@@ -222,7 +224,7 @@ def _limit_sentences(finding: Finding, limit: LimitShare, words: Wording) -> Ite
     if limit.other_window:
         other = words.say(f"windows.{limit.other_window}")
         yield words.say("limit.other", window=other, share=share(limit.other_fraction, words))
-    is_projected = finding.detail == "projected_100"
+    is_projected = finding.detail == PROJECTED
     if is_projected and finding.value is not None:
         yield words.say("limit.projected", share=share(finding.value / 100, words))
     if not is_projected and limit.is_estimate and (limit.fraction or 0) >= 1:

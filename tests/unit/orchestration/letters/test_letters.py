@@ -37,7 +37,7 @@ from orchestration.figures.operator import ClassQuartiles, OperatorMonth, OwnPro
 from orchestration.figures.procedures import Details, OwnDose, Procedure
 from orchestration.figures.wording import LANGUAGES, wording
 from orchestration.letters.advice import SCREEN_IN_THE_WAY
-from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text
+from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text, kind_name
 from orchestration.letters.letter import Envelope, News, is_shown_in_full, linked, share
 from orchestration.letters.occupational_physician import restricted_letter
 from orchestration.letters.operations import STEPS, Trouble, operations_letter
@@ -581,6 +581,7 @@ def test_the_projection_is_a_finding_of_its_own() -> None:
     text = finding_text(replace(finding, value=118.8), words).sentence
     assert "88.9\u00a0%" in text
     assert text.endswith(words.say("limit.projected", share="118.8\u00a0%"))
+    assert kind_name(finding, words) == "Lens of the eye, calendar year, projected to 31 December"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
