@@ -9,7 +9,7 @@
 
 {# Whether this build's publication may become the current one; a build for a date before that one's may not. #}
 {% macro may_become_current() -%}
-    {{ run_value("may_become_current") }}
+    cast('{{ run_value("may_become_current") }}' as boolean)
 {%- endmacro %}
 
 {% macro run_value(column) -%}
