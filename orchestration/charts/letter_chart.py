@@ -33,7 +33,7 @@ CONFIG: Spec = {
         "titleColor": "#333",
         "gridColor": "#e3e6ea",
     },
-    "legend": {"labelFontSize": 14, "labelColor": "#333", "labelLimit": 240},
+    "legend": {"labelFontSize": 14, "labelColor": "#333", "labelLimit": 420},
     "view": {"stroke": None},
 }
 # Names of the number and date formats that the renderer brings along.
@@ -101,7 +101,7 @@ def own_procedures_png(personal: Personal, words: Wording) -> bytes:
         "type": "nominal",
         "title": None,
         "sort": drawn,
-        "axis": {"domain": False, "ticks": False, "labelPadding": 12, "labelLimit": 250},
+        "axis": {"domain": False, "ticks": False, "labelPadding": 12, "labelLimit": 320},
     }
 
     def dose(field: str) -> Spec:

@@ -307,6 +307,7 @@ def test_no_text_is_left_in_english() -> None:
         "severity.urgent",
         "unlinked.dose",
         "own.classes.n",
+        "own.classes.class_range",
         "own.limits.dose",
         "line.pair",
         "line.finding",
