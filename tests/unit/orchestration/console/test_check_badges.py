@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.small_site import DOSIMETERS, RATES, SOURCE, export, make_site, run, write
+from support.small_site import DOSIMETERS, KEY, RATES, SOURCE, export, make_site, run, write
 from typer.testing import CliRunner
 
 from orchestration.cli import app
@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def check(root: Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["check", "--site", str(root)])
+    result = CliRunner(env=KEY).invoke(app, ["check", "--site", str(root)])
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result.exit_code, result.output
 
