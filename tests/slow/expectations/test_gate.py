@@ -94,7 +94,7 @@ BREAKS = {
     ),
     "insert into marts.fct_patient_exposure values ('K', 'all', 1, 0, 8, 7, false)": (
         "logical",
-        "patient_key=K, window=all",
+        "patient_key=K, dose_window=all",
     ),
     "insert into raw.file values (99, 'inbox/lost.csv')": ("logical", "load_seq=99, path=inbox/lost.csv"),
     "update ledger.file set rows_rejected = 3 where load_seq = 1": ("logical", "rejected=3, listed=0"),

@@ -16,7 +16,10 @@ from support.small_site import KEY, RATES, export, make_site, write
 PRODUCT = paths.ROOT
 NOBODY = 65534
 # The command line with the first look at the disk left out: what happens where it could not be known before.
-UNCHECKED = "from orchestration import room; room.room_needed = lambda _: 0; from orchestration.cli import app; app()"
+UNCHECKED = (
+    "from orchestration import disk_space; disk_space.room_needed = lambda _: 0\n"
+    "from orchestration.cli import app; app()"
+)
 
 
 def call(*arguments: object, code: str = "from orchestration.cli import app; app()", before: Sequence[str] = ()) -> str:

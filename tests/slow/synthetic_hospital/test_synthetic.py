@@ -723,25 +723,22 @@ def test_class_medians_are_those_of_the_catalogue(many_procedures: list[Procedur
 
 QUARTILE_RULE = """
     with judged as (
-        select o.*, p.procedure_type, p.procedure_date
+        select
+            o.*, p.procedure_type, p.procedure_date,
+            case when o.role in ('second_operator', 'supervisor') then 'assisting' else o.role end as role_group,
+            case when o.role in ('first_operator', 'second_operator', 'supervisor') then 20 else 5 end as floor
         from read_csv('{folder}/truth_operator_procedure.csv', all_varchar = true) as o
         join read_csv('{folder}/truth_procedure.csv', all_varchar = true) as p using (study_instance_uid)
         where o.hp10_usv is not null and o.expected_present = '1'
-    ),
-    reference as (
-        select * from judged
-        window study as (partition by study_instance_uid)
-        qualify role = 'first_operator' or (
-            not bool_or(role = 'first_operator') over study
-            and 1 = row_number() over (study order by hp10_usv::double desc, operator_id)
-        )
     )
     select judged.study_instance_uid, judged.operator_id
-    from judged join reference on reference.procedure_type = judged.procedure_type
+    from judged join judged as reference on reference.procedure_type = judged.procedure_type
+        and reference.role_group = judged.role_group
         and reference.procedure_date::date between judged.procedure_date::date - 365 and judged.procedure_date::date - 1
     group by all
     having count(*) >= 20
-        and any_value(judged.hp10_usv)::double > greatest(20, quantile_cont(reference.hp10_usv::double, 0.75))
+        and any_value(judged.hp10_usv)::double
+        > greatest(any_value(judged.floor), quantile_cont(reference.hp10_usv::double, 0.75))
 """
 
 
