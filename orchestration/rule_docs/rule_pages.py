@@ -37,7 +37,7 @@ def pages() -> dict[str, str]:
 def _page(rule: str, model: dict[str, Any], finding: dict[str, Any] | None) -> str:
     meta = model["config"]["meta"]
     thresholds = _seed("alert_rules", rule)
-    values = {row["name"]: f"{row['value']} {row['unit']}" for row in thresholds}
+    values = {row["name"]: f"{row['value']} {row['unit']}".removesuffix(" 1") for row in thresholds}  # 1: a pure number
     return (
         "\n".join(
             [
