@@ -200,6 +200,7 @@ looks = st.lists(st.tuples(st.none() | st.integers(-3, 420), st.none() | st.inte
 @example(29, 6000, [(0, 13)])
 @example(400, 12000, [(0, 20)])
 @example(200, 12000, [(None, 20)])
+@example(0, 3500, [(None, -1)])
 def test_the_state_of_a_follow_up(age: int, dose: int, register: list[tuple[int | None, int | None]]) -> None:
     day = AS_OF - timedelta(days=age)
     rows = [
@@ -251,7 +252,8 @@ def expected_state(day: date, dose: int, register: list[dict[str, Any]]) -> str:
     informed = bool(seen) or any(row["informed_date"] for row in register)
     days = (AS_OF - day).days
     if dose < 5000:
-        return "seen" if seen else "informed" if informed else "overdue" if days > 14 else "open"
+        after = any(look >= day for look in seen)  # before the procedure there is nothing to see
+        return "seen" if after else "informed" if informed else "overdue" if days > 14 else "open"
     first = any((look - day).days >= 14 for look in seen)
     if not first:
         return "overdue" if days > 28 else "informed" if informed else "open"
