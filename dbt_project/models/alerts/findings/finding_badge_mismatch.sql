@@ -34,7 +34,8 @@ limits as (
     having max(rule) is not null
 ),
 
--- Below detection is taken as high as it may be: the limit of detection, or where nobody states it, the rule's own.
+-- A result below detection is taken as high as it may be: the limit of detection, or the one of the rule where none is
+-- stated.
 numbered as (
     select
         results.*,
