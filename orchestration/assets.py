@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,6 +33,7 @@ from orchestration.dbt_build import NodeResult, build_tables
 from orchestration.failures import notify_operations
 from orchestration.letters.delivery import deliver
 from orchestration.letters.operations import PULL, Trouble
+from orchestration.pages.audiences import write_pages
 from orchestration.publication.build_record import (
     forget_tables_of_other_code,
     last_build,
@@ -389,6 +391,7 @@ def publication(
             keep=keep,
             now=clock_at(folder).now,
             zone=folder.config.timezone,
+            add=partial(write_pages, site=folder.config),
         )
     report(PUBLICATION, 1, 1)
     if isinstance(outcome, NothingNew):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -106,6 +107,7 @@ def publish(
     keep: int = KEEP,
     now: datetime | None = None,
     zone: str = "UTC",
+    add: Callable[[Path], None] | None = None,
 ) -> Publication | NothingNew:
     """Publishes the last build, or says why not.
 
@@ -116,6 +118,7 @@ def publish(
         keep: how many publications stay, this one included (history.prune).
         now: the instant of publication (UTC); default: the clock.
         zone: the site's time zone: nothing is published as of a date later than today there.
+        add: writes what else belongs in the folder, from its databases, before anybody may read it.
 
     Raises:
         PublishRefused: the last build is missing, interrupted, failed, partial, unjudged, blocked by the gate or of a
@@ -142,11 +145,16 @@ def publish(
             return NothingNew(current.run_id, current.folder, current.as_of, removed)
         if becomes_current(build.as_of, current):
             prune(published_dir, keep - 1, now)  # before: it makes room for what comes
-        return replace(_publish(con, build, current, published_dir, now), removed=removed)
+        return replace(_publish(con, build, current, published_dir, now, add), removed=removed)
 
 
 def _publish(
-    con: duckdb.DuckDBPyConnection, build: Build, current: Current | None, published_dir: Path, now: datetime
+    con: duckdb.DuckDBPyConnection,
+    build: Build,
+    current: Current | None,
+    published_dir: Path,
+    now: datetime,
+    add: Callable[[Path], None] | None,
 ) -> Publication:
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     is_current = becomes_current(build.as_of, current)
@@ -171,6 +179,8 @@ def _publish(
     )
     _write_publication(con, publication, build, now)
     write_snapshot(con, folder, run_id, sources, aggregates_of(con, "build"), rules_of(con, "build"))
+    if add:
+        add(folder)
     make_durable(folder)
     if is_current:
         _switch(folder, publication.folder, published_dir)

@@ -24,7 +24,7 @@ NEVER = {
 # Modules that may import a private module of a library: each has its line in CONTRIBUTING.md.
 MAY_IMPORT_PRIVATE = ("orchestration/dagster_home/", "ingest/dose_reports/structure.py")
 # What is made for readers is made from published files: not from the build database, not from dbt.
-FROM_PUBLISHED = ("orchestration/letters", "orchestration/figures")
+FROM_PUBLISHED = ("orchestration/letters", "orchestration/figures", "orchestration/pages")
 OF_THE_BUILD = re.compile(r"ingest\.raw\.(build_db|loader|writer|stores|reread)|orchestration\.dbt_build|dbt")
 
 

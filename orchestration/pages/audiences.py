@@ -1,0 +1,74 @@
+"""The pages of each audience, and the folders that they are written to; readers of a database may read its pages.
+
+The navigation of an audience is the list of its pages here, so that no link leads to a page that does not exist.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from ingest.site.config import SiteConfig
+from orchestration.figures.digest import read_class_names
+from orchestration.figures.operator import read_addressees
+from orchestration.pages.page import STATIC, Edition, Frame, Link, Page, page_wording
+from orchestration.pages.today import today_page
+from orchestration.publication.published_files import open_published
+from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE
+
+PHYSICS = Path("pages/physics")
+
+# What medical physics reads, in the order of the navigation: path, key of its name, and the page's module.
+PHYSICS_PAGES: tuple[tuple[str, str, Callable[[duckdb.DuckDBPyConnection, Frame], Page]], ...] = (
+    ("index.html", "today", today_page),
+)
+
+
+def write_pages(folder: Path, site: SiteConfig) -> None:
+    """Write the pages of all audiences into the folder of a publication that is not public yet.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+        duckdb.Error: a database of the folder is missing, or is not one of the output contract.
+    """
+    names = {person.operator_id: person.name for person in read_addressees(folder / RESTRICTED) if person.name}
+    with open_published(folder / WAREHOUSE) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        _write(folder / PHYSICS, physics_pages(connection, site, names))
+
+
+def physics_pages(connection: duckdb.DuckDBPyConnection, site: SiteConfig, names: dict[str, str]) -> Iterator[Page]:
+    """List the pages of medical physics, in the site's language; the only ones that name people."""
+    frame = frame_of(connection, site, site.language)
+    navigation = tuple(Link(path, frame.say(f"frame.{name}")) for path, name, _ in PHYSICS_PAGES)
+    frame = replace(frame, navigation=navigation, names=names)
+    for _, _, page in PHYSICS_PAGES:
+        yield page(connection, frame)
+
+
+def frame_of(connection: duckdb.DuckDBPyConnection, site: SiteConfig, language: str) -> Frame:
+    """Read what every page of an audience shares."""
+    edition = Edition(*connection.execute(_EDITION).fetchall()[0])
+    words = page_wording(language, read_class_names(connection))
+    return Frame(site.name, words, ZoneInfo(site.timezone), edition)
+
+
+def _write(folder: Path, pages: Iterable[Page]) -> None:
+    shutil.copytree(STATIC, folder / "static")
+    for page in pages:
+        file = folder / page.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page.html, encoding="utf-8")
+
+
+_EDITION = """
+    select run_id, as_of, published_at, checks_passed
+    from ledger.publication
+    order by rowid desc
+    limit 1
+"""

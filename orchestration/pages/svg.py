@@ -1,0 +1,121 @@
+"""Charts as SVG in text: marks whose place and width are per cent, so that they stretch and their type does not.
+
+Only ``rect``, ``line``, ``circle`` and ``text`` with classes of style.css: a chart follows the sheet in the dark and on
+paper. Every chart has the numbers in its label. What a chart shows is decided by the page that draws it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Values of an axis as per cent of its width; what lies outside is drawn at the edge."""
+
+    low: float
+    high: float
+    is_log: bool = False
+
+    def at(self, value: float) -> float:
+        """Place a value."""
+        low, high, inside = self.low, self.high, min(max(value, self.low), self.high)
+        if self.is_log:
+            low, high, inside = math.log(low), math.log(high), math.log(inside)
+        return 100 * (inside - low) / (high - low) if high > low else 0.0
+
+
+# The scale of a factor: usual is in the middle.
+FACTORS = Scale(1 / 16, 16, is_log=True)
+AS_USUAL = (0.90, 1.11)
+
+
+def chart(label: str, height: int, marks: Iterable[Markup], css: str = "chart") -> Markup:
+    """Draw a chart that stretches to the width of its place; ``label`` holds its numbers."""
+    return Markup('<svg class="{}" height="{}" role="img" aria-label="{}">{}</svg>').format(
+        css, height, label, Markup("").join(marks)
+    )
+
+
+def decoration(height: int, marks: Iterable[Markup], css: str) -> Markup:
+    """Draw a chart whose number is written beside it: screen readers pass it."""
+    return Markup('<svg class="{}" height="{}" aria-hidden="true">{}</svg>').format(css, height, Markup("").join(marks))
+
+
+def rect(x: float, width: float, y: float, height: float, css: str, title: str = "") -> Markup:
+    """Draw a bar; ``x`` and ``width`` in per cent, ``y`` and ``height`` in px."""
+    inside = f"<title>{escape(title)}</title>" if title else ""
+    return Markup(  # noqa: S704  # numbers, our class, an escaped title
+        f'<rect x="{x:.2f}%" width="{width:.2f}%" y="{y:g}" height="{height:g}" class="{css}">{inside}</rect>'
+    )
+
+
+def bar(scale: Scale, begin: float, end: float, y: float, height: float, css: str, title: str = "") -> Markup:
+    """Draw a bar between two values."""
+    low, high = sorted((scale.at(begin), scale.at(end)))
+    return rect(low, high - low, y, height, css, title)
+
+
+def line(x1: float, x2: float, y1: float, y2: float, css: str) -> Markup:
+    """Draw a line; ``x`` in per cent, ``y`` in px."""
+    return Markup(  # noqa: S704  # numbers and our class
+        f'<line x1="{x1:.2f}%" x2="{x2:.2f}%" y1="{y1:g}" y2="{y2:g}" class="{css}"/>'
+    )
+
+
+def upright(scale: Scale, value: float, y1: float, y2: float, css: str) -> Markup:
+    """Draw an upright line at a value."""
+    return line(scale.at(value), scale.at(value), y1, y2, css)
+
+
+def grid(scale: Scale, values: Sequence[float], height: float) -> list[Markup]:
+    """Draw the lines of an axis at values."""
+    return [upright(scale, value, 0, height, "l-grid") for value in values]
+
+
+def circle(x: float, y: float, radius: float, css: str) -> Markup:
+    """Draw a point; ``x`` in per cent, ``y`` and ``radius`` in px."""
+    return Markup(f'<circle cx="{x:.2f}%" cy="{y:g}" r="{radius:g}" class="{css}"/>')  # noqa: S704
+
+
+def text(x: float, y: float, words: str, css: str = "", dx: float = 0) -> Markup:
+    """Write beside a mark; ``x`` in per cent, ``y`` and ``dx`` in px."""
+    return Markup('<text x="{:.2f}%" y="{:g}" dx="{:g}" class="{}">{}</text>').format(x, y, dx, css, words)
+
+
+def factor_bar(factor: float, is_main: bool) -> Markup:
+    """Draw a factor as a bar from 1, on a scale from 1/16 to 16; the main cause is dark."""
+    css = "m-own" if is_main else "m-grey"
+    marks = (line(0, 100, 4, 4, "l-grid"), bar(FACTORS, 1, factor, 1, 6, css), line(50, 50, 0, 8, "l-one"))
+    return decoration(8, marks, "mini")
+
+
+def limit_bar(label: str, received: float | None, projected: float | None, steps: Sequence[float]) -> Markup:
+    """Draw shares of a limit: received as a bar, projected as a dashed line to a ring; the limit at 1."""
+    scale = Scale(0, max(1.3, 1.05 * (received or 0), 1.05 * (projected or 0)))
+    marks = [upright(scale, step, 1, 17, "l-grid") for step in steps] + [upright(scale, 1, 1, 17, "l-one")]
+    if received is not None:
+        marks.append(bar(scale, 0, received, 5, 8, "m-own"))
+    if projected is not None:
+        marks.append(line(scale.at(received or 0), scale.at(projected), 9, 9, "l-proj"))
+        marks.append(circle(scale.at(projected), 9, 3.5, "m-ring"))
+    return chart(label, 18, marks, "row")
+
+
+def interval(label: str, scale: Scale, value: float, low: float, high: float, css: str = "own") -> Markup:
+    """Draw an estimate with its interval, and the line at 1 that it is compared with."""
+    marks = [
+        upright(scale, 1, 0, 18, "l-one"),
+        line(scale.at(low), scale.at(high), 9, 9, f"l-{css}"),
+        circle(scale.at(value), 9, 4, f"m-{css}"),
+    ]
+    return chart(label, 18, marks, "row")
+
+
+def split_bar(label: str, share: float, css: str = "m-acq", rest: str = "m-fluoro") -> Markup:
+    """Draw a share (0 to 1) of a whole."""
+    return chart(label, 18, (rect(0, 100, 3, 12, rest), rect(0, 100 * share, 3, 12, css)), "row")
