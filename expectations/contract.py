@@ -117,6 +117,14 @@ TABLES: dict[str, Table] = {
         "rule audience quarter",
         restricted="audience not in ('operator', 'medical_physics')",
     ),
+    "marts.dim_procedure_page": _table(
+        "procedure_id has_recent_finding has_urgent_finding has_skin_followup is_highest_of_operator", "procedure_id"
+    ),
+    "marts.fct_dose_link": _table(
+        "procedure_id irradiation_event_uid dosimeter_serial operator_id link_method started_at ended_at dose_usv"
+        " load_seq line",
+        "load_seq line procedure_id",
+    ),
     "marts.dim_date": _table(
         "calendar_date year quarter month week quarter_name month_name week_name day_of_week is_past", "calendar_date"
     ),
@@ -269,6 +277,7 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "marts.fct_room_month": {"role_group": ROLE_GROUPS, "quantity": STATISTICS},
     "marts.fct_class_quarter": {"role_group": ROLE_GROUPS, "quantity": STATISTICS},
     "marts.fct_rule_outcome": {"rule": RULES},
+    "marts.fct_dose_link": {"link_method": ("event", "window", "session", "vendor", "manual", "apportioned")},
     "alerts.alert": {
         "rule": RULES,
         "severity": ("notice", "review", "urgent"),

@@ -5,9 +5,9 @@
 {%- set last_models = [
     ref('bridge_procedure_report'), ref('clock_offset'), ref('counter_balance'), ref('dim_advice'), ref('dim_date'),
     ref('dim_device'), ref('dim_procedure_class'), ref('dim_room'), ref('dose_balance'), ref('dose_statistics'),
-    ref('expected_study'), ref('fct_class_quarter'), ref('fct_irradiation_event'), ref('fct_operator_event'),
+    ref('expected_study'), ref('fct_class_quarter'), ref('fct_dose_link'), ref('fct_irradiation_event'), ref('fct_operator_event'),
     ref('fct_operator_limit'), ref('fct_operator_protection'), ref('fct_patient_exposure'), ref('fct_room_month'),
-    ref('fct_rule_outcome'), ref('fct_skin_dose'), ref('fct_skin_followup'), ref('fct_study_dose'),
+    ref('fct_rule_outcome'), ref('fct_skin_dose'), ref('fct_study_dose'),
     ref('file_balance'), ref('oddity'), ref('pull'), ref('report_balance'), ref('unlinked_dose'),
     ref('unmatched_device'), ref('unreadable_dose'),
 ] -%}

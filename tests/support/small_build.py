@@ -17,6 +17,9 @@ from orchestration.publication.build_record import record_input
 TYPES = {
     "fraction_of_limit": "double",
     "has_report": "boolean",
+    "has_recent_finding": "boolean",
+    "has_urgent_finding": "boolean",
+    "has_skin_followup": "boolean",
     "irradiation_events": "bigint",
     "is_total_used": "boolean",
     "load_seq": "bigint",
