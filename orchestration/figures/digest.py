@@ -48,6 +48,12 @@ class Balance:
         """Share (0 to 1) that was linked to a procedure by measurement; None if nothing was registered."""
         return self.linked_usv / self.registered_usv if self.registered_usv else None
 
+    @property
+    def parts(self) -> tuple[float, ...]:
+        """Shares (0 to 1) that were linked, apportioned and not linked; nothing where nothing was registered."""
+        whole = self.registered_usv or Decimal(1)
+        return tuple(float(part / whole) for part in (self.linked_usv, self.apportioned_usv, self.unlinked_usv))
+
     def __add__(self, other: Balance) -> Balance:
         return Balance(
             self.linked_usv + other.linked_usv,
@@ -194,7 +200,7 @@ def read_publication(warehouse: Path) -> Publication:
             rooms=rooms,
             first_date=first_date,
             last_date=last_date,
-            days=tuple(DayBalance(day, c_arm, Balance(*doses)) for day, c_arm, *doses in _rows(connection, _DAYS)),
+            days=read_days(connection),
             unlinked=tuple(UnlinkedReason(*row) for row in _rows(connection, _UNLINKED)),
             quarantined=tuple(QuarantinedFile(*row) for row in _rows(connection, _QUARANTINED)),
             unreadable=tuple(UnreadableDose(*row) for row in _rows(connection, _UNREADABLE)),
@@ -207,6 +213,11 @@ def read_publication(warehouse: Path) -> Publication:
             high_share_classes=_read_high_share_classes(connection, month_before(as_of)),
             unconfirmed_limits=read_unconfirmed_limits(connection),
         )
+
+
+def read_days(connection: duckdb.DuckDBPyConnection) -> tuple[DayBalance, ...]:
+    """Read the balance of each local date, of the staff's badges and of the C-arms'."""
+    return tuple(DayBalance(day, c_arm, Balance(*doses)) for day, c_arm, *doses in _rows(connection, _DAYS))
 
 
 def read_advice(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Advice]:

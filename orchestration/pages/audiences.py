@@ -17,6 +17,7 @@ from ingest.site.config import SiteConfig
 from orchestration.figures.digest import read_class_names
 from orchestration.figures.operator import read_addressees
 from orchestration.pages.page import STATIC, Edition, Frame, Link, Page, page_wording
+from orchestration.pages.procedure import procedure_pages, procedure_path, procedures_with_page
 from orchestration.pages.today import today_page
 from orchestration.publication.published_files import open_published
 from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE
@@ -46,9 +47,12 @@ def physics_pages(connection: duckdb.DuckDBPyConnection, site: SiteConfig, names
     """List the pages of medical physics, in the site's language; the only ones that name people."""
     frame = frame_of(connection, site, site.language)
     navigation = tuple(Link(path, frame.say(f"frame.{name}")) for path, name, _ in PHYSICS_PAGES)
-    frame = replace(frame, navigation=navigation, names=names)
+    procedures = procedures_with_page(connection)
+    pages = frozenset((*(link.path for link in navigation), *map(procedure_path, procedures)))
+    frame = replace(frame, navigation=navigation, names=names, pages=pages)
     for _, _, page in PHYSICS_PAGES:
         yield page(connection, frame)
+    yield from procedure_pages(connection, frame, procedures)
 
 
 def frame_of(connection: duckdb.DuckDBPyConnection, site: SiteConfig, language: str) -> Frame:

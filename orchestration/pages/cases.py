@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import duckdb
 
-from orchestration.figures.open_findings import AUDIENCES, Finding, read_findings
+from orchestration.figures.open_findings import Finding
 
 SEVERITIES = ("urgent", "review", "notice")
-PATIENT_RULES = ("patient_dose",)
+# Below these a dose is not compared (contract, fct_dose_explanation; seed comparison_thresholds).
+LEAST_HP10_USV, LEAST_KAP_GY_CM2, LEAST_C_ARM_USV = 5, 1, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,12 @@ class Person:
 
     operator_id: str
     role_group: str
+    kap_gy_cm2: float | None = None
+    c_arm_usv: float | None = None
     hp10_usv: float | None = None
     badge_status: str | None = None
+    dosimeter_serial: str | None = None
+    link_confidence: str | None = None
     c_arm_share: float | None = None
     n_reference: int | None = None
     usual_usv: float | None = None
@@ -44,6 +50,17 @@ class Person:
         if self.radiation is None or self.geometry is None or self.protection is None:
             return ()
         return (("radiation", self.radiation), ("geometry", self.geometry), ("protection", self.protection))
+
+    @property
+    def why_not_split(self) -> str:
+        """Name the first reason for which the dose is not divided into factors."""
+        reasons = {
+            "no_dose": self.hp10_usv is None,
+            "low_dose": (self.hp10_usv or 0) < LEAST_HP10_USV,
+            "no_kap": (self.kap_gy_cm2 or 0) < LEAST_KAP_GY_CM2,
+            "no_c_arm": (self.c_arm_usv or 0) < LEAST_C_ARM_USV,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), "few")
 
     def is_main(self, factor: str) -> bool:
         """Tell whether a factor is the main cause of the dose."""
@@ -85,17 +102,8 @@ class Case:
         return max((person.ratio or 0.0 for person in self.people if person.findings), default=0.0)
 
 
-def open_findings(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Finding]]:
-    """Read the open findings of procedures by procedure_id, the gravest first."""
-    found = defaultdict(list)
-    for finding in read_findings(connection, AUDIENCES):
-        if finding.procedure_id:
-            found[finding.procedure_id].append(finding)
-    return dict(found)
-
-
 def read_cases(
-    connection: duckdb.DuckDBPyConnection, findings: dict[str, list[Finding]], procedure_ids: list[str]
+    connection: duckdb.DuckDBPyConnection, findings: Mapping[str, Sequence[Finding]], procedure_ids: list[str]
 ) -> list[Case]:
     """Read procedures by their ids, with all their people."""
     people = defaultdict(list)
@@ -131,10 +139,12 @@ _CASES = """
 
 _PEOPLE = """
     select
-        doses.procedure_id, doses.operator_id, doses.role_group, doses.hp10_usv, doses.badge_status,
+        doses.procedure_id, doses.operator_id, doses.role_group, procedures.kap_gy_cm2, procedures.c_arm_dose_usv,
+        doses.hp10_usv, doses.badge_status, doses.dosimeter_serial, doses.link_confidence,
         doses.hp10_to_c_arm_percent / 100, explained.n_reference, explained.usual_hp10_usv, explained.hp10_ratio,
         explained.kap_factor, explained.scatter_factor, explained.protection_factor, explained.main_cause
     from marts.fct_operator_procedure as doses
+    inner join marts.fct_procedure as procedures on doses.procedure_id = procedures.procedure_id
     left join marts.fct_dose_explanation as explained
         on doses.procedure_id = explained.procedure_id and doses.operator_id = explained.operator_id
     where doses.procedure_id in (select unnest(?))

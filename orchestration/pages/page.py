@@ -5,9 +5,11 @@ What a page says is in its own module. A page is plain text until audiences.py w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from markupsafe import Markup
 from ingest.control_characters import printable
 from orchestration.figures.open_findings import Finding
 from orchestration.figures.wording import Wording, wording
-from orchestration.letters.finding_words import finding_text, kind_name, short_rule_name
+from orchestration.letters.finding_words import finding_text, kind_name, short_rule_name, unit_sign
 from orchestration.pages import svg
 
 FOLDER = Path(__file__).parent
@@ -61,7 +63,7 @@ class Frame:
 
     Attributes:
         names: names of people by operator_id; empty for an audience that sees no name.
-        with_page: procedure_ids of the procedures that have a page of this audience.
+        pages: paths of all pages of this audience; nothing else is linked to.
         is_narrow: one column of 60 rem, for one person on a phone.
     """
 
@@ -71,7 +73,7 @@ class Frame:
     edition: Edition
     navigation: tuple[Link, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
-    with_page: frozenset[str] = frozenset()
+    pages: frozenset[str] = frozenset()
     is_narrow: bool = False
 
     @property
@@ -98,9 +100,9 @@ class Frame:
             return NOT_KNOWN
         return f"{value:z,.{decimals}f}".translate(self._separators)
 
-    def number(self, value: float | None) -> str:
-        """Write a number with three significant digits; whole numbers are never rounded."""
-        return NOT_KNOWN if value is None else self.words.number(value)
+    def number(self, value: float | None, digits: int = 3) -> str:
+        """Write a number with so many significant digits; whole numbers are never rounded."""
+        return NOT_KNOWN if value is None else self.words.number(value, digits)
 
     def dose(self, usv: float | None) -> str:
         """Write a dose in µSv: whole from 10 on, one decimal below."""
@@ -109,6 +111,14 @@ class Frame:
     def factor(self, value: float | None) -> str:
         """Write a ratio with one decimal, from 100 on without."""
         return self.fixed(value, 0 if value is not None and value >= 99.5 else 1)
+
+    def gray(self, mgy: float | None, decimals: int = 2) -> str:
+        """Write a value in mGy as Gy."""
+        return self.fixed(None if mgy is None else mgy / 1000, decimals)
+
+    def share_down(self, value: Decimal | float | None) -> str:
+        """Write a share in percent, rounded down to a tenth: 99.96 % of the dose is not all of it."""
+        return NOT_KNOWN if value is None else self.share(math.floor(1000 * value) / 1000, 1)
 
     def share(self, value: float | None, decimals: int = 0) -> str:
         """Write a share (0 to 1) in percent with its sign."""
@@ -161,12 +171,19 @@ class Frame:
             lstrip_blocks=True,
         )
         made.globals |= {"say": self.say, "word": self.words.say, "svg": svg}
-        written = (self.fixed, self.number, self.dose, self.factor, self.share, self.day, self.short_day, self.when)
-        made.filters |= {write.__name__: write for write in (*written, self.clock, self.month, self.person)}
+        numbers = (self.fixed, self.number, self.dose, self.factor, self.gray, self.share, self.share_down)
+        times = (self.day, self.short_day, self.when, self.clock, self.month)
+        made.filters |= {write.__name__: write for write in (*numbers, *times, self.person)}
         made.filters["class_name"] = self.words.class_name
+        made.filters["lower_first"] = _lower_first
         made.filters["kind"] = self.kind
+        made.filters["unit"] = unit_sign
         made.filters["finding_text"] = lambda finding: finding_text(finding, self.words)
         return made
+
+
+def _lower_first(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
 def _printable(value: object) -> object:

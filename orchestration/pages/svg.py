@@ -116,6 +116,24 @@ def interval(label: str, scale: Scale, value: float, low: float, high: float, cs
     return chart(label, 18, marks, "row")
 
 
+def axis(scale: Scale, marks: Sequence[tuple[float, str]]) -> Markup:
+    """Write the values of an axis below a column of charts."""
+    return decoration(16, [text(scale.at(value), 12, words, _anchor(scale.at(value))) for value, words in marks], "row")
+
+
+def _anchor(place: float) -> str:
+    return "" if place < 4 else "e" if place > 96 else "c"
+
+
+def parts_bar(label: str, parts: Sequence[float]) -> Markup:
+    """Draw a whole as linked, shared out and not linked (each 0 to 1)."""
+    marks, begin = [], 0.0
+    for share, css in zip(parts, ("m-soft", "m-softc", "m-hot"), strict=True):
+        marks.append(rect(100 * begin, 100 * share, 3, 12, css))
+        begin += share
+    return chart(label, 18, marks, "row")
+
+
 def split_bar(label: str, share: float, css: str = "m-acq", rest: str = "m-fluoro") -> Markup:
     """Draw a share (0 to 1) of a whole."""
     return chart(label, 18, (rect(0, 100, 3, 12, rest), rect(0, 100 * share, 3, 12, css)), "row")
