@@ -27,5 +27,7 @@
     {% else %}
         {% call statement("main") %}select 'no date is due'{% endcall %}
     {% endfor %}
+    {% do persist_docs(target, model) %}
+    {% do adapter.commit() %}
     {{ return({"relations": [target]}) }}
 {% endmaterialization %}

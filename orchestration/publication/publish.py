@@ -34,6 +34,7 @@ from orchestration.publication.history import (
     prune,
     unfinished,
 )
+from orchestration.publication.own_tables import ALERT_HISTORY, PUBLICATION
 from orchestration.publication.published_files import readable
 from orchestration.publication.snapshot import (
     RESTRICTED,
@@ -47,21 +48,6 @@ from orchestration.publication.snapshot import (
 )
 
 CONTRACT_VERSION = 2
-
-PUBLICATION_DDL = """
-create table {name} (
-    run_id varchar, published_at timestamptz, as_of date, contract_version integer, product_version varchar,
-    git_commit varchar, key_id varchar, checks_passed integer, rows_by_table varchar, previous_run_id varchar,
-    build_id varchar, input_fingerprint varchar
-)
-"""
-# The audience is not in the contract's list: without it a withdrawn restricted finding would look like any other.
-ALERT_HISTORY_DDL = """
-create table {name} (
-    alert_id varchar, first_run varchar, last_run varchar, withdrawn_run varchar, first_value double,
-    first_threshold double, audience varchar
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -196,8 +182,8 @@ def becomes_current(as_of: date, current: Current | None) -> bool:
 
 def _carry_on_history(con: duckdb.DuckDBPyConnection, newest: Path | None) -> None:
     """History lives in the publications: it survives a rebuild, and a crash before the switch leaves nothing of it."""
-    con.execute(PUBLICATION_DDL.format(name="publication"))
-    con.execute(ALERT_HISTORY_DDL.format(name="alert_history"))
+    PUBLICATION.create(con, "publication")
+    ALERT_HISTORY.create(con, "alert_history")
     if newest:
         with readable(newest / RESTRICTED) as previous:
             con.execute(f"attach {literal(previous)} as previous (read_only)")
@@ -210,7 +196,7 @@ def _write_history(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
     """A finding keeps its first value and threshold; one that is no longer there is marked, never removed."""
     con.execute(
         """
-        create or replace table alert_history as
+        create temporary table history as
         select
             alert_id,
             coalesce(known.first_run, $run_id) as first_run,
@@ -225,6 +211,8 @@ def _write_history(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
         """,
         {"run_id": run_id},
     )
+    con.execute("truncate alert_history")
+    con.execute("insert into alert_history by name from history")
 
 
 def _write_publication(con: duckdb.DuckDBPyConnection, publication: Publication, build: Build, now: datetime) -> None:

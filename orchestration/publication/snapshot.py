@@ -9,12 +9,13 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
 from ingest.raw.sql_text import literal
+from orchestration.publication.parquet_files import write_parquet
 
 SCHEMAS = ("marts", "alerts", "ledger")
 WAREHOUSE = "warehouse.duckdb"
@@ -86,14 +87,14 @@ def aggregates_of(con: duckdb.DuckDBPyConnection, build: str) -> list[Source]:
     return [Source(f"{DEPARTMENT_SCHEMA}.{name}", f"{build}.{DEPARTMENT_SCHEMA}.{name}") for (name,) in rows]
 
 
-def rules_of(con: duckdb.DuckDBPyConnection, build: str) -> list[str]:
-    """Names of the alert rules: every relation of the build's schema alerts but the findings themselves."""
+def rules_of(con: duckdb.DuckDBPyConnection, build: str) -> list[Source]:
+    """The alert rules: every relation of the build's schema alerts but the findings themselves."""
     rows = con.execute(
         "select table_name from information_schema.tables"
         " where table_catalog = ? and table_schema = 'alerts' and table_name <> 'alert' order by 1",
         [build],
     ).fetchall()
-    return [name for (name,) in rows]
+    return [Source(f"alerts.{name}", f"{build}.alerts.{name}") for (name,) in rows]
 
 
 def write_snapshot(
@@ -102,7 +103,7 @@ def write_snapshot(
     run_id: str,
     sources: list[Source],
     aggregates: list[Source],
-    rules: list[str],
+    rules: list[Source],
 ) -> None:
     """Writes the three databases and parquet/ into an empty folder that only we can read.
 
@@ -112,7 +113,7 @@ def write_snapshot(
         run_id: goes into the metadata of each Parquet file.
         sources: the tables; ledger.publication is one of them.
         aggregates: the tables of the department's copy.
-        rules: alert rules, each of which becomes a view over alerts.alert.
+        rules: alert rules, each of which becomes a view over alerts.alert, and a Parquet file.
 
     Raises:
         duckdb.Error, OSError: disk full, no permission; the folder is then of no use.
@@ -121,10 +122,14 @@ def write_snapshot(
     with _database(con, folder / WAREHOUSE, SCHEMAS):
         for source in sources:
             _copy_table(con, source, _seen(source), comments)
-        _make_views(con, rules)
+        _make_views(con, rules, comments)
     # From the build's tables: of what a transaction has written itself only one processor would read.
     for source in sources:
-        _write_parquet(con, source, folder, run_id)
+        _write_parquet(con, source.name, _seen(source), comments[source.relation], folder, run_id)
+    (alerts,) = (source for source in sources if source.name == "alerts.alert")
+    for rule in rules:
+        found = f"select * from ({_seen(alerts)}) {_of_rule(rule)}"
+        _write_parquet(con, rule.name, found, comments[rule.relation], folder, run_id)
     # What medical physics sees is nearly all: only the tables that it does not see whole are written again.
     (folder / RESTRICTED).parent.mkdir()
     shutil.copyfile(folder / WAREHOUSE, folder / RESTRICTED)
@@ -137,7 +142,9 @@ def write_snapshot(
     with _database(con, folder / DEPARTMENT, [DEPARTMENT_SCHEMA]):
         for source in aggregates:
             _copy_table(con, source, f"select * from {source.relation}", comments)
-        _copy_table(con, Source(f"{DEPARTMENT_SCHEMA}.publication", ledger.relation), _own_row(ledger, run_id), {})
+        own = Source(f"{DEPARTMENT_SCHEMA}.publication", ledger.relation)
+        which = replace(comments[ledger.relation], of_table="One row: the publication that these tables belong to.")
+        _copy_table(con, own, _own_row(ledger, run_id), {own.relation: which})
 
 
 def seen_rows(con: duckdb.DuckDBPyConnection, sources: list[Source]) -> dict[str, int]:
@@ -196,39 +203,46 @@ def _database(con: duckdb.DuckDBPyConnection, file: Path, new_schemas: Iterable[
 
 def _copy_table(con: duckdb.DuckDBPyConnection, source: Source, select: str, comments: Mapping[str, Comments]) -> None:
     con.execute(f"create table {source.name} as {select}")
-    if (described := comments.get(source.relation)) is None:
-        return
-    if described.of_table:
-        con.execute(f"comment on table {source.name} is {literal(described.of_table)}")
-    copied = [column[0] for column in con.execute(f"from {source.name} limit 0").description or []]
-    for column in copied:
-        if comment := described.of_columns.get(column):
-            con.execute(f"""comment on column {source.name}."{column}" is {literal(comment)}""")
+    _comment(con, "table", source.name, comments[source.relation])
+
+
+def _make_views(con: duckdb.DuckDBPyConnection, rules: list[Source], comments: Mapping[str, Comments]) -> None:
+    for rule in rules:
+        con.execute(f"create view {rule.name} as select * from alerts.alert {_of_rule(rule)}")
+        _comment(con, "view", rule.name, comments[rule.relation])
+
+
+def _of_rule(rule: Source) -> str:
+    return f"where rule = {literal(rule.name.removeprefix('alerts.'))}"
+
+
+def _comment(con: duckdb.DuckDBPyConnection, kind: str, name: str, comments: Comments) -> None:
+    if comments.of_table:
+        con.execute(f"comment on {kind} {name} is {literal(comments.of_table)}")
+    for (column,) in con.execute(f"select column_name from (describe {name})").fetchall():
+        if comment := comments.of_columns.get(column):
+            con.execute(f'comment on column {name}."{column}" is {literal(comment)}')
 
 
 def _comments(con: duckdb.DuckDBPyConnection) -> dict[str, Comments]:
-    """Comments of every attached relation by its full name; asked once, for each asking looks at every column."""
-    tables = con.execute(
+    """Comments of every attached relation by its full name; read once, because each reading looks at every column."""
+    relations = con.execute(
         "select concat_ws('.', database_name, schema_name, table_name), comment from duckdb_tables()"
+        " union all"
+        " select concat_ws('.', database_name, schema_name, view_name), comment from duckdb_views()"
     ).fetchall()
     columns = con.execute(
         "select concat_ws('.', database_name, schema_name, table_name), map_from_entries(list((column_name, comment)))"
         " from duckdb_columns() where comment is not null group by 1"
     ).fetchall()
     of_columns = dict(columns)
-    return {name: Comments(comment, of_columns.get(name, {})) for name, comment in tables}
+    return {name: Comments(comment, of_columns.get(name, {})) for name, comment in relations}
 
 
-def _make_views(con: duckdb.DuckDBPyConnection, rules: list[str]) -> None:
-    for rule in rules:
-        con.execute(f"create view alerts.{rule} as select * from alerts.alert where rule = '{rule}'")
-
-
-def _write_parquet(con: duckdb.DuckDBPyConnection, source: Source, folder: Path, run_id: str) -> None:
-    schema, table = source.name.split(".")
+def _write_parquet(
+    con: duckdb.DuckDBPyConnection, name: str, select: str, comments: Comments, folder: Path, run_id: str
+) -> None:
+    schema, table = name.split(".")
     file = folder / "parquet" / schema / f"{table}.parquet"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    con.execute(
-        f"copy ({_seen(source)}) to {literal(file)}"
-        f" (format parquet, compression zstd, kv_metadata {{run_id: '{run_id}'}})"
-    )
+    about = {"run_id": run_id} | ({"comment": comments.of_table} if comments.of_table else {})
+    write_parquet(con, select, file, about, comments.of_columns)

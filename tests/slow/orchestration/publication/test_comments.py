@@ -1,0 +1,97 @@
+"""The files explain themselves: a database or a Parquet file alone gives the meaning and unit of each column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from support.small_site import KEY
+
+from orchestration.nightly import run_nightly
+from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
+from orchestration.resources import silent
+from synthetic_hospital import write_hospital
+
+DATABASES = (WAREHOUSE, RESTRICTED, DEPARTMENT)
+
+# End of a column's name (the longest that fits) -> what its comment must name.
+UNITS = {
+    "_usv": "µSv",
+    "_msv": "mSv",
+    "_mgy": "mGy",
+    "_gy_cm2": "Gy·cm²",
+    "_usv_per_gy_cm2": r"µSv/\(Gy·cm²\)",
+    "_usv_per_h": "µSv/h",
+    "_mgy_cm": "mGy·cm",
+    "_cm2": "cm²",
+    "_mm": r"\bmm\b",
+    "_ma": r"\bmA\b",
+    "_s": r"\bs\b|second",
+    "_ms": r"\bms\b",
+    "_per_s": "per second|/s",
+    "_deg": "degree|°",
+    "_years": "year",
+    "_percent": "percent|%",
+}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
+        root = tmp_path_factory.mktemp("hospital") / "site"
+        write_hospital(root, "tiny")
+        assert run_nightly(root, date(2024, 4, 30), silent).outcome == "published"
+        # The second night keeps what the first one made: tables that only grow have their comments, too.
+        assert run_nightly(root, date(2024, 5, 1), silent).outcome == "published"
+        yield root / "data" / "published" / "current"
+
+
+def comments(file: Path) -> dict[tuple[str, str], str | None]:
+    with duckdb.connect(file, read_only=True) as con:
+        found = con.execute(
+            "select schema_name || '.' || table_name, column_name, comment from duckdb_columns() where not internal"
+        ).fetchall()
+    return {(table, column): comment for table, column, comment in found}
+
+
+@pytest.mark.parametrize("name", DATABASES)
+def test_each_relation_and_column_has_a_comment(published: Path, name: str) -> None:
+    assert [where for where, comment in comments(published / name).items() if not comment] == []
+    with duckdb.connect(published / name, read_only=True) as con:
+        relations = con.execute(
+            "select table_name, comment from duckdb_tables() union all"
+            " select view_name, comment from duckdb_views() where not internal"
+        ).fetchall()
+    assert relations
+    assert [table for table, comment in relations if not (comment or "").startswith("One row")] == []
+
+
+@pytest.mark.parametrize("name", DATABASES)
+def test_a_comment_names_the_unit_of_the_column(published: Path, name: str) -> None:
+    without = []
+    for (table, column), comment in comments(published / name).items():
+        ending = max((end for end in UNITS if column.endswith(end)), key=len, default=None)
+        if ending and not re.search(UNITS[ending], comment or ""):
+            without.append(f"{table}.{column}: {comment}")
+    assert without == []
+
+
+def test_parquet_files_have_the_rows_and_comments_of_the_warehouse(published: Path) -> None:
+    described = comments(published / WAREHOUSE)
+    files = {f"{file.parent.name}.{file.stem}": file for file in (published / "parquet").glob("*/*.parquet")}
+    assert set(files) == {table for table, _ in described}  # the views of the rules are files, too
+    with duckdb.connect(published / WAREHOUSE, read_only=True) as con:
+        for table, file in files.items():
+            for field in pq.read_schema(file):
+                assert (field.metadata or {})[b"comment"].decode() == described[table, field.name], (table, field.name)
+            columns = con.execute(f"select column_name, column_type from (describe {table})").fetchall()
+            in_file = con.execute(f"select column_name, column_type from (describe select * from '{file}')").fetchall()
+            assert in_file == columns
+            differing = f"(from {table} except all from '{file}') union all (from '{file}' except all from {table})"
+            assert con.execute(f"select count(*) from ({differing})").fetchone() == (0,), table
