@@ -47,6 +47,7 @@ def places(run: Path, letters: list[str], waiting: int) -> RenderableType:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("Warehouse", escape(str(_near(run) / "warehouse.duckdb")))
+    table.add_row("Pages", escape(str(_near(run) / "pages" / "physics" / "index.html")))
     left = _letter_places(letters)
     if waiting:
         left.append(f"[red]{waiting} did not leave[/]; the next run sends them again (the reason is above)")

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ingest.control_characters import printable
+from orchestration.figures.habits import NO_CAUSE
 from orchestration.figures.open_findings import Finding
 from orchestration.figures.wording import Wording, wording
 from orchestration.letters.finding_words import finding_text, kind_name, short_rule_name, unit_sign
@@ -155,6 +156,11 @@ class Frame:
         named = kind_name(finding, self.words)
         return named if finding.limit else short_rule_name(finding.rule, self.words)
 
+    def cause(self, main_cause: str | None) -> str:
+        """Name the main cause of a dose; where one factor is, that it is mostly that."""
+        named = self.words.say(f"causes.{main_cause}")
+        return named if main_cause in NO_CAUSE else self.say("frame.mostly", cause=named)
+
     @cached_property
     def _separators(self) -> dict[int, str]:
         symbols = self.words.locale.number_symbols["latn"]
@@ -177,6 +183,7 @@ class Frame:
         made.filters["class_name"] = self.words.class_name
         made.filters["lower_first"] = _lower_first
         made.filters["kind"] = self.kind
+        made.filters["cause"] = self.cause
         made.filters["unit"] = unit_sign
         made.filters["finding_text"] = lambda finding: finding_text(finding, self.words)
         return made

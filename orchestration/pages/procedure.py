@@ -89,7 +89,7 @@ def why(figures: ProcedureFigures, frame: Frame) -> str:
         return frame.say("procedure.why.not_split")
     if (main.ratio or 0) < UNUSUAL_RATIO:
         return frame.say("procedure.why.usual", name=frame.person(main.operator_id))
-    cause = frame.words.say(f"causes.{main.main_cause}")
+    cause = frame.cause(main.main_cause)
     return frame.say("procedure.why.cause", name=frame.person(main.operator_id), cause=cause)
 
 
@@ -145,5 +145,5 @@ def _received(person: Person, frame: Frame) -> dict[str, str]:
         "name": frame.person(person.operator_id),
         "dose": frame.dose(person.hp10_usv),
         "ratio": frame.factor(person.ratio),
-        "cause": frame.words.say(f"causes.{person.main_cause}"),
+        "cause": frame.cause(person.main_cause),
     }

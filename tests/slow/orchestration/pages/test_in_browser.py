@@ -118,6 +118,24 @@ def test_a_table_is_sorted_by_its_head_and_back(night: Night, browser: Browser) 
         )
 
 
+def test_the_filter_shows_the_procedures_that_hold_its_text(changed: Changed, browser: Browser) -> None:
+    more = "select 'x' || procedure_id, 'procedure_dose', 'review', 'operator', 'open', procedure_id, date '2024-04-20'"
+    columns = "alert_id, rule, severity, audience, state, procedure_id, occurred_on"
+    night = changed(f"insert into alerts.alert ({columns}) {more} from marts.fct_procedure")
+    shown = "[...document.querySelectorAll('#further tbody')].filter((part) => part.checkVisibility())"
+    with served(night.folder) as address:
+        browser.open(f"{address}/pages/physics/index.html")
+        browser.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        texts = browser.evaluate(f"{shown}.map((part) => part.textContent)")
+        assert len(texts) > 1
+        wanted = browser.evaluate("document.querySelector('#further .case bdi:last-child').textContent")
+        browser.evaluate(
+            f"(() => {{ const input = document.querySelector('input[data-filter]'); input.value = {json.dumps(wanted)};"
+            " input.dispatchEvent(new Event('input')); })()"
+        )
+        assert browser.evaluate(f"{shown}.map((part) => part.textContent)") == [t for t in texts if wanted in t]
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
 def test_axe_finds_no_violation(night: Night, browser: Browser, dark: bool, width: int, tmp_path: Path) -> None:
