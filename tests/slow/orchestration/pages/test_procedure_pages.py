@@ -137,21 +137,43 @@ def test_the_way_back_names_every_file_and_its_lines(night: Night, warehouse: du
         assert (f"{first}–{last}" if first != last else f">{first}<") in html
 
 
-def test_today_counts_what_the_tables_have(night: Night, warehouse: duckdb.DuckDBPyConnection) -> None:
+ONE = "(select min(operator_id) from {table})"
+EVERY_KIND = (
+    "insert into marts.fct_skin_followup by name"
+    " select procedure_id, 'examine' as need from marts.fct_procedure limit 9",
+    "update marts.fct_skin_followup set state = 'overdue', due_on = '2024-04-01'",
+    "update marts.fct_skin_followup set state = 'open', due_on = '2024-05-20'"
+    " where procedure_id = (select min(procedure_id) from marts.fct_skin_followup)",
+    "delete from marts.fct_operator_protection",
+    "insert into marts.fct_operator_protection by name select * from (values ('CD01', 1.2), ('CD02', 0.8))"
+    " as rows(operator_id, ci_low), (select 'first_operator' as role_group, 'rolling_12_months' as period,"
+    " date '2023-05-01' as period_begin, date '2024-04-30' as period_end, 25 as n, 1.5 as protection_ratio,"
+    " 2.0 as ci_high, 900.0 as hp10_usv)",
+    "update marts.fct_operator_limit set warning_fraction = 0.1, projected_fraction = null",
+    "update marts.fct_operator_limit set limit_msv = 20, warning_dose_msv = 17.8, warning_fraction = 0.89,"
+    f" projected_fraction = 1.19 where operator_id = {ONE.format(table='marts.fct_operator_limit')}"
+    " and quantity = 'lens' and dose_window = 'calendar_year'",
+)
+
+
+def test_today_counts_what_the_tables_have(changed: Changed) -> None:
+    night = changed(*EVERY_KIND)
     today = words((night.physics / "index.html").read_text("utf-8"))
-    (cases,) = warehouse.execute(
-        "select count(distinct procedure_id) from alerts.alert where state = 'open' and occurred_on > '2024-03-30'"
-    ).fetchall()[0]
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as con:
+
+        def count(query: str) -> int:
+            ((number,),) = con.execute(query).fetchall()
+            return int(number)
+
+        cases = count("select count(distinct procedure_id) from alerts.alert where occurred_on > '2024-03-30'")
+        skin = count("select count(*) from marts.fct_skin_followup")
+    assert skin > 1
     assert f"{cases} procedures of the last 31 days have open findings" in today
-    (skin,) = warehouse.execute(
-        "select count(*) from marts.fct_skin_followup where due_on is not null and state <> 'seen'"
-    ).fetchall()[0]
-    assert re.search(rf"\b{skin} patients Skin to follow up", today)
-    (habits,) = warehouse.execute(
-        "select count(*) from marts.fct_operator_protection"
-        " where period = 'rolling_12_months' and n >= 20 and ci_low > 1"
-    ).fetchall()[0]
-    assert re.search(rf"\b{habits} of \d+ people Less protection than usual", today)
+    assert re.search(rf"\b{skin} patients Skin to follow up {skin - 1} overdue, 1 still in time", today)
+    assert re.search(r"\b1 of \d+ people Less protection than usual", today)
+    assert "1 person receives more of the C-arm's dose" in today
+    assert re.search(r"17\.8 23\.8", today)  # received, then projected, mSv
+    assert "17.8 of 20 mSv" in today
 
 
 ODD = {
