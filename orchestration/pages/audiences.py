@@ -16,8 +16,13 @@ import duckdb
 from ingest.site.config import SiteConfig
 from orchestration.figures.digest import read_class_names
 from orchestration.figures.operator import read_addressees
+from orchestration.pages.classes import classes_page
+from orchestration.pages.data import data_page
 from orchestration.pages.page import STATIC, Edition, Frame, Link, Page, page_wording
+from orchestration.pages.patients import patients_page
+from orchestration.pages.people import people_page
 from orchestration.pages.procedure import procedure_pages, procedure_path, procedures_with_page
+from orchestration.pages.rooms import rooms_page
 from orchestration.pages.today import today_page
 from orchestration.publication.published_files import open_published
 from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE
@@ -27,6 +32,11 @@ PHYSICS = Path("pages/physics")
 # What medical physics reads, in the order of the navigation: path, key of its name, and the page's module.
 PHYSICS_PAGES: tuple[tuple[str, str, Callable[[duckdb.DuckDBPyConnection, Frame], Page]], ...] = (
     ("index.html", "today", today_page),
+    ("people.html", "people", people_page),
+    ("rooms.html", "rooms", rooms_page),
+    ("classes.html", "classes", classes_page),
+    ("patients.html", "patients", patients_page),
+    ("data.html", "data", data_page),
 )
 
 

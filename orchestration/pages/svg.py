@@ -137,3 +137,53 @@ def parts_bar(label: str, parts: Sequence[float]) -> Markup:
 def split_bar(label: str, share: float, css: str = "m-acq", rest: str = "m-fluoro") -> Markup:
     """Draw a share (0 to 1) of a whole."""
     return chart(label, 18, (rect(0, 100, 3, 12, rest), rect(0, 100 * share, 3, 12, css)), "row")
+
+
+def strip(
+    label: str, scale: Scale, dots: Sequence[float], low: float, high: float, median: float | None = None
+) -> Markup:
+    """Draw values as dots over the band between two quartiles; a line at 1, and at the median where it may be read."""
+    marks = [bar(scale, low, high, 1, 16, "m-band"), upright(scale, 1, 0, 18, "l-one")]
+    marks += [circle(scale.at(value), 9, 3, "m-dot" if median is not None else "m-ring") for value in dots]
+    if median is not None:
+        marks.append(upright(scale, median, 2, 16, "l-own"))
+    return chart(label, 18, marks, "row")
+
+
+def direction(primary_deg: float, secondary_deg: float) -> Markup:
+    """Draw where the beam came from on a map of 90° to each side: LAO to the right, cranial above."""
+    side = Scale(-90, 90)
+    marks = [
+        line(0, 100, 16, 16, "l-grid"),
+        line(50, 50, 0, 32, "l-grid"),
+        circle(side.at(primary_deg), 32 - 0.32 * side.at(secondary_deg), 4, "m-acq"),
+    ]
+    return decoration(32, marks, "compass")
+
+
+def months(
+    label: str, scale: Scale, points: Sequence[tuple[float, float, float, bool]], limit: float | None = None
+) -> Markup:
+    """Draw a series of medians with their quartiles from left to right; grey where there are too few to compare.
+
+    Args:
+        label: the numbers, in words.
+        scale: of the values, from the bottom to the top.
+        points: first quartile, median, third quartile, and whether there are enough, of each period.
+        limit: a value that is drawn as a dashed line.
+    """
+    height = 44
+
+    def y(value: float) -> float:
+        return height - 4 - (height - 8) * scale.at(value) / 100
+
+    width = 100 / max(len(points), 1)
+    marks = [line(0, 100, height - 4, height - 4, "l-grid")]
+    for place, (q1, median, q3, is_enough) in enumerate(points):
+        left = place * width
+        marks.append(rect(left + 0.15 * width, 0.7 * width, y(q3), max(y(q1) - y(q3), 1), "m-band"))
+        css = "l-own" if is_enough else "l-grey"
+        marks.append(line(left + 0.15 * width, left + 0.85 * width, y(median), y(median), css))
+    if limit is not None:
+        marks.append(line(0, 100, y(limit), y(limit), "l-proj"))
+    return chart(label, height, marks)

@@ -175,7 +175,7 @@ def today_figures(connection: duckdb.DuckDBPyConnection, as_of: date) -> TodayFi
         since=since,
         cases=tuple(sorted(read_cases(connection, of_procedures, list(of_procedures)), key=by_gravity)),
         people=people,
-        limits=_limits(connection, findings),
+        limits=nearest_limits(connection, findings, NEAR_SHARE),
         habits=tuple(HabitRow(*row) for row in connection.execute(_HABITS, [LEAST_ROWS]).fetchall()),
         skin=tuple(SkinRow(*row) for row in connection.execute(_SKIN).fetchall()),
         faults=_faults(recent, rooms),
@@ -223,8 +223,10 @@ def heading(figures: TodayFigures, frame: Frame) -> str:
     return both[0].upper() + both[1:]
 
 
-def _limits(connection: duckdb.DuckDBPyConnection, findings: Sequence[Finding]) -> tuple[LimitRow, ...]:
-    """The nearest limit of each person above a quarter of one, with the gravest of the open findings about limits."""
+def nearest_limits(
+    connection: duckdb.DuckDBPyConnection, findings: Sequence[Finding], least: float
+) -> tuple[LimitRow, ...]:
+    """List the nearest limit of each person who received a share of it, with the gravest open finding about limits."""
     severity: dict[str, str] = {}
     projected = set()
     for finding in findings:  # the gravest comes first
@@ -232,7 +234,7 @@ def _limits(connection: duckdb.DuckDBPyConnection, findings: Sequence[Finding]) 
             severity.setdefault(finding.operator_id, finding.severity)
             if finding.detail == PROJECTED:
                 projected.add(finding.operator_id)
-    rows = [LimitRow(*row) for row in connection.execute(_LIMITS, [NEAR_SHARE]).fetchall()]
+    rows = [LimitRow(*row) for row in connection.execute(_LIMITS, [least]).fetchall()]
     return tuple(
         replace(row, severity=severity.get(row.operator_id), is_projected_over=row.operator_id in projected)
         for row in rows
