@@ -18,6 +18,8 @@ from orchestration.figures.digest import read_class_names
 from orchestration.figures.operator import read_addressees
 from orchestration.pages.classes import classes_page
 from orchestration.pages.data import data_page
+from orchestration.pages.department import department_page
+from orchestration.pages.occupational_physician import occupational_physician_page
 from orchestration.pages.page import STATIC, Edition, Frame, Link, Page, page_wording
 from orchestration.pages.patients import patients_page
 from orchestration.pages.people import people_page
@@ -25,9 +27,11 @@ from orchestration.pages.procedure import procedure_pages, procedure_path, proce
 from orchestration.pages.rooms import rooms_page
 from orchestration.pages.today import today_page
 from orchestration.publication.published_files import open_published
-from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE
+from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
 
 PHYSICS = Path("pages/physics")
+OCCUPATIONAL_PHYSICIAN = Path("restricted/pages")
+DEPARTMENT_HEAD = Path("department/pages")
 
 # What medical physics reads, in the order of the navigation: path, key of its name, and the page's module.
 PHYSICS_PAGES: tuple[tuple[str, str, Callable[[duckdb.DuckDBPyConnection, Frame], Page]], ...] = (
@@ -51,6 +55,12 @@ def write_pages(folder: Path, site: SiteConfig) -> None:
     with open_published(folder / WAREHOUSE) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _write(folder / PHYSICS, physics_pages(connection, site, names))
+        # Words and edition only: who is not medical physics reads the data of the own database, and no names.
+        frame = frame_of(connection, site, site.language)
+    with open_published(folder / RESTRICTED) as connection:
+        _write(folder / OCCUPATIONAL_PHYSICIAN, [occupational_physician_page(connection, frame)])
+    with open_published(folder / DEPARTMENT) as connection:
+        _write(folder / DEPARTMENT_HEAD, [department_page(connection, frame)])
 
 
 def physics_pages(connection: duckdb.DuckDBPyConnection, site: SiteConfig, names: dict[str, str]) -> Iterator[Page]:
