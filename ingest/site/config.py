@@ -60,6 +60,14 @@ def _service_url(url: str) -> str:
     return url
 
 
+def _pages_url(url: str) -> str:
+    if not re.fullmatch(r"(https?://[^\s/@?#]+|file:///[^\s?#]*)(/[^\s?#]*)?", url):
+        raise ValueError(
+            "must be the address at which readers open the folder published/current, such as https://dose.hospital.example"
+        )
+    return url.rstrip("/")
+
+
 def _inside_site(path: str) -> str:
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts:
@@ -166,6 +174,8 @@ def _alert_values(settings: dict[str, bool | Decimal]) -> dict[str, bool | Decim
     return settings
 
 
+PagesUrl = Annotated[str, AfterValidator(_pages_url)]
+
 AlertSettings = Annotated[dict[str, StrictBool | Decimal], AfterValidator(_alert_values)]
 
 
@@ -191,6 +201,7 @@ class SiteConfig(_Model):
     dose_reports: Annotated[DoseReports, BeforeValidator(_section)] = DoseReports()
     expected_modalities: list[Modality] = ["XA", "RF"]
     mail: Annotated[Mail, BeforeValidator(_section)] = Mail()
+    pages_url: PagesUrl | None = None
     alerts: Annotated[dict[Rule, AlertSettings], BeforeValidator(_section)] = Field(default_factory=dict)
     gate: Annotated[Gate, BeforeValidator(_section)] = Gate()
     ignored_files: list[Text] = []

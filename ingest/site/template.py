@@ -45,6 +45,9 @@ mail:
   # NAME of the environment variable that holds smtp://host:port; while it is unset, letters go to data_dir/outbox.
   smtp_url_env: DOSELEDGER_SMTP_URL
 
+# The address at which readers open the folder published/current; with it letters name the reader's page.
+# pages_url: https://dose.hospital.example
+
 alerts: {{}}                         # such as: absolute_dose: {{enabled: false}}
 gate:
   # Of the files first seen in the last 30 days that are still there: more refused than this part of them block the

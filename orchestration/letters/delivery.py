@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from ingest.site.config import Mail, SiteConfig
@@ -74,6 +75,14 @@ class Draft:
     findings: tuple[Finding, ...]
     month: date | None
     write: Callable[[News, Envelope], EmailMessage]
+
+
+# Role of a reader -> the reader's page in a publication.
+PAGES = {
+    "medical_physics": "pages/physics/index.html",
+    "operator": "pages/operators/{subject}/index.html",
+    "restricted": "restricted/pages/index.html",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +283,15 @@ def _envelope(office: Office, reader: Reader, items: Sequence[str]) -> Envelope:
     content = "\n".join([site.site_id, reader.role, reader.subject, reader.address, *sorted(items)])
     domain = parseaddr(site.mail.from_)[1].partition("@")[2]
     message_id = f"<{hashlib.sha256(content.encode()).hexdigest()[:32]}@{domain}>"
-    return Envelope(site.mail.from_, reader.address, message_id, datetime.now(UTC))
+    return Envelope(site.mail.from_, reader.address, message_id, datetime.now(UTC), _page(office, reader))
+
+
+def _page(office: Office, reader: Reader) -> str | None:
+    """Address of the reader's page: only where the site names one and the page was published."""
+    path = PAGES.get(reader.role, "").format(subject=reader.subject)
+    if not (office.site.pages_url and path and (office.data_dir / "published" / "current" / path).is_file()):
+        return None
+    return f"{office.site.pages_url}/{quote(path)}"
 
 
 def _prepared(letter: EmailMessage, envelope: Envelope, reader: Reader, today: date) -> PreparedLetter:

@@ -28,12 +28,13 @@ NOT_KNOWN = "—"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who writes to whom; ``written_at`` is an instant with zone."""
+    """Who writes to whom; ``written_at`` is an instant with zone, ``page`` the address of the reader's page, if any."""
 
     sender: str
     recipient: str
     message_id: str
     written_at: datetime
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def write_letter(
         "say": words.say,
         "language": language,
         "picture_cid": PICTURE_CID if picture else None,
+        "page": envelope.page,
         **context,
     }
     letter = EmailMessage(policy=SMTP)

@@ -363,6 +363,24 @@ def test_the_note_on_restricted_findings_does_not_tell_whether_there_are_any(
     assert any("mail.restricted is empty" in note for note in notes)
 
 
+def test_a_letter_names_the_page_of_its_reader_only_where_there_is_one(run1: Path, data_dir: Path) -> None:
+    site = site_with("mpe@hospital.example").model_copy(update={"pages_url": "https://dose.hospital.example"})
+    run(run1, data_dir, site=site)
+    (letter,) = outbox(data_dir)
+    assert "dose.hospital.example" not in plain(letter)  # the page was not published: the link would lead nowhere
+    page = data_dir / "published" / "current" / "pages" / "physics" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>today</p>", "utf-8")
+    shutil.rmtree(data_dir / "delivery")
+    shutil.rmtree(data_dir / "outbox")
+    run(run1, data_dir, site=site)
+    (letter,) = outbox(data_dir)
+    assert "https://dose.hospital.example/pages/physics/index.html" in plain(letter)
+    html = letter.get_body(("html",))
+    assert html is not None
+    assert 'href="https://dose.hospital.example/pages/physics/index.html"' in html.get_content()
+
+
 def test_old_findings_are_one_count_and_are_told_once(tmp_path: Path, data_dir: Path) -> None:
     old = {"occurred_on": AS_OF - timedelta(days=32), "operator_id": "OLD1"}
     published = publish(tmp_path / "run", old1=old, old2=old, first={})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from support.small_site import SHARED, SOURCE, make_site, write
 
 from ingest.problems import SiteError
@@ -45,6 +46,7 @@ def test_keys_that_are_left_out_have_the_values_of_the_contract(tmp_path: Path) 
             "restricted": [],
             "smtp_url_env": "DOSELEDGER_SMTP_URL",
         },
+        "pages_url": None,
         "alerts": {},
         "gate": {"max_quarantined_files_share": Decimal("0.05")},
         "ignored_files": [],
@@ -217,3 +219,24 @@ def test_unknown_keys_are_refused_whatever_they_hold(data: dict[str, object]) ->
     if unknown:
         with pytest.raises(ValueError, match="Extra inputs"):
             SiteConfig.model_validate(document.data)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_fine"),
+    [
+        ("https://dose.hospital.example/", True),
+        ("http://10.0.0.7:8080/dose", True),
+        ("file:///srv/dose/published/current", True),
+        ("javascript:alert(1)", False),
+        ("https://user:secret@dose.hospital.example", False),
+        ("https://dose.hospital.example/?next=x", False),
+        ("dose.hospital.example", False),
+        ("https://dose.hospital.example/a b", False),
+    ],
+)
+def test_pages_url_is_an_address_that_a_letter_may_name(address: str, is_fine: bool) -> None:
+    if is_fine:
+        assert SiteConfig(pages_url=address).pages_url == address.rstrip("/")
+    else:
+        with pytest.raises(ValidationError, match="published/current"):
+            SiteConfig(pages_url=address)
