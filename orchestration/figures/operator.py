@@ -5,6 +5,8 @@ Only reading lives here. Addresses come from the restricted file, doses from the
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -102,6 +104,12 @@ class Personal:
     def is_whole_month(self) -> bool:
         """Whether the month is over."""
         return (self.last + timedelta(days=1)).day == 1
+
+
+def page_folder(operator_id: str) -> str:
+    """Name the folder of an operator's own page: the operator_id, or its hash where it is no plain name of a folder."""
+    is_plain = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", operator_id)
+    return operator_id if is_plain else hashlib.sha256(operator_id.encode()).hexdigest()[:32]
 
 
 def read_addressees(restricted: Path) -> tuple[Addressee, ...]:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from ingest.site.config import Mail, SiteConfig
 from orchestration.figures.digest import Publication, month_end, read_publication
 from orchestration.figures.open_findings import Finding, read_findings
-from orchestration.figures.operator import Addressee, read_addressees, read_personal
+from orchestration.figures.operator import Addressee, page_folder, read_addressees, read_personal
 from orchestration.figures.procedures import Details, read_details
 from orchestration.letters.letter import Envelope, News, is_shown_in_full
 from orchestration.letters.occupational_physician import restricted_letter
@@ -288,7 +288,7 @@ def _envelope(office: Office, reader: Reader, items: Sequence[str]) -> Envelope:
 
 def _page(office: Office, reader: Reader) -> str | None:
     """Address of the reader's page: only where the site names one and the page was published."""
-    path = PAGES.get(reader.role, "").format(subject=reader.subject)
+    path = PAGES.get(reader.role, "").format(subject=page_folder(reader.subject))
     if not (office.site.pages_url and path and (office.data_dir / "published" / "current" / path).is_file()):
         return None
     return f"{office.site.pages_url}/{quote(path)}"

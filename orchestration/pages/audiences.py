@@ -15,11 +15,12 @@ import duckdb
 
 from ingest.site.config import SiteConfig
 from orchestration.figures.digest import read_class_names
-from orchestration.figures.operator import read_addressees
+from orchestration.figures.operator import page_folder, read_addressees
 from orchestration.pages.classes import classes_page
 from orchestration.pages.data import data_page
 from orchestration.pages.department import department_page
 from orchestration.pages.occupational_physician import occupational_physician_page
+from orchestration.pages.operator_page import operator_page
 from orchestration.pages.page import STATIC, Edition, Frame, Link, Page, page_wording
 from orchestration.pages.patients import patients_page
 from orchestration.pages.people import people_page
@@ -30,6 +31,7 @@ from orchestration.publication.published_files import open_published
 from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
 
 PHYSICS = Path("pages/physics")
+OPERATORS = Path("pages/operators")  # one folder each, so that a web server can give it to one person
 OCCUPATIONAL_PHYSICIAN = Path("restricted/pages")
 DEPARTMENT_HEAD = Path("department/pages")
 
@@ -51,12 +53,17 @@ def write_pages(folder: Path, site: SiteConfig) -> None:
         OSError: the disk is full, or the folder cannot be written.
         duckdb.Error: a database of the folder is missing, or is not one of the output contract.
     """
-    names = {person.operator_id: person.name for person in read_addressees(folder / RESTRICTED) if person.name}
+    people = read_addressees(folder / RESTRICTED)
+    names = {person.operator_id: person.name for person in people if person.name}
     with open_published(folder / WAREHOUSE) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _write(folder / PHYSICS, physics_pages(connection, site, names))
         # Words and edition only: who is not medical physics reads the data of the own database, and no names.
         frame = frame_of(connection, site, site.language)
+        for person in people:
+            own = replace(frame_of(connection, site, person.language or site.language), is_narrow=True)
+            page = operator_page(connection, own, person.operator_id)
+            _write(folder / OPERATORS / page_folder(person.operator_id), [page])
     with open_published(folder / RESTRICTED) as connection:
         _write(folder / OCCUPATIONAL_PHYSICIAN, [occupational_physician_page(connection, frame)])
     with open_published(folder / DEPARTMENT) as connection:

@@ -187,3 +187,23 @@ def months(
     if limit is not None:
         marks.append(line(0, 100, y(limit), y(limit), "l-proj"))
     return chart(label, height, marks)
+
+
+def two_bars(label: str, own: float, other: float) -> Markup:
+    """Draw two shares (0 to 1) below each other: a person's above, what it is compared with below."""
+    return chart(label, 18, (rect(0, 100 * own, 1, 8, "m-own"), rect(0, 100 * other, 10, 6, "m-fluoro")), "row")
+
+
+def beside(label: str, scale: Scale, own: float, q1: float, median: float, q3: float) -> Markup:
+    """Draw an own value over the quartiles of others."""
+    marks = (
+        bar(scale, q1, q3, 3, 12, "m-band"),
+        upright(scale, median, 3, 15, "l-grey"),
+        circle(scale.at(own), 9, 4, "m-own"),
+    )
+    return chart(label, 18, marks, "row")
+
+
+def amount(scale: Scale, value: float | None) -> Markup:
+    """Draw a value whose number is written beside it as a bar from the left edge; nothing where it is not known."""
+    return decoration(18, () if value is None else (bar(scale, scale.low, value, 4, 10, "m-soft"),), "row")

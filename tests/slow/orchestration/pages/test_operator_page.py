@@ -1,0 +1,132 @@
+"""An operator's own page: own rows, others as quartiles of enough people, and no word of who or which patient."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+from statistics import median, quantiles
+
+import duckdb
+import pytest
+from slow.orchestration.pages.conftest import Changed, Night
+
+from orchestration.figures.operator import page_folder
+from orchestration.pages.operator_page import own_figures
+
+SECRETS = (
+    ("marts.fct_procedure", "procedure_id"),
+    ("marts.fct_procedure", "accession_number"),
+    ("marts.fct_procedure", "study_instance_uid"),
+    ("marts.fct_procedure", "patient_key"),
+    ("marts.dim_dosimeter", "dosimeter_serial"),
+    ("marts.dim_operator", "operator_name"),
+    ("marts.dim_operator", "email"),
+)
+
+
+def own_pages(night: Night) -> dict[str, str]:
+    """Text of each operator's page by the name of its folder."""
+    folders = sorted((night.folder / "pages" / "operators").iterdir())
+    assert folders
+    return {folder.name: (folder / "index.html").read_text("utf-8") for folder in folders}
+
+
+def values(night: Night, table: str, column: str) -> list[str]:
+    with duckdb.connect(night.folder / "restricted/restricted.duckdb", read_only=True) as connection:
+        found = connection.execute(f"select distinct {column} from {table} where {column} <> ''").fetchall()
+    return [value for (value,) in found]
+
+
+def test_no_page_tells_of_another_person_a_patient_or_a_procedure(night: Night) -> None:
+    people = values(night, "marts.dim_operator", "operator_id")
+    pages = own_pages(night)
+    assert set(pages) == set(people)
+    for operator_id, page in pages.items():
+        assert operator_id in page
+        others = [who for who in people if who != operator_id and re.search(rf"\b{re.escape(who)}\b", page)]
+        assert others == [], operator_id
+    for table, column in SECRETS:
+        secrets = values(night, table, column)
+        found = [
+            secret for secret in secrets for page in pages.values() if re.search(rf"\b{re.escape(secret)}\b", page)
+        ]
+        assert found == [], column
+
+
+def test_no_page_leads_to_a_page_of_medical_physics(night: Night) -> None:
+    for page in own_pages(night).values():
+        links = re.findall(r'(?:href|src)="([^"#]*)"', page)
+        assert {link for link in links if link} == {"data:,", "static/style.css", "static/tables.js"}
+
+
+def test_a_restricted_finding_is_on_no_own_page(changed: Changed) -> None:
+    night = changed(
+        "update marts.fct_operator_limit set dose_window = 'pregnancy', dose_low_msv = 77.77, warning_fraction = 0.777"
+    )
+    for page in own_pages(night).values():
+        assert not re.search(r"77[.,]77|77[.,]7\s%|pregnancy", page)
+
+
+def test_a_class_is_the_own_median_beside_quartiles_of_enough_others(night: Night) -> None:
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        rows = connection.execute(
+            "select operator_id, procedure_type, role_group, hp10_usv from marts.fct_operator_procedure"
+            " join marts.fct_procedure using (procedure_id) where hp10_usv is not null"
+            " and procedure_type <> 'unclassified' and coalesce(patient_age_years, 18) >= 18"
+        ).fetchall()
+        compared = 0
+        for operator_id in {row[0] for row in rows}:
+            found = own_figures(connection, operator_id).classes
+            assert len(found) == len({row[1:3] for row in rows if row[0] == operator_id})
+            for row in found:
+                of_class = [other for other in rows if other[1:3] == (row.procedure_type, row.role_group)]
+                own = [other[3] for other in of_class if other[0] == operator_id]
+                others = [other for other in of_class if other[0] != operator_id]
+                assert (row.n, row.median_usv) == (len(own), pytest.approx(median(own)))
+                if len(others) >= 20 and len({other[0] for other in others}) >= 5:
+                    expected = quantiles([other[3] for other in others], n=4, method="inclusive")
+                    assert (row.q1_usv, row.q2_usv, row.q3_usv) == pytest.approx(tuple(expected))
+                    compared += 1
+                else:
+                    assert (row.q1_usv, row.q2_usv, row.q3_usv) == (None, None, None)
+    assert compared
+
+
+def test_four_other_people_are_too_few(changed: Changed) -> None:
+    """Whatever the number of procedures: of few people one could tell whose dose the quartiles are."""
+    night = changed(
+        "update marts.fct_operator_procedure set operator_id = 'P' || (hash(procedure_id, operator_id) % 5)::varchar"
+    )
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        classes = own_figures(connection, "P0").classes
+        assert classes
+        assert {row.q3_usv for row in classes} == {None}
+
+
+def test_directions_share_the_whole_dose_and_radiation(night: Night) -> None:
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        some = 0
+        for operator_id in values(night, "marts.dim_operator", "operator_id"):
+            directions = own_figures(connection, operator_id).directions
+            if directions:
+                some += 1
+                assert sum(row.dose_share for row in directions) == pytest.approx(1)
+                assert sum(row.radiation_share for row in directions) == pytest.approx(1)
+        assert some
+
+
+def test_the_page_is_in_the_language_of_the_person(changed: Changed) -> None:
+    night = changed(language="fr")
+    with duckdb.connect(night.folder / "restricted/restricted.duckdb", read_only=True) as connection:
+        languages = dict(connection.execute("select operator_id, language from marts.dim_operator").fetchall())
+    for operator_id, page in own_pages(night).items():
+        assert f'<html lang="{languages[operator_id] or "fr"}">' in page
+        assert "{" not in unescape(re.sub(r"<[^>]+>", " ", page))
+
+
+@pytest.mark.parametrize("operator_id", ["../../x", "a/b", ".", "..", "", "é", "x" * 300, "a b", ".hidden"])
+def test_an_odd_operator_id_is_a_plain_folder(operator_id: str) -> None:
+    folder = page_folder(operator_id)
+    assert Path(folder).name == folder
+    assert re.fullmatch(r"[0-9a-f]{32}", folder)
