@@ -18,7 +18,6 @@ QUANTITIES = {
     "fluoro_time": ("s", 0),
     "hp10": ("µSv", 1),
 }
-CHANGES = Scale(0.25, 4, is_log=True)
 ROLE_GROUP = "first_operator"
 
 
@@ -116,7 +115,7 @@ def classes_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
         for rows in figures.series.values()
         for row in rows
     }
-    values = {"quantities": QUANTITIES, "changes": CHANGES, "scale_of": scales.__getitem__}
+    values = {"quantities": QUANTITIES, "scale_of": scales.__getitem__}
     return frame.page("classes.html", "classes.html.j2", figures=figures, **values)
 
 

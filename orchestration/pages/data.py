@@ -97,7 +97,7 @@ class DataFigures:
 
     @property
     def linked_share(self) -> float:
-        """Share of the dose that counted which is linked by measurement."""
+        """Share of the dose that counted which is linked: by time, by the vendor or by hand; never by estimate."""
         return sum(part.share for part in self.dose if part.name.startswith("linked"))
 
 

@@ -39,11 +39,17 @@ class Shielding:
     q1: float
     median: float
     q3: float
+    has_drift: bool
 
     @property
     def is_enough(self) -> bool:
         """Tell whether there are enough procedures to compare."""
         return self.n >= LEAST_ROWS
+
+    @property
+    def is_comparable(self) -> bool:
+        """Tell whether rooms may be ordered by it: not if the C-arm's badge, by which it is divided, has drifted."""
+        return self.is_enough and not self.has_drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +93,13 @@ class RoomFigures:
     @property
     def worst(self) -> Shielding | None:
         """The room whose first operators receive the largest median share of the C-arm's dose."""
-        of_first = [row for row in self.shielding if row.role_group == "first_operator" and row.is_enough]
+        of_first = [row for row in self.shielding if row.role_group == "first_operator" and row.is_comparable]
         return max(of_first, key=lambda row: row.median, default=None) if len(of_first) > 1 else None
 
     @property
     def best(self) -> Shielding | None:
         """The room with the smallest one."""
-        of_first = [row for row in self.shielding if row.role_group == "first_operator" and row.is_enough]
+        of_first = [row for row in self.shielding if row.role_group == "first_operator" and row.is_comparable]
         return min(of_first, key=lambda row: row.median, default=None) if len(of_first) > 1 else None
 
 
@@ -140,6 +146,12 @@ _SHIELDING = """
         where
             procedures.procedure_date > as_of - interval 12 month and facts.hp10_to_c_arm_percent is not null
     ),
+    drifts as (
+        select distinct room_id
+        from alerts.alert
+        cross join (select max(as_of) as as_of from ledger.publication)
+        where rule = 'data_quality' and quantity = 'c_arm_drift' and occurred_on > as_of - interval 12 month
+    ),
     months as (
         select
             room_id, role_group,
@@ -151,8 +163,9 @@ _SHIELDING = """
     select
         any_value(months.months), facts.room, facts.role_group, count(*), count(distinct facts.operator_id),
         quantile_cont(hp10_to_c_arm_percent, 0.25), median(hp10_to_c_arm_percent) as usual,
-        quantile_cont(hp10_to_c_arm_percent, 0.75)
+        quantile_cont(hp10_to_c_arm_percent, 0.75), any_value(drifts.room_id) is not null
     from facts
+    left join drifts on facts.room_id = drifts.room_id
     left join months on facts.room_id = months.room_id and facts.role_group = months.role_group
     group by facts.room, facts.role_group
     order by facts.role_group <> 'first_operator', facts.role_group, usual desc, facts.room

@@ -110,6 +110,30 @@ def test_worst_room_has_enough_procedures(changed: Changed) -> None:
     assert "95" not in heading_of(night, "rooms")
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_room_whose_c_arm_badge_was_moved_does_not_lead(changed: Changed, is_moved: bool) -> None:
+    """Half the reading of the C-arm doubles everybody's share in the room: that is the badge, not the shielding."""
+    moved = (
+        "(select room_id from marts.fct_procedure join marts.fct_operator_procedure using (procedure_id)"
+        " where hp10_to_c_arm_percent is not null and role_group = 'first_operator'"
+        " group by room_id order by count(*) desc, room_id limit 1)"
+    )
+    higher = (
+        "update marts.fct_operator_procedure set hp10_to_c_arm_percent = hp10_to_c_arm_percent + 60"
+        f" where procedure_id in (select procedure_id from marts.fct_procedure where room_id = {moved})"
+    )
+    finding = (
+        "insert into alerts.alert by name select * replace ('moved' as alert_id, 'data_quality' as rule,"
+        f" 'c_arm_drift' as quantity, {moved} as room_id, (select max(as_of) from ledger.publication) as occurred_on,"
+        " null as operator_id, null as procedure_id, null as patient_key, null as detail)"
+        " from alerts.alert where rule = 'data_quality' limit 1"
+    )
+    others = "delete from alerts.alert where quantity = 'c_arm_drift'"
+    night = changed(others, higher, *([finding] if is_moved else []))
+    assert bool(re.search(r"[6-9]\d\.\d", heading_of(night, "rooms"))) != is_moved
+    assert ('review">not compared' in (night.physics / "rooms.html").read_text("utf-8")) == is_moved
+
+
 def test_scatter_is_the_geometric_mean_of_c_arm_dose_per_kap(warehouse: duckdb.DuckDBPyConnection) -> None:
     logs: dict[str, list[float]] = {}
     for room, dose, kap in rows(
