@@ -374,6 +374,24 @@ def close(alert_id: AlertId, site: SiteOption, by: By, comment: Comment) -> None
     _answer(site, alert_id, "closed", by, comment)
 
 
+@alert.command("import", epilog=EPILOG)
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A filled-in worklist.csv.", exists=True, dir_okay=False)
+    ],
+    site: SiteOption,
+) -> None:
+    """Take the answers of a filled-in worklist: all of them, or none."""
+    from orchestration.console.alert_actions import import_answers
+
+    with _plain_errors():
+        done = import_answers(site, file)
+    out.print(
+        f"[green]✓[/] {done.added} answers added, {done.repeated} were there already, {done.unanswered} rows are not"
+        " answered yet; the next run publishes them."
+    )
+
+
 def _answer(site: Path, alert_id: str, action: Action, by: str, comment: str) -> None:
     from orchestration.console.alert_actions import answer_finding
 

@@ -1,4 +1,4 @@
-"""What a person did about a finding: one row appended to the site's alert_log.csv, if the finding is published.
+"""What people did about findings: rows appended to the site's alert_log.csv, if the findings are published.
 
 Only writing that one file lives here. What an action means for a finding is decided in dbt at the next run.
 """
@@ -8,17 +8,18 @@ from __future__ import annotations
 import csv
 import io
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
 from ingest.control_characters import control_character
 from ingest.problems import Problem, SiteError, UserError
 from ingest.site.config import Site, load_site
 from ingest.site.reference import ALERT_ID_CHARACTERS, TABLES_BY_NAME
-from ingest.site.reference_reader import read_table
+from ingest.site.reference_reader import UNREAD_COLUMN, read_table
 from orchestration.publication.clock_guard import clock_at
 from orchestration.publication.history import current_publication
 from orchestration.publication.published_files import open_published
@@ -32,7 +33,7 @@ _NAMED = f"""
         (length(?) >= {ALERT_ID_CHARACTERS} and starts_with(alert_id, ?))
         or 'procedure:' || procedure_id = ?
 """
-Action = Literal["acknowledged", "closed"]
+Action = Literal["acknowledged", "explained", "closed", "false_alarm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,89 @@ def answer_finding(root: Path, alert_id: str, action: Action, by: str, comment: 
     site = load_site(root)
     on = _find(site, alert_id)
     answer = Answer(alert_id, action, _one_line(by, "--by"), on, _one_line(comment, "--comment"))
-    _append(site, answer)
+    _append(site, [answer])
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the rows of a filled-in worklist."""
+
+    added: int
+    repeated: int
+    unanswered: int
+
+
+def import_answers(root: Path, file: Path) -> Imported:
+    """Append the answers of a filled-in worklist to reference/alert_log.csv: all of them, or none.
+
+    Args:
+        root: the site.
+        file: CSV in UTF-8 with the columns of alert_log.csv, separated by commas or semicolons; other columns are not
+            read, rows without action, by, on and comment are not answered yet. ``on`` may be empty: today.
+
+    Raises:
+        SiteError: the site or the file cannot be read, or a row is refused; nothing is written.
+        OSError: a file cannot be read or written.
+    """
+    site = load_site(root)
+    content = _with_commas(file.read_bytes())
+    unanswered = _unanswered(content)
+    answers, problems = [], []
+    try:
+        read = read_table(ALERT_LOG, content, ZoneInfo(site.config.timezone))
+    except SiteError as error:
+        raise SiteError([replace(problem, file=file.name) for problem in error.problems]) from None
+    for problem in read.problems:
+        if problem.line not in unanswered and problem.code != UNREAD_COLUMN:
+            problems.append(replace(problem, file=file.name))
+    for row in read.rows:
+        if row["line"] not in unanswered:
+            try:
+                answers.append(_answer_of(site, row))
+            except UserError as error:
+                problems.append(Problem(file.name, int(str(row["line"])), "alert_id", str(error)))
+    if problems:
+        raise SiteError(sorted(problems, key=lambda problem: problem.line or 0))
+    known = {_content(row) for row in site.reference["alert_log"].rows}
+    new = [answer for answer in dict.fromkeys(answers) if _content(asdict(answer)) not in known]
+    if new:
+        _append(site, new)
+    return Imported(len(new), len(answers) - len(new), len(unanswered))
+
+
+def _with_commas(content: bytes) -> bytes:
+    """The same rows separated by commas: a spreadsheet of many countries saves CSV with semicolons."""
+    header = content.split(b"\n", 1)[0]
+    if header.count(b";") <= header.count(b","):
+        return content
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", "surrogateescape"), newline=""), delimiter=";")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _unanswered(content: bytes) -> set[int]:
+    """Lines of the rows that hold none of action, by, on and comment."""
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+    found, line = set(), 2
+    for row in reader:
+        if not any((row.get(name) or "").strip() for name in ("action", "by", "on", "comment")):
+            found.add(line)
+        line = reader.line_num + 1
+    return found
+
+
+def _answer_of(site: Site, row: Mapping[str, object]) -> Answer:
+    alert_id, stated = str(row["alert_id"]), row["on"]
+    today = _find(site, alert_id)
+    by, comment = (_one_line(str(row[name] or ""), name) for name in ("by", "comment"))
+    on = stated if isinstance(stated, date) else today
+    return Answer(alert_id, cast(Action, row["action"]), by, on, comment)
+
+
+def _content(row: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("alert_id", "action", "by", "on", "comment"))
 
 
 def _find(site: Site, alert_id: str) -> date:
@@ -95,27 +177,29 @@ def _one_line(text: str, option: str) -> str:
     return line
 
 
-def _append(site: Site, answer: Answer) -> None:
-    """Add one row by one write at the file's end, in the file's own order of columns."""
+def _append(site: Site, answers: Sequence[Answer]) -> None:
+    """Add rows by one write at the file's end, in the file's own order of columns."""
     path = site.root / ALERT_LOG.file
     names = [column.name for column in ALERT_LOG.columns]
     before = path.read_bytes() if path.exists() else (",".join(names) + "\n").encode()
     header = next(csv.reader(io.StringIO(before.decode("utf-8-sig"), newline="")), [])
     line_end = "\r\n" if b"\r\n" in before else "\n"
-    cells = {name: str(getattr(answer, name)) for name in names}
-    row = io.StringIO()
-    csv.writer(row, lineterminator=line_end).writerow([cells.get(name.strip(), "") for name in header])
-    addition = ("" if before.endswith(b"\n") else line_end).encode() + row.getvalue().encode()
-    _check(before, before + addition, site)
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator=line_end)
+    for answer in answers:
+        cells = {name: str(getattr(answer, name)) for name in names}
+        writer.writerow([cells.get(name.strip(), "") for name in header])
+    addition = ("" if before.endswith(b"\n") else line_end).encode() + rows.getvalue().encode()
+    _check(before, before + addition, len(answers), site)
     with path.open("ab") as file:
         file.write(addition if file.tell() else before + addition)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _check(before: bytes, after: bytes, site: Site) -> None:
-    """What is written must be read back as one row more: a quote left open above would swallow it."""
+def _check(before: bytes, after: bytes, added: int, site: Site) -> None:
+    """What is written must be read back as so many rows more: a quote left open above would swallow them."""
     zone = ZoneInfo(site.config.timezone)
     rows = [len(read_table(ALERT_LOG, content, zone).rows) for content in (before, after)]
-    if rows[1] != rows[0] + 1:
+    if rows[1] != rows[0] + added:
         raise SiteError([Problem(ALERT_LOG.file, None, None, "cannot take another row; correct it and try again")])

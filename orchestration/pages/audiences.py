@@ -27,10 +27,12 @@ from orchestration.pages.people import people_page
 from orchestration.pages.procedure import procedure_pages, procedure_path, procedures_with_page
 from orchestration.pages.rooms import rooms_page
 from orchestration.pages.today import today_page
+from orchestration.pages.worklist import worklist
 from orchestration.publication.published_files import open_published
 from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
 
 PHYSICS = Path("pages/physics")
+WORKLIST = "worklist.csv"
 OPERATORS = Path("pages/operators")  # one folder each, so that a web server can give it to one person
 OCCUPATIONAL_PHYSICIAN = Path("restricted/pages")
 DEPARTMENT_HEAD = Path("department/pages")
@@ -58,6 +60,8 @@ def write_pages(folder: Path, site: SiteConfig) -> None:
     with open_published(folder / WAREHOUSE) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _write(folder / PHYSICS, physics_pages(connection, site, names))
+        # With a byte order mark: Excel takes other CSV for the encoding of its own country.
+        (folder / PHYSICS / WORKLIST).write_text(worklist(connection), encoding="utf-8-sig")
         # Words and edition only: who is not medical physics reads the data of the own database, and no names.
         frame = frame_of(connection, site, site.language)
         for person in people:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import stat
 from html.parser import HTMLParser
 from pathlib import Path
 
+import duckdb
 import pytest
 from slow.orchestration.pages.conftest import Changed, Night
 from support.small_build import make_build, pass_gate
@@ -104,3 +106,15 @@ def test_a_publication_whose_pages_cannot_be_written_is_not_public(tmp_path: Pat
     with pytest.raises(OSError, match="No space"):
         publish(build, tmp_path / "published", add=fail)
     assert not (tmp_path / "published" / "current").exists()
+
+
+def test_the_worklist_has_each_open_finding_and_no_formula(changed: Changed) -> None:
+    night = changed("update alerts.alert set message = '=HYPERLINK(1)' where state = 'open'")
+    with (night.physics / "worklist.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        open_findings = connection.execute("select alert_id from alerts.alert where state = 'open'").fetchall()
+    assert open_findings
+    assert sorted(row["alert_id"] for row in rows) == sorted(alert_id for (alert_id,) in open_findings)
+    assert {row["message"] for row in rows} == {"'=HYPERLINK(1)"}
+    assert {row[name] for row in rows for name in ("action", "by", "on", "comment")} == {""}

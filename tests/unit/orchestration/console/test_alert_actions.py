@@ -146,3 +146,49 @@ def test_a_file_that_cannot_be_read_is_named_and_stays_as_it_was(site: Path) -> 
 
 def test_the_columns_are_those_that_are_read() -> None:
     assert HEADER.split(",") == [column.name for column in TABLES_BY_NAME["alert_log"].columns]
+
+
+def worklist(site: Path, *rows_: str, header: str = f"{HEADER},rule", separator: str = ",") -> Path:
+    return write(site, "filled.csv", "\n".join([header, *rows_]).replace(",", separator) + "\n")
+
+
+def test_a_filled_in_worklist_is_taken_once(site: Path) -> None:
+    file = worklist(site, "a1a1a1a1bbbb,closed,Ana,2024-03-30,screen moved,dose_limit", "a0a0a0a0,,,,,other")
+    result = call("alert", "import", file, "--site", site)
+    assert "1 answers added, 0 were there already, 1 rows are not answered yet" in " ".join(result.output.split())
+    assert [tuple(row.values()) for row in rows(site)] == [
+        ("a1a1a1a1bbbb", "closed", "Ana", "2024-03-30", "screen moved")
+    ]
+    again = call("alert", "import", file, "--site", site)
+    assert "0 answers added, 1 were there already" in " ".join(again.output.split())
+    assert len(rows(site)) == 1
+    assert check_site(site) == []
+
+
+def test_a_worklist_saved_with_semicolons_is_read(site: Path) -> None:
+    file = worklist(site, "a1a1a1a1bbbb,false_alarm,Ana,,test exposure,x", separator=";")
+    assert call("alert", "import", file, "--site", site).exit_code == 0
+    assert [(row["action"], row["comment"]) for row in rows(site)] == [("false_alarm", "test exposure")]
+    assert rows(site)[0]["on"] == str(datetime.now(ZoneInfo("Europe/Madrid")).date())
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a9a9a9a9,closed,Ana,2024-03-30,seen,x", "line 3, field alert_id"),
+        ("a1a1a1a1bbbb,done,Ana,2024-03-30,seen,x", "line 3, field action"),
+        ("a1a1a1a1bbbb,closed,Ana,30/03/2024,seen,x", "line 3, field on"),
+        ("a1a1a1a1bbbb,closed,,2024-03-30,seen,x", "by is empty"),
+        ("a1a1a1a1bbbb,closed,Ana,2024-03-30,,x", "comment is empty"),
+        ("a1a1a1a1bbbb,,Ana,,seen,x", "line 3, field action"),
+    ],
+)
+def test_one_bad_row_and_nothing_is_taken(site: Path, row: str, said: str) -> None:
+    file = worklist(site, "a1a1a1a1bbbb,closed,Zoë,2024-03-30,screen moved,x", row)
+    assert said in " ".join(refused("alert", "import", file, "--site", site).split())
+    assert not (site / LOG).exists()
+
+
+def test_a_file_without_the_columns_is_refused_by_name(site: Path) -> None:
+    file = worklist(site, "1,2", header="one,two")
+    assert "filled.csv" in refused("alert", "import", file, "--site", site)
