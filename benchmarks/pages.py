@@ -21,6 +21,7 @@ from statistics import median
 
 from ingest.site.config import SiteConfig, load_site
 from orchestration.pages.audiences import write_pages
+from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support.browser import Browser, chromium
@@ -28,7 +29,7 @@ from support.browser import Browser, chromium
 ROUNDS = 5
 SCREENS = {"wide": 1440, "narrow": 390}  # px
 TALLEST_PX = 1500  # of a long page its beginning is shown
-DATABASES = ("warehouse.duckdb", "restricted", "department")
+DATABASES = (WAREHOUSE, RESTRICTED, DEPARTMENT)
 
 
 def main() -> None:
@@ -70,6 +71,7 @@ def written(published: Path, folder: Path, site: SiteConfig) -> float:
     """Seconds that all pages of a publication take."""
     folder.mkdir()
     for name in DATABASES:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to(published / name)
     begin = time.perf_counter()
     write_pages(folder, site)
