@@ -9,7 +9,7 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal, cast
@@ -97,15 +97,17 @@ def import_answers(root: Path, file: Path) -> Imported:
     for row in read.rows:
         if row["line"] not in unanswered:
             try:
-                answers.append(_answer_of(site, row))
+                answers.append((_content(row), _answer_of(site, row)))
             except UserError as error:
                 problems.append(Problem(file.name, int(str(row["line"])), "alert_id", str(error)))
     if problems:
         raise SiteError(sorted(problems, key=lambda problem: problem.line or 0))
-    known = {_content(row) for row in site.reference["alert_log"].rows}
-    new = [answer for answer in dict.fromkeys(answers) if _content(asdict(answer)) not in known]
+    logged = site.reference["alert_log"].rows
+    # An answer without a date was given whenever the file was taken: taken again on another day, it is the same answer.
+    known = {_content(row) for row in logged} | {_content({**row, "on": None}) for row in logged}
+    new = {stated: answer for stated, answer in answers if stated not in known}
     if new:
-        _append(site, new)
+        _append(site, [*new.values()])
     return Imported(len(new), len(answers) - len(new), len(unanswered))
 
 
@@ -122,10 +124,14 @@ def _with_commas(content: bytes) -> bytes:
 
 def _unanswered(content: bytes) -> set[int]:
     """Lines of the rows that hold none of action, by, on and comment."""
-    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
-    found, line = set(), 2
-    for row in reader:
-        if not any((row.get(name) or "").strip() for name in ("action", "by", "on", "comment")):
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+    header: list[str] = []
+    found, line = set(), 1
+    for cells in reader:
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+        if not header:
+            header = [cell.strip() for cell in cells]
+        elif any(row.values()) and not any(row.get(name) for name in ("action", "by", "on", "comment")):
             found.add(line)
         line = reader.line_num + 1
     return found

@@ -165,6 +165,19 @@ def test_a_filled_in_worklist_is_taken_once(site: Path) -> None:
     assert check_site(site) == []
 
 
+def test_an_answer_without_a_date_is_taken_once_whatever_the_day(site: Path) -> None:
+    write(site, LOG, f"{HEADER}\na1a1a1a1bbbb,closed,Ana,2024-03-01,seen\n")
+    done = call("alert", "import", worklist(site, "a1a1a1a1bbbb,closed,Ana,,seen,x"), "--site", site)
+    assert "0 answers added, 1 were there already" in " ".join(done.output.split())
+    assert len(rows(site)) == 1
+
+
+def test_blank_lines_and_cells_of_several_lines_move_no_row(site: Path) -> None:
+    file = worklist(site, "", 'a0a0a0a0,,,,,"two\nlines"', "a0a0a0a1,,,,,x", "a1a1a1a1bbbb,closed,Ana,,seen,x")
+    done = call("alert", "import", file, "--site", site)
+    assert "1 answers added, 0 were there already, 2 rows are not" in " ".join(done.output.split())
+
+
 def test_a_worklist_saved_with_semicolons_is_read(site: Path) -> None:
     file = worklist(site, "a1a1a1a1bbbb,false_alarm,Ana,,test exposure,x", separator=";")
     assert call("alert", "import", file, "--site", site).exit_code == 0
