@@ -354,7 +354,7 @@ def doctor(site: SiteOption) -> None:
         raise typer.Exit(1)
 
 
-alert = typer.Typer(help="Say what was done about a finding; reference/alert_log.csv keeps it.", no_args_is_help=True)
+alert = typer.Typer(help="Answer findings; reference/alert_log.csv keeps the answers.", no_args_is_help=True)
 app.add_typer(alert, name="alert")
 
 AlertId = Annotated[str, typer.Argument(metavar="ID", help="Identifier of the finding, as the letter gives it.")]
@@ -382,7 +382,7 @@ def import_(
     site: SiteOption,
 ) -> None:
     """Take the answers of a filled-in worklist: all of them, or none."""
-    from orchestration.console.alert_actions import import_answers
+    from orchestration.console.answer_import import import_answers
 
     with _plain_errors():
         done = import_answers(site, file)

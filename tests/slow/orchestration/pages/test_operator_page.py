@@ -38,10 +38,21 @@ def values(night: Night, table: str, column: str) -> list[str]:
     return [value for (value,) in found]
 
 
-def test_no_page_tells_of_another_person_a_patient_or_a_procedure(night: Night) -> None:
+EXPLAINED = """
+    insert into marts.fct_dose_explanation by name
+    select procedure_id, operator_id, 3.0 as hp10_ratio, 'protection' as main_cause
+    from marts.fct_operator_procedure
+    where hp10_usv is not null
+"""
+
+
+def test_no_page_tells_of_another_person_a_patient_or_a_procedure(changed: Changed) -> None:
+    """With the list of the three highest doses, for which the small hospital has too few procedures."""
+    night = changed(EXPLAINED)
     people = values(night, "marts.dim_operator", "operator_id")
     pages = own_pages(night)
     assert set(pages) == set(people)
+    assert any("<li>" in page for page in pages.values())
     for operator_id, page in pages.items():
         assert operator_id in page
         others = [who for who in people if who != operator_id and re.search(rf"\b{re.escape(who)}\b", page)]
@@ -96,9 +107,15 @@ def test_a_class_is_the_own_median_beside_quartiles_of_enough_others(night: Nigh
 def test_four_other_people_are_too_few(changed: Changed) -> None:
     """Whatever the number of procedures: of few people one could tell whose dose the quartiles are."""
     night = changed(
-        "update marts.fct_operator_procedure set operator_id = 'P' || (hash(procedure_id, operator_id) % 5)::varchar"
+        "update marts.fct_procedure set procedure_type = 'pci'",
+        "update marts.fct_operator_procedure set role_group = 'first_operator',"
+        " operator_id = 'P' || (hash(procedure_id, operator_id) % 5)::varchar",
     )
     with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        others = "from marts.fct_operator_procedure where operator_id <> 'P0' and hp10_usv is not null"
+        rows, people = connection.execute(f"select count(*), count(distinct operator_id) {others}").fetchall()[0]
+        assert rows >= 20
+        assert people == 4
         classes = own_figures(connection, "P0").classes
         assert classes
         assert {row.q3_usv for row in classes} == {None}
