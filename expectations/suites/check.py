@@ -22,7 +22,7 @@ QUESTIONS: dict[Suite, str] = {
 CONTRACT = "output contract v1"
 CONTRACT_2 = "contract, version 2"
 OUR_FAULT = "A fault of this product, not of the data: keep the old publication, report it with this sentence."
-LOST = "a figure is counted twice, lost, or told of the wrong person"
+LOST = "a figure is counted twice, lost, or attributed to the wrong person"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """What every page of one audience shares: its frame, its words and numbers, and the renderer of templates.
 
-What a page says is in its own module. A page is plain text until audiences.py writes it.
+The text and figures of each page are in its own module. A page is plain text until audiences.py writes it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pages of the head of department and the occupational physician: their own database, and nobody's name."""
+"""The pages of the head of department and the occupational physician: their own database, and no names."""
 
 from __future__ import annotations
 
