@@ -14,6 +14,7 @@ import duckdb
 LAST_PROCEDURES = 20
 LEAST_PROCEDURES = 10  # fewer are no habit, as in the rule persistent
 LEAST_SHARE = 0.25  # of the last procedures that have the cause
+LEAST_OF_A_RATIO = 20  # procedures of a protection ratio that is shown (contract, fct_operator_protection)
 # What is no cause by itself.
 NO_CAUSE = ("none", "mixed")
 
@@ -34,6 +35,11 @@ class Protection:
     high: float | None
     hp10_usv: float
     above_usual_usv: float | None
+
+    @property
+    def is_enough(self) -> bool:
+        """Tell whether there are enough procedures for the ratio and its interval to be shown."""
+        return self.n >= LEAST_OF_A_RATIO and self.low is not None and self.high is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,12 @@ class Habit:
 def read_habit(connection: duckdb.DuckDBPyConnection, operator_id: str) -> Habit | None:
     """Read the habit of one operator; None where fewer than 10 procedures of theirs are explained."""
     causes = [cause for (cause,) in connection.execute(_CAUSES, [operator_id, LAST_PROCEDURES]).fetchall()]
-    protections = tuple(Protection(*row) for row in connection.execute(_PROTECTIONS, [operator_id]).fetchall())
-    return habit_of(causes, protections)
+    return habit_of(causes, read_protections(connection, operator_id))
+
+
+def read_protections(connection: duckdb.DuckDBPyConnection, operator_id: str) -> tuple[Protection, ...]:
+    """Read the protection of a year by role group, the group with most procedures first."""
+    return tuple(Protection(*row) for row in connection.execute(_PROTECTIONS, [operator_id]).fetchall())
 
 
 def habit_of(causes: Sequence[str], protections: tuple[Protection, ...] = ()) -> Habit | None:

@@ -23,8 +23,10 @@ from orchestration.figures.open_findings import (
 )
 from orchestration.publication.published_files import open_published
 
-# With fewer procedures a colleague could tell whose they are, whatever min_reference is (ICRP 135: rule of 20).
+# With fewer procedures, or of fewer other people, a colleague could recognise whose they are, whatever min_reference is
+# (ICRP 135: rule of 20).
 LEAST_PROCEDURES_OF_A_CLASS = 20
+LEAST_OTHER_PEOPLE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class OwnProcedure:
 
 @dataclass(frozen=True, slots=True)
 class ClassQuartiles:
-    """Hp(10), µSv, of a procedure class and role group over a year: all operators together, nobody named."""
+    """Hp(10), µSv, of a procedure class and role group over a year: all other operators together, without names."""
 
     procedure_type: str
     procedures: int
@@ -131,7 +133,7 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
     """Read what a published ``warehouse.duckdb`` says of one operator from the first to the last date.
 
     Args:
-        warehouse: the file that medical physics sees: no pregnancy, no restricted finding, nobody's name.
+        warehouse: the file that medical physics sees: no pregnancy, no restricted finding, no names.
         operator_id: whose.
         first: begin of the period of procedures; its month is ``month``.
         last: its end; the classes are those of the year that ends here.
@@ -145,10 +147,8 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
         habit = read_habit(connection, operator_id)
         unconfirmed = read_unconfirmed_limits(connection, operator_id)
         procedures = connection.execute(_PROCEDURES, [operator_id, first, last]).fetchall()
-        reference_days, least = connection.execute(_REFERENCE, [LEAST_PROCEDURES_OF_A_CLASS]).fetchall()[0]
-        period = [last - timedelta(days=reference_days - 1), last, least]
         own_classes = {(procedure_type, role_group) for procedure_type, _, role_group in procedures}
-        classes = [row for row in connection.execute(_CLASSES, period).fetchall() if (row[0], row[-1]) in own_classes]
+        classes = read_classes(connection, operator_id, last)
     return Personal(
         operator_id,
         first,
@@ -156,10 +156,18 @@ def read_personal(warehouse: Path, operator_id: str, first: date, last: date) ->
         months.get(operator_id),
         tuple(LimitShare(*row) for row in limits),
         tuple(OwnProcedure(*row) for row in procedures),
-        tuple(ClassQuartiles(*row) for row in classes),
+        tuple(row for row in classes if (row.procedure_type, row.role_group) in own_classes),
         unconfirmed_limits=unconfirmed,
         habit=habit,
     )
+
+
+def read_classes(connection: duckdb.DuckDBPyConnection, operator_id: str, last: date) -> tuple[ClassQuartiles, ...]:
+    """Read the classes that an operator may be compared with, over the site's reference period to ``last``."""
+    reference_days, least = connection.execute(_REFERENCE, [LEAST_PROCEDURES_OF_A_CLASS]).fetchall()[0]
+    period = [last - timedelta(days=reference_days - 1), last]
+    rows = connection.execute(_CLASSES, [operator_id, *period, least, LEAST_OTHER_PEOPLE]).fetchall()
+    return tuple(ClassQuartiles(*row) for row in rows)
 
 
 _ADDRESSEES = "select operator_id, operator_name, email, language from marts.dim_operator order by operator_id"
@@ -207,7 +215,7 @@ _REFERENCE = """
     where rule = 'procedure_dose'
 """
 
-# The reference set of the contract: all rows of a class and role group, without children.
+# The reference set of the contract without the operator's own rows: of a class and role group, without children.
 _CLASSES = """
     select
         procedure_type, count(*), quantile_cont(hp10_usv, 0.25), quantile_cont(hp10_usv, 0.5),
@@ -215,9 +223,10 @@ _CLASSES = """
     from marts.fct_operator_procedure
     inner join marts.fct_procedure using (procedure_id)
     where
-        hp10_usv is not null and procedure_type <> 'unclassified' and procedure_date between ? and ?
+        operator_id <> ? and hp10_usv is not null and procedure_type <> 'unclassified'
+        and procedure_date between ? and ?
         and (patient_age_years is null or patient_age_years >= 18)
     group by procedure_type, role_group
-    having count(*) >= ?
+    having count(*) >= ? and count(distinct operator_id) >= ?
     order by procedure_type, role_group
 """

@@ -15,6 +15,7 @@ from orchestration.figures.digest import Advice
 from orchestration.figures.habits import Habit, Protection
 from orchestration.figures.open_findings import Finding, LimitShare
 from orchestration.figures.operator import (
+    LEAST_OTHER_PEOPLE,
     LEAST_PROCEDURES_OF_A_CLASS,
     ClassQuartiles,
     OperatorMonth,
@@ -111,6 +112,7 @@ def operator_letter(
         "last": words.day(personal.last),
         "told_in_full_days": TOLD_IN_FULL_DAYS,
         "least_procedures": LEAST_PROCEDURES_OF_A_CLASS,
+        "least_others": LEAST_OTHER_PEOPLE,
         "severities": severity_counts(news.findings, words),
         "older": news.older,
         "month": _month(personal.month, words) if personal.month else [],
@@ -213,7 +215,7 @@ def _habit(habit: Habit | None, words: Wording) -> list[str]:
 
 def _protection(row: Protection, words: Wording) -> list[str]:
     """Only what 20 procedures or more say, with their uncertainty."""
-    if row.n < LEAST_PROCEDURES_OF_A_CLASS or row.low is None or row.high is None:
+    if not row.is_enough or row.low is None or row.high is None:  # the latter two for the type checker
         return []
     ratio, low, high = (words.number(value, 2) for value in (row.ratio, row.low, row.high))
     group = words.say(f"role_groups.{row.role_group}")

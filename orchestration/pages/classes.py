@@ -47,7 +47,7 @@ class Quarter:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The reference level of a class and quantity, and how the site's median stands to it."""
+    """The reference level of a class and quantity, and the site's median as a ratio to it."""
 
     value: float
     scope: str

@@ -11,10 +11,16 @@ from datetime import date, datetime
 
 import duckdb
 
+from orchestration.figures.habits import Protection, read_protections
+from orchestration.figures.operator import (
+    LEAST_OTHER_PEOPLE,
+    LEAST_PROCEDURES_OF_A_CLASS,
+    ClassQuartiles,
+    read_classes,
+)
 from orchestration.pages.page import Frame, Page
 from orchestration.pages.svg import Scale
 
-LEAST_ROWS, LEAST_OTHERS = 20, 5
 WORST = 3
 RATIOS = Scale(0.25, 4, is_log=True)
 SIDE_DEG = 15  # a beam within so many degrees of the vertical comes from neither side
@@ -46,24 +52,6 @@ class OwnLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnProtection:
-    """Own share of the C-arm's dose against colleagues' over 12 months; above_usual in µSv."""
-
-    role_group: str
-    n: int
-    ratio: float
-    low: float | None
-    high: float | None
-    hp10_usv: float
-    above_usual_usv: float | None
-
-    @property
-    def is_enough(self) -> bool:
-        """Tell whether the interval may be read."""
-        return self.n >= LEAST_ROWS and self.low is not None
-
-
-@dataclass(frozen=True, slots=True)
 class OwnProcedure:
     """One of the procedures with the highest dose against usual."""
 
@@ -78,15 +66,13 @@ class OwnProcedure:
 
 @dataclass(frozen=True, slots=True)
 class OwnClass:
-    """Own doses of a class and role group beside the quartiles of others; None where too few others did it."""
+    """Own doses of a class and role group, in µSv, beside those of others; None where they are too few."""
 
+    others: ClassQuartiles | None
     procedure_type: str
     role_group: str
     n: int
     median_usv: float
-    q1_usv: float | None
-    q2_usv: float | None
-    q3_usv: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +90,7 @@ class OwnFigures:
 
     months: tuple[Month, ...]
     limits: tuple[OwnLimit, ...]
-    protection: tuple[OwnProtection, ...]
+    protection: tuple[Protection, ...]
     worst: tuple[OwnProcedure, ...]
     classes: tuple[OwnClass, ...]
     directions: tuple[Direction, ...]
@@ -127,13 +113,15 @@ def own_figures(connection: duckdb.DuckDBPyConnection, operator_id: str) -> OwnF
     """Read what the page shows: rows of this operator, and quartiles of the others."""
     own = {"operator": operator_id}
     directions = connection.execute(_DIRECTIONS, own | {"side": SIDE_DEG}).fetchall()
-    others = {"rows": LEAST_ROWS, "people": LEAST_OTHERS}
+    (as_of,) = connection.execute("select max(as_of) from ledger.publication").fetchall()[0]
+    others = {(row.procedure_type, row.role_group): row for row in read_classes(connection, operator_id, as_of)}
+    classes = connection.execute(_CLASSES, own).fetchall()
     return OwnFigures(
         months=tuple(Month(*row) for row in connection.execute(_MONTHS, own).fetchall()),
         limits=tuple(OwnLimit(*row) for row in connection.execute(_LIMITS, own).fetchall()),
-        protection=tuple(OwnProtection(*row) for row in connection.execute(_PROTECTION, own).fetchall()),
+        protection=read_protections(connection, operator_id),
         worst=tuple(OwnProcedure(*row) for row in connection.execute(_WORST, own | {"rows": WORST}).fetchall()),
-        classes=tuple(OwnClass(*row) for row in connection.execute(_CLASSES, own | others).fetchall()),
+        classes=tuple(OwnClass(others.get((row[0], row[1])), *row) for row in classes),
         directions=tuple(Direction(*row) for row in directions),
     )
 
@@ -145,10 +133,10 @@ def operator_page(connection: duckdb.DuckDBPyConnection, frame: Frame, operator_
     values = {
         "operator_id": operator_id,
         "ratios": RATIOS,
-        "least_rows": LEAST_ROWS,
-        "least_others": LEAST_OTHERS,
+        "least_rows": LEAST_PROCEDURES_OF_A_CLASS,
+        "least_others": LEAST_OTHER_PEOPLE,
         "doses": Scale(0, highest or 1),
-        "class_scale": lambda row: Scale(0, 1.1 * max(row.median_usv, row.q3_usv or 0) or 1),
+        "class_scale": lambda row: Scale(0, 1.1 * max(row.median_usv, row.others.q3_usv if row.others else 0) or 1),
     }
     return frame.page("index.html", "operator_page.html.j2", figures=figures, **values)
 
@@ -173,13 +161,6 @@ _LIMITS = """
     order by warning_fraction desc, quantity
 """
 
-_PROTECTION = """
-    select role_group, n, protection_ratio, ci_low, ci_high, hp10_usv, above_usual_usv
-    from marts.fct_operator_protection
-    where operator_id = $operator and period = 'rolling_12_months'
-    order by n desc, role_group
-"""
-
 _WORST = f"""
     select
         procedures.procedure_type, procedures.started_at, procedures.procedure_date,
@@ -198,36 +179,16 @@ _WORST = f"""
 
 # Children are never judged against adults, nor is an unclassified procedure compared.
 _CLASSES = f"""
-    with
-    facts as (
-        select facts.operator_id, procedures.procedure_type, facts.role_group, facts.hp10_usv
-        from marts.fct_operator_procedure as facts
-        inner join marts.fct_procedure as procedures on facts.procedure_id = procedures.procedure_id
-        {_AS_OF}
-        where
-            facts.hp10_usv is not null and procedures.procedure_type <> 'unclassified'
-            and procedures.procedure_date > as_of - interval 12 month
-            and (procedures.patient_age_years is null or procedures.patient_age_years >= 18)
-    ),
-    own as (
-        select procedure_type, role_group, count(*) as n, median(hp10_usv) as median_usv
-        from facts
-        where operator_id = $operator
-        group by procedure_type, role_group
-    ),
-    others as (
-        select
-            procedure_type, role_group, quantile_cont(hp10_usv, 0.25) as q1, median(hp10_usv) as q2,
-            quantile_cont(hp10_usv, 0.75) as q3
-        from facts
-        where operator_id <> $operator
-        group by procedure_type, role_group
-        having count(*) >= $rows and count(distinct operator_id) >= $people
-    )
-    select own.procedure_type, own.role_group, own.n, own.median_usv, others.q1, others.q2, others.q3
-    from own
-    left join others on own.procedure_type = others.procedure_type and own.role_group = others.role_group
-    order by own.n desc, own.procedure_type, own.role_group
+    select procedures.procedure_type, facts.role_group, count(*) as n, median(facts.hp10_usv)
+    from marts.fct_operator_procedure as facts
+    inner join marts.fct_procedure as procedures on facts.procedure_id = procedures.procedure_id
+    {_AS_OF}
+    where
+        facts.operator_id = $operator and facts.hp10_usv is not null and procedures.procedure_type <> 'unclassified'
+        and procedures.procedure_date > as_of - interval 12 month
+        and (procedures.patient_age_years is null or procedures.patient_age_years >= 18)
+    group by procedures.procedure_type, facts.role_group
+    order by n desc, procedures.procedure_type, facts.role_group
 """
 
 _DIRECTIONS = f"""

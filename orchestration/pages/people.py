@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import duckdb
 
+from orchestration.figures.habits import LEAST_OF_A_RATIO
 from orchestration.figures.open_findings import AUDIENCES, read_findings
 from orchestration.pages.page import Frame, Page
 from orchestration.pages.svg import Scale
-from orchestration.pages.today import LEAST_ROWS, LimitRow, nearest_limits
+from orchestration.pages.today import LimitRow, nearest_limits
 
 DOTS = 30  # last procedures of a person that are drawn
 RATIOS = Scale(0.25, 4, is_log=True)
@@ -31,7 +32,7 @@ class Protection:
     @property
     def is_enough(self) -> bool:
         """Tell whether there are enough procedures for an interval that people may read."""
-        return self.n >= LEAST_ROWS and self.low is not None
+        return self.n >= LEAST_OF_A_RATIO and self.low is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def people_figures(connection: duckdb.DuckDBPyConnection) -> PeopleFigures:
     """Read what the page shows from the published warehouse; 12 months to as_of."""
     return PeopleFigures(
         limits=nearest_limits(connection, read_findings(connection, AUDIENCES), 0),
-        protection=tuple(Protection(*row) for row in connection.execute(_PROTECTION, [LEAST_ROWS]).fetchall()),
+        protection=tuple(Protection(*row) for row in connection.execute(_PROTECTION, [LEAST_OF_A_RATIO]).fetchall()),
         strips=tuple(
             Strip(operator_id, group, n, median, tuple(last), q1, q3, group_n)
             for operator_id, group, n, median, last, q1, q3, group_n in connection.execute(_STRIPS, [DOTS]).fetchall()
@@ -94,7 +95,7 @@ def people_figures(connection: duckdb.DuckDBPyConnection) -> PeopleFigures:
 def people_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
     """Render the page."""
     figures = people_figures(connection)
-    values = {"least_rows": LEAST_ROWS, "ratios": RATIOS, "doses": DOSES, "dots": DOTS}
+    values = {"least_rows": LEAST_OF_A_RATIO, "ratios": RATIOS, "doses": DOSES, "dots": DOTS}
     return frame.page("people.html", "people.html.j2", figures=figures, **values)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import duckdb
 
+from orchestration.figures.habits import LEAST_OF_A_RATIO
 from orchestration.pages.page import Frame, Page
 from orchestration.pages.svg import Scale
-from orchestration.pages.today import LEAST_ROWS
 
 CLOCK_DAYS = 90
 
@@ -44,7 +44,7 @@ class Shielding:
     @property
     def is_enough(self) -> bool:
         """Tell whether there are enough procedures to compare."""
-        return self.n >= LEAST_ROWS
+        return self.n >= LEAST_OF_A_RATIO
 
     @property
     def is_comparable(self) -> bool:
@@ -120,8 +120,8 @@ def rooms_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
     """Render the page."""
     figures = room_figures(connection)
     values = {
-        "least_rows": LEAST_ROWS,
-        "shares": _scale([point for row in figures.shielding for point in row.months if point.n >= LEAST_ROWS]),
+        "least_rows": LEAST_OF_A_RATIO,
+        "shares": _scale([point for row in figures.shielding for point in row.months if point.n >= LEAST_OF_A_RATIO]),
         "scatters": _scale([point for row in figures.scatter for point in row.months]),
         "clock_days": CLOCK_DAYS,
     }

@@ -11,6 +11,7 @@ from itertools import groupby
 import duckdb
 
 from orchestration.figures.digest import Balance, read_advice, read_days
+from orchestration.figures.habits import LEAST_OF_A_RATIO
 from orchestration.figures.open_findings import AUDIENCES, Finding, read_findings
 from orchestration.letters.advice import advice_of
 from orchestration.letters.finding_words import PROJECTED, explanation
@@ -21,7 +22,6 @@ from orchestration.pages.svg import Scale
 SHOWN = 12  # procedures, people or patients that are listed at once; the others are one click away
 FINDING_DAYS = 31
 NEAR_SHARE = 0.25  # of a limit, from which on a person is listed
-LEAST_ROWS = 20  # of a protection ratio that is shown (contract, fct_operator_protection)
 RATIOS = Scale(0.5, 4, is_log=True)
 
 
@@ -95,7 +95,7 @@ class Fault:
 
     @property
     def kind(self) -> Finding:
-        """One of them, which says what they are about."""
+        """One of them: all have the same kind."""
         return self.findings[0]
 
 
@@ -176,7 +176,7 @@ def today_figures(connection: duckdb.DuckDBPyConnection, as_of: date) -> TodayFi
         cases=tuple(sorted(read_cases(connection, of_procedures, list(of_procedures)), key=by_gravity)),
         people=people,
         limits=nearest_limits(connection, findings, NEAR_SHARE),
-        habits=tuple(HabitRow(*row) for row in connection.execute(_HABITS, [LEAST_ROWS]).fetchall()),
+        habits=tuple(HabitRow(*row) for row in connection.execute(_HABITS, [LEAST_OF_A_RATIO]).fetchall()),
         skin=tuple(SkinRow(*row) for row in connection.execute(_SKIN).fetchall()),
         faults=_faults(recent, rooms),
         not_worn=sum(finding.rule == "badge_not_worn" and bool(finding.procedure_id) for finding in recent),
@@ -199,7 +199,7 @@ def today_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
         figures=figures,
         heading=heading(figures, frame),
         shown=SHOWN,
-        least_rows=LEAST_ROWS,
+        least_rows=LEAST_OF_A_RATIO,
         ratios=RATIOS,
         near_share=NEAR_SHARE,
         advise=advise,
@@ -216,10 +216,10 @@ def heading(figures: TodayFigures, frame: Frame) -> str:
         "step": 0 if figures.over else len(figures.with_step),
         "review": figures.count("review"),
     }
-    told = [frame.say(f"today.heading.{name}", count=count) for name, count in counts.items() if count]
-    if not told:
+    parts = [frame.say(f"today.heading.{name}", count=count) for name, count in counts.items() if count]
+    if not parts:
         return frame.say("today.heading.nothing")
-    both = told[0] if len(told) == 1 else frame.say("today.heading.both", first=told[0], second=told[1])
+    both = parts[0] if len(parts) == 1 else frame.say("today.heading.both", first=parts[0], second=parts[1])
     return both[0].upper() + both[1:]
 
 

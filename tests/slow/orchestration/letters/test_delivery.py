@@ -879,10 +879,27 @@ def test_no_operators_letter_has_anything_of_anybody_else(people: Path, data_dir
     assert "54.3" not in every_text(letters[MPE])
 
 
+def with_others(people: Path, number: int) -> None:
+    """Add 24 doses of a class by so many other first operators: 0 to 23 µSv."""
+    with duckdb.connect(str(people / "warehouse.duckdb")) as connection:
+        connection.execute(
+            "update marts.fct_operator_procedure set operator_id = 'CD01' where role = 'first_operator';"
+            "insert into marts.fct_operator_procedure (procedure_id, operator_id, role, hp10_usv)"
+            f" select 'c' || i, 'O' || (i % {number}), 'first_operator', i from range(24) as t (i)"
+        )
+
+
+def test_a_class_of_few_other_people_is_not_compared(people: Path) -> None:
+    with_others(people, 4)
+    personal = read_personal(people / "warehouse.duckdb", "CD01", date(2026, 2, 1), date(2026, 2, 28))
+    assert personal.classes == ()
+
+
 def test_a_class_is_shown_with_its_n_and_only_from_20_procedures(people: Path) -> None:
+    with_others(people, 5)
     personal = read_personal(people / "warehouse.duckdb", "CD01", date(2026, 2, 1), date(2026, 2, 28))
     (shown,) = personal.classes
-    # 24 doses of first operators: 0 to 23 µSv; the nurse's 1000 µSv are of another role.
+    # 24 doses of other first operators: 0 to 23 µSv; neither the own ones nor a nurse's 1000 µSv count.
     assert (shown.procedure_type, shown.procedures) == ("angioplasty", 24)
     assert (shown.q1_usv, shown.median_usv, shown.q3_usv) == (5.75, 11.5, 17.25)
     assert {row.procedure_type for row in personal.procedures} == {"angioplasty", "ablation"}
@@ -894,6 +911,7 @@ def test_a_class_is_shown_with_its_n_and_only_from_20_procedures(people: Path) -
     [("min_reference", 24, 1), ("min_reference", 25, 0), ("min_reference", 1, 1), ("reference_days", 1, 0)],
 )
 def test_a_class_is_compared_as_the_settings_of_the_site_say(people: Path, name: str, value: int, shown: int) -> None:
+    with_others(people, 5)
     with duckdb.connect(str(people / "warehouse.duckdb")) as connection:
         connection.execute("update marts.dim_alert_threshold set threshold_value = ? where name = ?", [value, name])
     personal = read_personal(people / "warehouse.duckdb", "CD01", date(2026, 2, 1), date(2026, 2, 28))

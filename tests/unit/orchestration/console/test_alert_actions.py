@@ -188,6 +188,12 @@ def test_blanks_and_line_breaks_make_no_second_answer(site: Path, comment: str) 
     assert [(row["by"], row["comment"]) for row in rows(site)] == [("Ana B", "screen moved")]
 
 
+def test_an_answer_that_was_written_by_hand_with_more_blanks_is_the_same(site: Path) -> None:
+    write(site, LOG, f"{HEADER}\na1a1a1a1bbbb,closed,Ana,2024-03-01,screen   moved\n")
+    done = call("alert", "import", worklist(site, "a1a1a1a1bbbb,closed,Ana,,screen moved,x"), "--site", site)
+    assert "0 answers added, 1 were there already" in " ".join(done.output.split())
+
+
 def test_the_beginning_and_the_whole_of_an_identifier_are_one_finding(site: Path) -> None:
     file = worklist(site, "a1a1a1a1,closed,Ana,,seen,x", "a1a1a1a1bbbb,closed,Ana,,seen,x")
     done = call("alert", "import", file, "--site", site)
