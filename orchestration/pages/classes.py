@@ -83,6 +83,11 @@ class ClassFigures:
         return tuple(sorted(found, key=lambda row: -(row.last.change or 0)))
 
     @property
+    def by_chance(self) -> float:
+        """Number of series that would be above last year's by chance: 2.5 % of those with a 95 % interval."""
+        return 0.025 * self.compared
+
+    @property
     def compared(self) -> int:
         """Number of series that could be compared with last year."""
         return sum(row.last.change is not None for rows in self.series.values() for row in rows)
@@ -126,10 +131,9 @@ _QUARTERS = """
     order by procedure_type, quantity, quarter
 """
 
-# The level of the class in the whole site, else of the room with most procedures.
+# Of the whole site: the ratio of one room would be drawn beside the median of all.
 _LEVELS = """
     select procedure_type, quantity, drl_value, drl_scope, ratio_to_drl, coalesce(drl_citation, '')
     from marts.fct_reference_level
-    where drl_value is not null
-    qualify row_number() over (partition by procedure_type, quantity order by room_id is not null, n desc) = 1
+    where drl_value is not null and room_id is null
 """

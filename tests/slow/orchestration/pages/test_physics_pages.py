@@ -162,7 +162,20 @@ def test_a_class_that_rose_leads_the_page(changed: Changed) -> None:
     )
     assert "1.37" in heading_of(night, "classes")
     with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
-        assert [row.quantity for row in class_figures(connection).rises] == ["kap"]
+        figures = class_figures(connection)
+        assert [row.quantity for row in figures.rises] == ["kap"]
+        assert f"Of {figures.compared} comparisons 1 rose clearly" in text_of(night, "classes")
+
+
+def test_a_class_has_the_level_and_ratio_of_the_whole_site(changed: Changed) -> None:
+    night = changed(
+        "update marts.fct_reference_level set drl_value = 50, drl_scope = 'national',"
+        " ratio_to_drl = case when room_id is null then 0.5 else 7 end"
+    )
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        series = class_figures(connection).series
+    ratios = {row.level.ratio for rows_ in series.values() for row in rows_ if row.level}
+    assert ratios == {0.5}
 
 
 def test_patients_are_those_of_the_register_and_of_100_msv(night: Night, warehouse: duckdb.DuckDBPyConnection) -> None:
