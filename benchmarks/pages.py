@@ -46,7 +46,7 @@ def main() -> None:
         seconds = [written(published, Path(folder) / str(number), site.config) for number in range(ROUNDS)]
         last = Path(folder) / str(ROUNDS - 1)
         files = [file for file in last.rglob("*") if file.is_file() and not file.is_symlink()]
-        files = [file for file in files if file.suffix in (".html", ".css", ".js")]
+        files = [file for file in files if file.suffix in (".html", ".css", ".csv", ".js")]
         result = {
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "processors": os.cpu_count(),

@@ -24,6 +24,7 @@ from ingest.control_characters import printable
 from orchestration.figures.habits import NO_CAUSE
 from orchestration.figures.open_findings import Finding
 from orchestration.figures.wording import Wording, wording
+from orchestration.letters.dose_range import MSV_STEP, range_text
 from orchestration.letters.finding_words import finding_text, kind_name, short_rule_name, unit_sign
 from orchestration.pages import svg
 
@@ -109,6 +110,10 @@ class Frame:
         """Write a dose in µSv: whole from 10 on, one decimal below."""
         return self.fixed(usv, 0 if usv is None or abs(usv) >= 9.95 else 1)
 
+    def msv_range(self, low: float | None, high: float | None) -> str:
+        """Write a dose in mSv behind which results may be below detection, as the letters do; without its unit."""
+        return range_text(low, high, self.words, "", MSV_STEP)
+
     def factor(self, value: float | None) -> str:
         """Write a ratio with one decimal, from 100 on without."""
         return self.fixed(value, 0 if value is not None and value >= 99.5 else 1)
@@ -176,7 +181,7 @@ class Frame:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        made.globals |= {"say": self.say, "word": self.words.say, "svg": svg}
+        made.globals |= {"msv_range": self.msv_range, "say": self.say, "word": self.words.say, "svg": svg}
         numbers = (self.fixed, self.number, self.dose, self.factor, self.gray, self.share, self.share_down)
         times = (self.day, self.short_day, self.when, self.clock, self.month)
         made.filters |= {write.__name__: write for write in (*numbers, *times, self.person)}

@@ -37,6 +37,7 @@ class LimitRow:
     received_share: float | None
     projected_share: float | None
     is_estimate: bool
+    is_in_part_below_detection: bool = False
     severity: str | None = None
     is_projected_over: bool = False
 
@@ -256,7 +257,7 @@ _PEOPLE = "select count(distinct operator_id) from marts.fct_operator_procedure"
 _LIMITS = """
     select
         operator_id, quantity, dose_window, warning_dose_msv, limit_msv, warning_fraction, projected_fraction,
-        coalesce(is_estimate, false)
+        coalesce(is_estimate, false), dose_high_msv is distinct from dose_low_msv
     from marts.fct_operator_limit
     where dose_window <> 'pregnancy' and warning_fraction >= ?
     qualify row_number() over (

@@ -32,6 +32,13 @@ def own_pages(night: Night) -> dict[str, str]:
     return {folder.name: (folder / "index.html").read_text("utf-8") for folder in folders}
 
 
+def english(night: Night) -> list[str]:
+    """Own pages of the people who read English."""
+    found = [page for page in own_pages(night).values() if '<html lang="en">' in page]
+    assert found
+    return found
+
+
 def values(night: Night, table: str, column: str) -> list[str]:
     with duckdb.connect(night.folder / "restricted/restricted.duckdb", read_only=True) as connection:
         found = connection.execute(f"select distinct {column} from {table} where {column} <> ''").fetchall()
@@ -150,3 +157,37 @@ def test_an_odd_operator_id_is_a_plain_folder(operator_id: str) -> None:
     folder = page_folder(operator_id)
     assert Path(folder).name == folder
     assert re.fullmatch(r"[0-9a-f]{32}", folder)
+
+
+@pytest.mark.parametrize(
+    ("high", "written"),
+    [("0.126", "0.126"), ("0.42", "0.13, at most 0.42"), ("null", "0.13, in part below detection (limit not stated)")],
+)
+def test_a_dose_in_part_below_detection_is_never_one_number(changed: Changed, high: str, written: str) -> None:
+    night = changed(
+        f"update marts.fct_operator_limit set dose_low_msv = 0.126, dose_high_msv = {high}, warning_dose_msv = 0.126,"
+        " dose_window = 'calendar_year', warning_fraction = 0.3",
+    )
+    found = [text for page in english(night) for text in re.findall(r'<td class="num range">(.*?)</td>', page)]
+    assert set(found) == {written}
+    people = (night.physics / "people.html").read_text("utf-8")
+    assert ("or more" in people) == (high != "0.126")
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        ("ci_low = 0.4, ci_high = 0.7", "Less of the"),
+        ("ci_low = 1.2, ci_high = 3", "More of the"),
+        ("ci_low = 0.9, ci_high = 1.2", "no clear difference"),
+    ],
+)
+def test_the_protection_ratio_is_explained_in_words(changed: Changed, interval: str, words: str) -> None:
+    night = changed(
+        "insert into marts.fct_operator_protection by name select operator_id, 'first_operator' as role_group,"
+        " 'rolling_12_months' as period, (select max(as_of) from ledger.publication) as period_begin, 30 as n,"
+        " 1.0 as protection_ratio, 100.0 as hp10_usv from marts.dim_operator",
+        f"update marts.fct_operator_protection set {interval}",
+    )
+    for page in english(night):
+        assert words in unescape(re.findall(r'<p class="lead">(.*?)</p>', page, re.S)[0])
