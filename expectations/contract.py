@@ -92,6 +92,11 @@ TABLES: dict[str, Table] = {
         " state",
         "procedure_id",
     ),
+    "marts.fct_training_status": _table(
+        "operator_id specialty grade is_at_work n_trainings course completed_on valid_until validity_source"
+        " validity_citation validity_status days_left state",
+        "operator_id",
+    ),
     "marts.fct_dose_explanation": _table(
         "procedure_id operator_id role_group n_reference usual_hp10_usv hp10_ratio kap_factor scatter_factor"
         " room_scatter_factor protection_factor main_cause excess_hp10_usv",
@@ -219,6 +224,7 @@ RULES = (
     "pregnancy",
     "patient_dose",
     "reference_level",
+    "training_due",
     "data_quality",
 )
 
@@ -268,6 +274,11 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "marts.fct_skin_followup": {
         "need": ("inform", "examine", "examine_twice", "none"),
         "state": ("open", "informed", "seen", "overdue", "not_needed"),
+    },
+    "marts.fct_training_status": {
+        "validity_source": ("certificate", "requirement", "operators_csv", "none"),
+        "validity_status": ("confirmed", "must_confirm"),
+        "state": ("valid", "due", "expired", "no_expiry_known", "not_recorded"),
     },
     "marts.fct_dose_explanation": {
         "role_group": ROLE_GROUPS,

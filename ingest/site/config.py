@@ -101,6 +101,7 @@ Rule = Literal[
     "pregnancy",
     "patient_dose",
     "reference_level",
+    "training_due",
     "data_quality",
 ]
 

@@ -428,6 +428,21 @@ TABLES: tuple[Table, ...] = (
         checks=(_not_negative("dose_msv"),),
     ),
     Table(
+        "training",
+        (
+            Column("operator_id", is_required=True, refers_to=_OPERATOR),
+            Column("course", is_required=True),
+            Column("provider"),
+            Column("hours", "decimal"),
+            Column("completed_on", "date", is_required=True),
+            Column("valid_until", "date"),
+            Column("certificate", is_private=True),
+        ),
+        key=("operator_id", "course", "completed_on"),
+        span=("completed_on", "valid_until"),
+        checks=(_above_zero("hours"),),
+    ),
+    Table(
         "corrections",
         (
             Column("dosimeter_serial", is_required=True),

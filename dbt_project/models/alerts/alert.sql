@@ -23,6 +23,8 @@ with findings as (
     union all by name
     select * from {{ ref('finding_reference_level') }}
     union all by name
+    select * from {{ ref('finding_training_due') }}
+    union all by name
     select * from {{ ref('finding_data_quality') }}
 ),
 

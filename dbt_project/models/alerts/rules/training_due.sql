@@ -1,0 +1,1 @@
+{{ alert_view('training_due') }}
