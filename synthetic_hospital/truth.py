@@ -17,7 +17,7 @@ import numpy as np
 from synthetic_hospital.badges import FSV_PER_USV, IntArray, usv
 from synthetic_hospital.expected import Expected, Share, sum_by
 from synthetic_hospital.findings import procedure_findings
-from synthetic_hospital.hospital import Participant, Procedure
+from synthetic_hospital.hospital import AT_TABLE_SIDE, BEAM_SLOPES, Participant, Procedure
 from synthetic_hospital.report_files import reports_of
 
 Row = tuple[object, ...]
@@ -28,7 +28,7 @@ HEADERS = {
     "kap_acquisition_gy_cm2,ka_r_mgy,ka_r_plane_a_mgy,ka_r_plane_b_mgy,fluoro_time_s,c_arm_dose_usv,c_arm_true_usv,"
     "expected_present,conditions",
     "truth_event": "irradiation_event_uid,study_instance_uid,room_id,plane,event_type,started_at,modality_started_at,"
-    "duration_s,kap_gy_cm2,reported_kap_gy_cm2,ka_r_mgy",
+    "duration_s,kap_gy_cm2,reported_kap_gy_cm2,ka_r_mgy,primary_angle_deg,secondary_angle_deg,beam_factor",
     "truth_operator_procedure": "study_instance_uid,operator_id,role,dosimeter_serial,source_kind,badge_worn,"
     "hp10_true_usv,hp10_samples_usv,n_samples,hp10_below_threshold_usv,hp10_usv,hp10_apportioned_usv,badge_status,"
     "is_decided,is_apportioned_decided,expected_present",
@@ -38,6 +38,7 @@ HEADERS = {
     "truth_unlinked": "source_id,dosimeter_serial,started_at,ended_at,hp10_usv,reason,what",
     "truth_file": "path,source_id,kind,expected_status,rows_rejected",
     "truth_alert": "rule,study_instance_uid,operator_id,value,threshold,n_reference,severity,fires,is_borderline",
+    "truth_beam_effect": "angle,log_dose_per_sine,roles",
     "truth_phi": "string",
     "truth_site": "hubs_named,c_arm_badges",
 }
@@ -52,7 +53,7 @@ KAP in Gy.cm2, Ka,r in mGy; empty = not known or not applicable; alternatives ar
 | file | one row |
 |---|---|
 | `truth_procedure.csv` | study; `kap_*` calibrated, `reported_kap_gy_cm2` as stated; `expected_present` 0: no report |
-| `truth_event.csv` | irradiation event |
+| `truth_event.csv` | irradiation event; `beam_factor`: dose at the table side for the same radiation |
 | `truth_operator_procedure.csv` | operator in a study; role empty: not in the logbook; `is_*_decided` 0: left open |
 | `truth_operator_event.csv` | operator in an event: dose in exported samples |
 | `truth_clock.csv` | room and local date with work: dosimeter clock minus modality clock |
@@ -60,6 +61,7 @@ KAP in Gy.cm2, Ka,r in mGy; empty = not known or not applicable; alternatives ar
 | `truth_unlinked.csv` | stretch of dose that must stay unlinked (not a complete list) |
 | `truth_file.csv` | inbox file with the status expected when all files are first seen in one run |
 | `truth_alert.csv` | case of an alert rule that judges single procedures; `is_borderline` 1: within 5 % |
+| `truth_beam_effect.csv` | angle; logarithm of the dose at the table side per sine of it, for the same radiation |
 | `truth_phi.csv` | patient name or ID that nothing published may contain |
 | `truth_site.csv` | the site |
 """
@@ -76,6 +78,7 @@ def truth_tables(expected: Expected, files: list[Row]) -> Iterator[tuple[str, It
     yield "truth_unlinked", _unlinked(expected)
     yield "truth_file", sorted(files, key=lambda row: str(row[0]).encode())
     yield "truth_alert", _alerts(expected)
+    yield "truth_beam_effect", _beam_effects()
     yield "truth_phi", [(text,) for text in sorted(_phi(expected))]
     yield "truth_site", [(int(expected.hospital.preset.names_hubs), 1)]
 
@@ -138,6 +141,9 @@ def _events(expected: Expected) -> Iterator[Row]:
                 _plain(e.kap_gy_cm2 * p.kap_factor),
                 _plain(e.kap_gy_cm2),
                 _plain(e.ka_r_mgy),
+                e.primary_angle_deg,
+                e.secondary_angle_deg,
+                _float(e.beam_factor),
             )
 
 
@@ -287,6 +293,12 @@ def _alerts(expected: Expected) -> Iterator[Row]:
 
 def _date(instant: datetime, zone: ZoneInfo) -> str:
     return instant.astimezone(zone).date().isoformat()
+
+
+def _beam_effects() -> Iterator[Row]:
+    """The slopes that the hospital was drawn with, and the roles that they hold for."""
+    for angle, slope in zip(("primary", "secondary"), BEAM_SLOPES, strict=True):
+        yield angle, slope, "|".join(sorted(AT_TABLE_SIDE))
 
 
 def _utc(instant: datetime) -> str:

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from itertools import pairwise
+from math import radians
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -36,7 +37,7 @@ from synthetic_hospital.badges import FSV_PER_USV, Readings, register, usv
 from synthetic_hospital.catalogue import CARDIOLOGY, PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset
 from synthetic_hospital.expected import Expected
 from synthetic_hospital.export_files import export_files
-from synthetic_hospital.hospital import LEAST_EVENT_GAP_S, Hospital, Procedure, draw_hospital
+from synthetic_hospital.hospital import LEAST_EVENT_GAP_S, Hospital, Procedure, beam_factor, draw_hospital
 from synthetic_hospital.report_files import report_conditions, stated_totals
 from synthetic_hospital.site_files import csv_text
 from synthetic_hospital.truth import HEADERS, truth_tables
@@ -705,6 +706,18 @@ def test_staff_dose_is_distributed_as_published(many_procedures: list[Procedure]
     assert 30 < np.median(dose[is_complex]) < 100
     assert 0.02 < np.median(ratio[is_complex]) < 0.06
     assert ratio.max() <= 0.9 + 1e-9
+
+
+def test_the_beam_direction_leaves_the_dose_of_the_hospital_as_it_was(many_procedures: list[Procedure]) -> None:
+    factors = np.array([event.beam_factor for procedure in many_procedures for event in procedure.events])
+    assert factors.mean() == pytest.approx(1, abs=4 * factors.std() / len(factors) ** 0.5)
+
+
+@given(primary=st.floats(-90, 90), secondary=st.floats(-45, 45))
+def test_left_oblique_and_cranial_beams_give_more_at_the_table_side(primary: float, secondary: float) -> None:
+    here = beam_factor(radians(primary), radians(secondary))
+    assert 0 < here < beam_factor(radians(primary + 0.5), radians(secondary + 0.5)) or primary > 89
+    assert beam_factor(radians(30), 0) > 2 * beam_factor(radians(0), 0) > 3 * beam_factor(radians(-30), 0)
 
 
 def test_class_medians_are_those_of_the_catalogue(many_procedures: list[Procedure]) -> None:

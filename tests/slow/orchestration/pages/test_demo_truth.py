@@ -1,0 +1,65 @@
+"""What the synthetic hospital was drawn with is what its published tables show, computed by means of their own."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+from slow.orchestration.pages.conftest import Night
+
+from synthetic_hospital import truth_folder
+
+Floats = npt.NDArray[np.float64]
+STANDARD_ERRORS = 4
+
+# The dose of each event per KAP, on a logarithmic scale: what a procedure and a person have in common cancels below.
+DOSES = """
+    select
+        doses.procedure_id || '/' || doses.operator_id as of_person,
+        ln(doses.hp10_usv / events.kap_gy_cm2) as log_dose,
+        sin(radians(events.primary_angle_deg)) as primary_sine,
+        sin(radians(events.secondary_angle_deg)) as secondary_sine
+    from marts.fct_operator_event as doses
+    inner join marts.fct_irradiation_event as events using (irradiation_event_uid)
+    inner join marts.fct_operator_procedure as people
+        on doses.procedure_id = people.procedure_id and doses.operator_id = people.operator_id
+    where list_contains($roles, people.role) and doses.hp10_usv > 0 and events.kap_gy_cm2 > 0
+"""
+
+
+def truth_of(night: Night, name: str) -> list[dict[str, str]]:
+    """Rows of a truth table of the hospital."""
+    folder = truth_folder(site_folder(night))
+    with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def site_folder(night: Night) -> Path:
+    """Folder of the site that was published."""
+    return next(parent for parent in night.folder.parents if (parent / "site.yaml").is_file())
+
+
+def within(groups: npt.NDArray[np.int64], column: Floats) -> Floats:
+    """Values less the mean of their group."""
+    return column - (np.bincount(groups, column) / np.bincount(groups))[groups]
+
+
+def test_the_published_doses_show_the_beam_directions_that_were_built_in(night: Night) -> None:
+    built_in = {row["angle"]: row for row in truth_of(night, "truth_beam_effect")}
+    slopes = np.array([float(built_in[angle]["log_dose_per_sine"]) for angle in ("primary", "secondary")])
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        rows = connection.execute(DOSES, {"roles": built_in["primary"]["roles"].split("|")}).fetchnumpy()
+    _, group = np.unique(rows["of_person"].astype(str), return_inverse=True)
+    sines = np.column_stack([within(group, rows["primary_sine"]), within(group, rows["secondary_sine"])])
+    doses = within(group, rows["log_dose"])
+    found = np.linalg.solve(sines.T @ sines, sines.T @ doses)
+    rest = doses - sines @ found
+    freedom = len(doses) - (group.max() + 1) - 2
+    error = np.sqrt(np.diag(np.linalg.inv(sines.T @ sines)) * (rest @ rest) / freedom)
+    assert freedom > 500
+    assert (error < 0.1).all()
+    assert (np.abs(found - slopes) < STANDARD_ERRORS * error).all()
+    assert (found > 5 * error).all()
