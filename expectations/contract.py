@@ -29,7 +29,7 @@ def _table(columns: str, key: str = "", optional_key: str = "", restricted: str 
     return Table(tuple(columns.split()), tuple(key.split()), tuple(optional_key.split()), restricted)
 
 
-# Source: the output contract (v1). ledger.publication and ledger.alert_history are written by the publication itself.
+# Source: the output contract (v1). Tables that the publication itself writes: own_tables.py.
 TABLES: dict[str, Table] = {
     "marts.fct_procedure": _table(
         "procedure_id site_id room_id study_instance_uid accession_number patient_key patient_age_years patient_sex"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from jinja2 import Environment
 
-from expectations.gate import SuiteVerdict, Verdict
+from expectations.gate import CheckResult, SuiteVerdict, Verdict
 
 PAGE = """\
 <!doctype html>
@@ -48,7 +48,8 @@ summary { cursor: pointer; color: #4a5565; padding: .4rem 0 }
 {% if broken %}
 <table>
 <tr><th>effect</th><th class="where">where</th><th>what should hold</th><th>what to do</th></tr>
-{% for check, failure in broken %}
+{% for result in broken %}
+{% set check, failure = result.check, result.failure %}
 <tr>
 <td class="{{ failure.severity }}">{{ {"block": "blocks", "warn": "warns"}[failure.severity] }}</td>
 <td><code>{{ check.table }}{% if check.column %}<br>{{ check.column }}{% endif %}</code></td>
@@ -64,11 +65,13 @@ summary { cursor: pointer; color: #4a5565; padding: .4rem 0 }
 <details>
 <summary>{{ held | length }} that held</summary>
 <table>
-<tr><th class="where">where</th><th>what holds</th><th>bound from</th></tr>
-{% for check in held %}
+<tr><th class="where">where</th><th>what holds</th><th>observed</th><th>bound from</th></tr>
+{% for result in held %}
+{% set check = result.check %}
 <tr>
 <td><code>{{ check.table }}{% if check.column %}<br>{{ check.column }}{% endif %}</code></td>
 <td>{{ check.rule }}</td>
+<td>{% if result.largest is not none %}{{ "%.3g to %.3g" | format(result.smallest, result.largest) }}{% endif %}</td>
 <td>{{ check.source }}</td>
 </tr>
 {% endfor %}
@@ -92,15 +95,7 @@ def data_docs(title: str, facts: Mapping[str, object], verdict: Verdict) -> str:
     return page.render(title=title, facts=facts, verdict=verdict, suites=[_sorted(suite) for suite in verdict.suites])
 
 
-def _sorted(suite: SuiteVerdict) -> tuple[SuiteVerdict, list[object], list[object]]:
-    """The suite, its checks that do not hold, each with its failure, and those that hold."""
-    failures = {(failure.table, failure.column, failure.rule): failure for failure in suite.failures}
-    broken: list[object] = []
-    held: list[object] = []
-    for check in suite.checks:
-        failure = failures.get((check.table, check.column, check.rule))
-        if failure:
-            broken.append((check, failure))
-        else:
-            held.append(check)
-    return suite, broken, held
+def _sorted(suite: SuiteVerdict) -> tuple[SuiteVerdict, list[CheckResult], list[CheckResult]]:
+    """The suite, its checks that do not hold, and those that hold."""
+    broken = [result for result in suite.results if result.failure]
+    return suite, broken, [result for result in suite.results if not result.failure]

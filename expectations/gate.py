@@ -34,6 +34,27 @@ create table if not exists ops.verdict (
     primary key (build_id, suite)
 )
 """
+# Of the last build only: the history of checks is in the publications, ledger.check_result.
+RESULT_DDL = """
+create or replace table ops.check_result (
+    build_id varchar not null,
+    check_id varchar not null,
+    suite varchar not null,
+    severity varchar not null,
+    table_name varchar not null,
+    column_name varchar,
+    rule varchar not null,
+    passed boolean not null,
+    failing_rows bigint,
+    smallest double,
+    largest double,
+    allowed_low double,
+    allowed_high double,
+    unit varchar,
+    sentence varchar,
+    primary key (build_id, check_id)
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -57,13 +78,30 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class CheckResult:
+    """What one check found.
+
+    Attributes:
+        failing_rows: number of rows that break the rule; None if it could not be evaluated.
+        smallest, largest: of the values that the check is about, where it is about values.
+        failure: the failure for its reader; None where the rule holds.
+    """
+
+    check: Check
+    failing_rows: int | None
+    smallest: float | None
+    largest: float | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
 class SuiteVerdict:
-    """The verdict of one suite on one build; ``checks`` are those that were run, for the page that lists them."""
+    """The verdict of one suite on one build; ``results`` are those of all its checks, whether they hold or not."""
 
     suite: Suite
     checks_run: int
     failures: list[Failure]
-    checks: Sequence[Check] = ()
+    results: Sequence[CheckResult] = ()
 
     @property
     def passed(self) -> bool:
@@ -85,11 +123,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Unexpected:
-    """The rows that break one check: their number, some of them by name, or why DuckDB could not find them."""
+    """The rows that break one check: their number, some of them by name, or why DuckDB could not find them.
+
+    Attributes:
+        smallest, largest: of all values that the check is about, also of those that do not break it.
+    """
 
     rows: int = 0
     samples: list[str] = field(default_factory=list)
     error: str = ""
+    smallest: float | None = None
+    largest: float | None = None
 
 
 def judge(build_db: Path, settings: Settings) -> Verdict:
@@ -116,9 +160,10 @@ def judge(build_db: Path, settings: Settings) -> Verdict:
 
 
 def record(con: duckdb.DuckDBPyConnection, build_id: str, verdict: Verdict) -> None:
-    """Writes the verdict for this build into ops.verdict, one row per suite, in place of an earlier one."""
-    con.execute(VERDICT_DDL)
+    """Write the verdict for this build: one row per suite (ops.verdict), one per check (ops.check_result)."""
     con.begin()
+    con.execute(VERDICT_DDL)
+    con.execute(RESULT_DDL)
     con.execute("delete from ops.verdict where build_id = ?", [build_id])
     for suite in verdict.suites:
         failures = json.dumps([asdict(failure) for failure in suite.failures], ensure_ascii=False)
@@ -126,7 +171,19 @@ def record(con: duckdb.DuckDBPyConnection, build_id: str, verdict: Verdict) -> N
             "insert into ops.verdict values (?, ?, ?, ?, ?, ?, now())",
             [build_id, suite.suite, suite.passed, suite.checks_run, len(suite.failures), failures],
         )
+        for result in suite.results:
+            con.execute(f"insert into ops.check_result values ({', '.join('?' * 15)})", [build_id, *_recorded(result)])
     con.commit()
+
+
+def _recorded(result: CheckResult) -> tuple[object, ...]:
+    """The columns of ops.check_result after its build; a check that could not be judged blocks whatever it is."""
+    check, failure = result.check, result.failure
+    severity = failure.severity if failure else check.severity
+    subject = (check.id, check.suite, severity, check.table, check.column or None, check.rule)
+    allowed = (check.values.low, check.values.high, check.values.unit or None) if check.values else (None, None, None)
+    seen = (result.failing_rows, result.smallest, result.largest)
+    return (*subject, failure is None, *seen, *allowed, failure.sentence if failure else None)
 
 
 def _unexpected_rows(con: duckdb.DuckDBPyConnection, check: Check) -> Unexpected:
@@ -134,12 +191,13 @@ def _unexpected_rows(con: duckdb.DuckDBPyConnection, check: Check) -> Unexpected
         query = con.execute(
             f"select count(*) over (), columns(*)::varchar from ({check.unexpected_rows}) order by all limit {SAMPLES}"
         )
+        names = [column[0] for column in query.description[1:]]
+        rows = query.fetchall()
+        smallest, largest = con.execute(check.values.extremes).fetchall()[0] if check.values else (None, None)
     except duckdb.Error as error:
         return Unexpected(error=str(error))
-    names = [column[0] for column in query.description[1:]]
-    rows = query.fetchall()
     samples = [_sample(dict(zip(names, row[1:], strict=True))) for row in rows]
-    return Unexpected(rows[0][0] if rows else 0, samples)
+    return Unexpected(rows[0][0] if rows else 0, samples, smallest=smallest, largest=largest)
 
 
 def _sample(row: Mapping[str, str | None]) -> str:
@@ -151,13 +209,15 @@ def _sample(row: Mapping[str, str | None]) -> str:
 def _of_suite(
     suite: Suite, all_checks: Sequence[Check], unexpected: Mapping[str, Unexpected], results: Mapping[str, Result]
 ) -> SuiteVerdict:
-    of_suite = [check for check in all_checks if check.suite == suite]
-    failures = [
-        _failure(check, unexpected[check.name], results[check.name])
-        for check in of_suite
-        if not results[check.name].success
+    of_suite = [
+        _result(check, unexpected[check.name], results[check.name]) for check in all_checks if check.suite == suite
     ]
-    return SuiteVerdict(suite, len(of_suite), failures, of_suite)
+    return SuiteVerdict(suite, len(of_suite), [result.failure for result in of_suite if result.failure], of_suite)
+
+
+def _result(check: Check, unexpected: Unexpected, result: Result) -> CheckResult:
+    failure = None if result.success else _failure(check, unexpected, result)
+    return CheckResult(check, result.unexpected_rows, unexpected.smallest, unexpected.largest, failure)
 
 
 def _failure(check: Check, unexpected: Unexpected, result: Result) -> Failure:

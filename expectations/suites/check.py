@@ -5,6 +5,7 @@ Data only. The checks are in structural.py, logical.py and plausible.py; gate.py
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -25,6 +26,22 @@ OUR_FAULT = "A fault of this product, not of the data: keep the old publication,
 LOST = "a figure is counted twice, lost, or attributed to the wrong person"
 
 
+@dataclass(frozen=True)
+class Values:
+    """The values that a check is about, where it is about values, and those that are allowed.
+
+    Attributes:
+        extremes: SQL select of one row, the smallest and the largest value of the build.
+        low, high: the smallest and the largest that are allowed; None = there is no such bound.
+        unit: empty for a ratio.
+    """
+
+    extremes: str
+    low: float | None
+    high: float
+    unit: str
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Check:
     """A rule, and the rows that break it.
@@ -39,6 +56,7 @@ class Check:
         family: what checks with the same question are called together; empty = the rule states it.
         unexpected_rows: SQL select of the columns that name a row that breaks the rule; where one of them is the
             boolean ``is_restricted``, such a row is counted and never named.
+        values: what the rule bounds; None where it is no bound of a value.
     """
 
     suite: Suite
@@ -51,6 +69,12 @@ class Check:
     source: str
     family: str = ""
     unexpected_rows: str
+    values: Values | None = None
+
+    @property
+    def id(self) -> str:
+        """Short name that stays the same from build to build, as long as the rule does."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:12]
 
     @property
     def name(self) -> str:
@@ -73,4 +97,13 @@ def rows_where(broken: str, table: str, column: str, expression: str | None = No
     return (
         f"select {value}, {names}{', ' if names else ''}({TABLES[table].restricted}) as is_restricted"
         f" from {table} where {broken}"
+    )
+
+
+def extremes_of(table: str, column: str, expression: str | None = None) -> str:
+    """SQL of the smallest and the largest value of a column, without the rows of the restricted audience."""
+    value = expression or f'"{column}"'
+    return (
+        f'select min("value"), max("value")'
+        f' from (select ({value})::double as "value" from {table} where not ({TABLES[table].restricted}))'
     )

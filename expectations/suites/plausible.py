@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from expectations.suites.check import Check, Severity, rows_where
+from expectations.suites.check import Check, Severity, Values, extremes_of, rows_where
 
 UNITS = "a wrong unit or a broken report makes every indicator, quartile and alert of the room wrong"
 SEE_REPORT = (
@@ -36,6 +36,7 @@ def plausible(settings: Settings) -> list[Check]:
 
 # Of fewer files a single refused one is more than its share, and a small site could never publish.
 FILES_TO_BLOCK = 20
+RECENT_FILES = "from ledger.file semi join raw.recent_file using (load_seq) where status <> 'ignored'"
 
 
 def _few_files_are_quarantined(settings: Settings) -> list[Check]:
@@ -61,9 +62,15 @@ def _few_files_are_quarantined(settings: Settings) -> list[Check]:
             ),
             source="input contract, site.yaml",
             unexpected_rows=(
-                "select count(*) filter (status = 'quarantined') as quarantined, count(*) as files"
-                " from ledger.file semi join raw.recent_file using (load_seq) where status <> 'ignored'"
+                f"select count(*) filter (status = 'quarantined') as quarantined, count(*) as files {RECENT_FILES}"
                 f" having count(*) {bound} and count(*) filter (status = 'quarantined') > {share:f} * count(*)"
+            ),
+            values=Values(
+                "select share, share from"
+                f" (select count(*) filter (status = 'quarantined') / count(*) as share {RECENT_FILES})",
+                low=None,
+                high=float(share),
+                unit="of the files",
             ),
         )
         for severity, (of_files, bound) in by_severity.items()
@@ -263,6 +270,7 @@ def _values_are_possible() -> list[Check]:
             advice=limit.advice,
             source=limit.source,
             unexpected_rows=rows_where(_outside(limit), limit.table, limit.column, limit.expression),
+            values=Values(extremes_of(limit.table, limit.column, limit.expression), limit.low, limit.high, limit.unit),
         )
         for limit in POSSIBLE
     ]

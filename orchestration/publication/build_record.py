@@ -133,7 +133,7 @@ def made_from(input_fingerprint: str) -> str:
 def _verdict(con: duckdb.DuckDBPyConnection, database: str, build_id: str) -> tuple[int, list[str]]:
     """Number of checks that held, and why this build is blocked: a suite without a verdict blocks too."""
     rows = []
-    if _has_table(con, database, "verdict"):
+    if _has_table(con, database, "verdict") and _has_table(con, database, "check_result"):
         rows = con.execute(
             "select suite, passed, checks_run - checks_failed, failures::varchar"
             f" from {database}.ops.verdict where build_id = ?",

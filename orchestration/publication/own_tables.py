@@ -65,3 +65,24 @@ ALERT_HISTORY = OwnTable(
         "audience": ("varchar", "Who sees it: operator, medical_physics or restricted."),
     },
 )
+
+CHECK_RESULT = OwnTable(
+    "One row per publication and check of the gate: what was found in the build that was published.",
+    {
+        "run_id": ("varchar", "Key: name of the publication."),
+        "check_id": ("varchar", "Key: short name of the check; the same in every publication while its rule is."),
+        "suite": ("varchar", "Suite of the check: structural, logical or plausible."),
+        "severity": ("varchar", "block: a failure stops the publication; warn: it is reported and published."),
+        "table_name": ("varchar", "Table that the check is about, with its schema."),
+        "column_name": ("varchar", "Column that it is about, several separated by commas; NULL for the table itself."),
+        "rule": ("varchar", "What holds for every row of a believable table."),
+        "passed": ("boolean", "Whether no row breaks the rule."),
+        "failing_rows": ("bigint", "Number of rows that break the rule; none are allowed."),
+        "smallest": ("double", "Smallest value of the build, where the rule bounds a value; in the unit of the row."),
+        "largest": ("double", "Largest value of the build, where the rule bounds a value; in the unit of the row."),
+        "allowed_low": ("double", "Smallest value that the rule allows; NULL: no lower bound; in the unit of the row."),
+        "allowed_high": ("double", "Largest value that the rule allows; NULL: no bound; in the unit of the row."),
+        "unit": ("varchar", "Unit of the four values before it; NULL for a ratio and where there is no value."),
+        "sentence": ("varchar", "Of a check that does not hold: which rows, and what to do; NULL where it holds."),
+    },
+)

@@ -34,7 +34,7 @@ from orchestration.publication.history import (
     prune,
     unfinished,
 )
-from orchestration.publication.own_tables import ALERT_HISTORY, PUBLICATION
+from orchestration.publication.own_tables import ALERT_HISTORY, CHECK_RESULT, PUBLICATION, OwnTable
 from orchestration.publication.published_files import readable
 from orchestration.publication.snapshot import (
     RESTRICTED,
@@ -48,6 +48,11 @@ from orchestration.publication.snapshot import (
 )
 
 CONTRACT_VERSION = 2
+OWN_TABLES: dict[str, OwnTable] = {
+    "publication": PUBLICATION,
+    "alert_history": ALERT_HISTORY,
+    "check_result": CHECK_RESULT,
+}
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,8 @@ def _publish(
     _carry_on_history(con, history_folder(published_dir, current))
     if is_current:
         _write_history(con, run_id)
-    own = {"ledger.publication": "memory.main.publication", "ledger.alert_history": "memory.main.alert_history"}
+    _write_check_results(con, run_id, build)
+    own = {f"ledger.{name}": f"memory.main.{name}" for name in OWN_TABLES}
     sources = sources_of(con, "build", own)
     publication = Publication(
         run_id=run_id,
@@ -182,13 +188,15 @@ def becomes_current(as_of: date, current: Current | None) -> bool:
 
 def _carry_on_history(con: duckdb.DuckDBPyConnection, newest: Path | None) -> None:
     """History lives in the publications: it survives a rebuild, and a crash before the switch leaves nothing of it."""
-    PUBLICATION.create(con, "publication")
-    ALERT_HISTORY.create(con, "alert_history")
+    for name, table in OWN_TABLES.items():
+        table.create(con, name)
     if newest:
         with readable(newest / RESTRICTED) as previous:
             con.execute(f"attach {literal(previous)} as previous (read_only)")
-            con.execute("insert into publication by name select * from previous.ledger.publication")
-            con.execute("insert into alert_history by name select * from previous.ledger.alert_history")
+            held = con.execute("select table_name from duckdb_tables() where database_name = 'previous'").fetchall()
+            for name in OWN_TABLES:
+                if name != "check_result" or (name,) in held:  # publications of earlier versions have none
+                    con.execute(f"insert into {name} by name select * from previous.ledger.{name}")
             con.execute("detach previous")
 
 
@@ -213,6 +221,14 @@ def _write_history(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
     )
     con.execute("truncate alert_history")
     con.execute("insert into alert_history by name from history")
+
+
+def _write_check_results(con: duckdb.DuckDBPyConnection, run_id: str, build: Build) -> None:
+    con.execute(
+        "insert into check_result by name select $run_id as run_id, * exclude (build_id)"
+        " from build.ops.check_result where build_id = $build_id order by check_id",
+        {"run_id": run_id, "build_id": build.build_id},
+    )
 
 
 def _write_publication(con: duckdb.DuckDBPyConnection, publication: Publication, build: Build, now: datetime) -> None:

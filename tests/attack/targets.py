@@ -319,7 +319,7 @@ def received_objects(folder: Path) -> Facts:
 # --- whole nights ----------------------------------------------------------------------------------------------------
 
 OUTBOX = "site_id: small\nname: Small\nmail: {from: d@hospital.example, medical_physics: [mpe@hospital.example]}\n"
-RUNS = ("ledger.publication", "ledger.alert_history")
+RUNS = ("ledger.publication", "ledger.alert_history", "ledger.check_result")
 
 
 def command_line(*words: str) -> None:

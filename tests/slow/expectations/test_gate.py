@@ -321,6 +321,42 @@ def test_record_keeps_one_verdict_for_each_build_and_suite(build: Path) -> None:
     assert json.loads(rows[0][5])[0]["sentence"] == "Say «this»."
 
 
+def test_record_keeps_what_each_check_found_with_the_extremes_of_bounded_values(build: Path) -> None:
+    with duckdb.connect(build) as con:
+        con.execute("update marts.fct_procedure set kap_gy_cm2 = 12.5 where procedure_id = 'P1'")
+        con.execute("update marts.fct_procedure set kap_gy_cm2 = 6000 where procedure_id = 'P2'")
+    verdict = judge(build, Settings())
+    with duckdb.connect(build) as con:
+        record(con, "b1", verdict)
+        rows = con.execute(
+            "select severity, passed, failing_rows, smallest, largest, allowed_low, allowed_high, unit, sentence"
+            " from ops.check_result where table_name = 'marts.fct_procedure' and column_name = 'kap_gy_cm2'"
+            " and suite = 'plausible'"
+        ).fetchall()
+        ids = con.execute("select check_id from ops.check_result").fetchall()
+        numbers = con.execute("select count(*), count(*) filter (not passed) from ops.check_result").fetchone()
+        highest = con.execute("select max(kap_gy_cm2), min(kap_gy_cm2) from marts.fct_procedure").fetchone()
+    assert highest == (6000, rows[0][3])
+    assert [row[:8] for row in rows] == [("block", False, 1, rows[0][3], 6000, None, 5000, "Gy·cm²")]
+    assert "procedure_id=P2" in rows[0][8]
+    assert {check_id for (check_id,) in ids} == {check.id for check in checks(Settings())}
+    suites = verdict.suites
+    assert numbers == (sum(suite.checks_run for suite in suites), sum(len(suite.failures) for suite in suites))
+
+
+def test_a_check_that_cannot_be_judged_is_recorded_without_a_number_of_rows(build: Path) -> None:
+    with duckdb.connect(build) as con:
+        con.execute("alter table marts.fct_procedure drop patient_age_years")
+    verdict = judge(build, Settings())
+    with duckdb.connect(build) as con:
+        record(con, "b1", verdict)
+        found = con.execute(
+            "select severity, passed, failing_rows, smallest from ops.check_result"
+            " where column_name = 'patient_age_years' and suite = 'plausible'"
+        ).fetchall()
+    assert found == [("block", False, None, None)]
+
+
 def test_the_readme_lists_every_check() -> None:
     text = README.read_text("utf-8")
     assert text == with_risks(text), "python -m expectations.readme was forgotten"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from support.small_build import add_build, change, make_build, pass_gate
 from support.small_site import make_site, the_key
 
 from expectations.contract import RULES, TABLES
-from expectations.gate import Failure, SuiteVerdict, Verdict, record
-from expectations.suites import SUITES
+from expectations.gate import CheckResult, Failure, SuiteVerdict, Verdict, record
+from expectations.suites import SUITES, Settings, checks
 from ingest.raw.build_db import open_build
 from ingest.site.config import load_site
 from orchestration.dagster_home.instance import dagster_home
@@ -127,7 +128,8 @@ def test_refuses_to_lose_history_when_current_cannot_be_read(build: Path, publis
 
 def test_has_every_table_and_view_of_the_contract(build: Path, published: Path) -> None:
     folder = first(build, published).folder
-    wanted = {*TABLES, "ledger.publication", "ledger.alert_history", *(f"alerts.{rule}" for rule in RULES)}
+    own = {"ledger.publication", "ledger.alert_history", "ledger.check_result"}
+    wanted = {*TABLES, *own, *(f"alerts.{rule}" for rule in RULES)}
     for file in ("warehouse.duckdb", "restricted/restricted.duckdb"):
         with reading(folder / file) as con:
             held = con.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()
@@ -351,6 +353,59 @@ def test_history_of_a_finding(build: Path, published: Path) -> None:
     # A withdrawn restricted finding stays restricted.
     assert set(history(two, "warehouse.duckdb")) == {"A0", "A1", "A2"}
     assert history(two, "restricted/restricted.duckdb")["A3"][2] == two
+
+
+def judged(build: Path, build_id: str, failing_rows: int) -> None:
+    """A verdict with one check, which only warns."""
+    check = replace(checks(Settings())[-1], severity="warn")
+    failure = Failure(check.table, check.column, check.rule, "warn", failing_rows, [], f"{failing_rows} rows")
+    result = CheckResult(check, failing_rows, 0.1, 7.5, failure if failing_rows else None)
+    suites = [SuiteVerdict(suite, 1, [], [result] if suite == "plausible" else []) for suite in SUITES]
+    with duckdb.connect(build) as con:
+        record(con, build_id, Verdict(suites))
+
+
+def test_history_of_a_check(build: Path, published: Path) -> None:
+    runs = []
+    for number, failing_rows in enumerate((0, 3, 0), start=1):
+        if number > 1:
+            add_build(build, f"b{number}", fingerprint=f"f{number}")
+        judged(build, f"b{number}", failing_rows)
+        outcome = publish(build, published)
+        assert isinstance(outcome, Publication)
+        runs.append(outcome.run_id)
+    for file in ("warehouse.duckdb", "restricted/restricted.duckdb"):
+        with reading(published / "current" / file) as con:
+            found = con.execute(
+                "select run_id, passed, failing_rows, smallest, largest, sentence from ledger.check_result"
+                " join ledger.publication using (run_id) order by published_at"
+            ).fetchall()
+            assert con.execute("select count(distinct check_id) from ledger.check_result").fetchone() == (1,)
+        assert found == [
+            (runs[0], True, 0, 0.1, 7.5, None),
+            (runs[1], False, 3, 0.1, 7.5, "3 rows"),
+            (runs[2], True, 0, 0.1, 7.5, None),
+        ]
+
+
+def test_history_goes_on_from_a_publication_without_results_of_checks(build: Path, published: Path) -> None:
+    old = first(build, published)
+    for file in ("warehouse.duckdb", "restricted/restricted.duckdb"):
+        change(old.folder / file, "drop table ledger.check_result")
+    add_build(build, "b2", fingerprint="f2")
+    judged(build, "b2", 0)
+    new = publish(build, published)
+    assert isinstance(new, Publication)
+    with reading(new.folder / "warehouse.duckdb") as con:
+        assert con.execute("select run_id from ledger.check_result").fetchall() == [(new.run_id,)]
+        assert con.execute("select count(*) from ledger.publication").fetchone() == (2,)
+
+
+def test_a_verdict_without_results_of_checks_is_none(build: Path, published: Path) -> None:
+    pass_gate(build)
+    change(build, "drop table ops.check_result")
+    with pytest.raises(PublishRefused, match="has not judged this build"):
+        publish(build, published)
 
 
 def test_history_survives_a_rebuild_of_the_build_database(build: Path, published: Path) -> None:
