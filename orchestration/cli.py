@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -21,10 +21,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ingest.control_characters import printable
 from ingest.problems import Problem, SiteError, UserError
+from ingest.site.config import Rule
+from orchestration.console.alert_log import Action
 from orchestration.console.terminal import terminal, typed
 
 if TYPE_CHECKING:
-    from orchestration.console.alert_actions import Action
     from orchestration.nightly import NightlyResult
 
 EXIT_CODES = "Exit codes: 0 done; 1 a mistake or a check is in the way, said in words; 2 the command was typed wrongly."
@@ -354,24 +355,109 @@ def doctor(site: SiteOption) -> None:
         raise typer.Exit(1)
 
 
-alert = typer.Typer(help="Answer findings; reference/alert_log.csv keeps the answers.", no_args_is_help=True)
+alert = typer.Typer(help="List and answer findings; reference/alert_log.csv keeps the answers.", no_args_is_help=True)
 app.add_typer(alert, name="alert")
 
-AlertId = Annotated[str, typer.Argument(metavar="ID", help="Identifier of the finding, as the letter gives it.")]
+Procedure = Annotated[
+    str | None, typer.Option(help="Findings of a procedure: procedure_id, accession number or study UID.")
+]
+Operator = Annotated[str | None, typer.Option(help="Findings about this operator_id.")]
+RuleOption = Annotated[Rule | None, typer.Option(help="Findings of this rule.")]
+
+
+@alert.command("list", epilog=EPILOG)
+def list_(
+    site: SiteOption,
+    state: Annotated[
+        Literal["open", "answered", "all"], typer.Option(help="An answer of alert_log.csv counts at once.")
+    ] = "open",
+    rule: RuleOption = None,
+    severity: Annotated[Literal["urgent", "review", "notice"] | None, typer.Option(help="Of this severity.")] = None,
+    operator: Operator = None,
+    procedure: Procedure = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of this local date or later, or without a date.")
+    ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the columns of worklist.csv, which `alert import` takes back.")
+    ] = False,
+) -> None:
+    """List findings of the last publication with the short identifiers that answer them; restricted ones are not."""
+    from dataclasses import replace
+
+    from ingest.site.config import load_site
+    from orchestration.console.alert_actions import Filters, find
+    from orchestration.console.alert_table import finding_lines
+    from orchestration.pages import worklist
+
+    filters = Filters(rule, severity, operator, procedure, since.date() if since else None)
+    with _plain_errors():
+        found = find(load_site(site), filters)
+    found = replace(found, rows=tuple(row for row in found.rows if state in ("all", row.state_of_answer)))
+    if as_csv:
+        typer.echo(worklist.as_csv(found.rows), nl=False)
+        return
+    for line in finding_lines(found):
+        out.print(escape(line))
+    out.print(f"{len(found.rows)} findings of {found.run_id}.")
+
+
 By = Annotated[str, typer.Option("--by", help="Who answers.")]
 Comment = Annotated[str, typer.Option("--comment", help="What was found or done.")]
+AlertId = Annotated[
+    str | None, typer.Argument(metavar="ID", help="8 characters or more of an alert_id, or procedure:PROCEDURE_ID.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what a selection would answer; write nothing.")]
+# Command, action in alert_log.csv, help.
+ANSWERS: tuple[tuple[str, Action, str], ...] = (
+    ("acknowledge", "acknowledged", "Findings were seen and are worked on: they are open no longer."),
+    ("explain", "explained", "The cause of findings is known: they are open no longer."),
+    ("close", "closed", "Findings are done with."),
+    ("false-alarm", "false_alarm", "Findings are wrong: closed, and counted as false alarms of their rule."),
+)
 
 
-@alert.command(epilog=EPILOG)
-def acknowledge(alert_id: AlertId, site: SiteOption, by: By, comment: Comment) -> None:
-    """Somebody has seen a finding and is at it: letters no longer tell it."""
-    _answer(site, alert_id, "acknowledged", by, comment)
+def _answering(name: str, action: Action, text: str) -> None:
+    """Add a command that answers one finding, or each of a selection."""
+
+    @alert.command(name, help=f"{text} One by ID, or all by --procedure, or by --operator and --rule.", epilog=EPILOG)
+    def command(
+        site: SiteOption,
+        by: By,
+        comment: Comment,
+        alert_id: AlertId = None,
+        procedure: Procedure = None,
+        operator: Operator = None,
+        rule: RuleOption = None,
+        is_dry_run: DryRun = False,
+    ) -> None:
+        from orchestration.console.alert_actions import Filters, answer_finding, answer_selected
+        from orchestration.console.alert_table import finding_lines
+
+        is_selection = procedure is not None or (operator is not None and rule is not None)
+        if alert_id is not None:
+            if procedure is not None or operator is not None or rule is not None or is_dry_run:
+                raise typer.BadParameter("give an ID or a selection, not both")
+            with _plain_errors():
+                answer = answer_finding(site, alert_id, action, by, comment)
+            out.print(f"[green]✓[/] {escape(alert_id)} {action} on {answer.on}; the next run publishes it.")
+            return
+        if not is_selection:
+            raise typer.BadParameter("give an ID, or --procedure, or --operator and --rule together")
+        filters = Filters(rule=rule, operator_id=operator, procedure=procedure)
+        with _plain_errors():
+            found, on = answer_selected(site, filters, action, by, comment, is_dry_run=is_dry_run)
+        for line in finding_lines(found):
+            out.print(escape(line))
+        count = f"{len(found.rows)} findings"
+        if is_dry_run:
+            out.print(f"{count} would be {action}; nothing was written.")
+        else:
+            out.print(f"[green]✓[/] {count} {action} on {on}; the next run publishes it.")
 
 
-@alert.command(epilog=EPILOG)
-def close(alert_id: AlertId, site: SiteOption, by: By, comment: Comment) -> None:
-    """A finding is done with."""
-    _answer(site, alert_id, "closed", by, comment)
+for _name, _action, _text in ANSWERS:
+    _answering(_name, _action, _text)
 
 
 @alert.command("import", epilog=EPILOG)
@@ -390,14 +476,6 @@ def import_(
         f"[green]✓[/] {done.added} answers added, {done.repeated} were there already, {done.unanswered} rows are not"
         " answered yet; the next run publishes them."
     )
-
-
-def _answer(site: Path, alert_id: str, action: Action, by: str, comment: str) -> None:
-    from orchestration.console.alert_actions import answer_finding
-
-    with _plain_errors():
-        answer = answer_finding(site, alert_id, action, by, comment)
-    out.print(f"[green]✓[/] {escape(answer.alert_id)} {answer.action} on {answer.on}; the next run publishes it.")
 
 
 @app.command(epilog=EPILOG)

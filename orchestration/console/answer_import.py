@@ -13,12 +13,21 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from ingest.problems import Problem, SiteError, UserError, did_you_mean
-from ingest.site.config import Site, load_site
+from ingest.site.config import load_site
 from ingest.site.reference_reader import UNREAD_COLUMN, read_table
-from orchestration.console.alert_actions import ALERT_LOG, Action, Answer, answer_date, append_answers, one_line
+from orchestration.console.alert_actions import Published, read_published
+from orchestration.console.alert_log import (
+    ALERT_LOG,
+    PROCEDURE,
+    Action,
+    Answer,
+    answering,
+    append_answers,
+    key_of,
+    one_line,
+    read_answers,
+)
 from orchestration.pages.worklist import ANSWER, CONTEXT
-
-PROCEDURE = "procedure:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +65,26 @@ def import_answers(root: Path, file: Path) -> Imported:
         if problem.line not in unanswered and problem.code != UNREAD_COLUMN
     ]
     problems += [_unknown_column(file.name, name) for name in header if name not in (*ANSWER, *CONTEXT)]
+    published = read_published(site)
     answers = []
     for row in read.rows:
         if row["line"] not in unanswered:
             try:
-                answers.append((_answer(site, file.name, row), row["on"] is not None))
+                answers.append((_answer(published, file.name, row), row["on"] is not None))
             except SiteError as error:
                 problems += error.problems
     if problems:
         raise SiteError(sorted(problems, key=lambda problem: problem.line or 0))
-    logged: list[Mapping[str, object]] = list(site.reference["alert_log"].rows)
-    new: list[Answer] = []
-    for answer, is_dated in answers:
-        if not any(_is_same(answer, known, is_dated) for known in logged):
-            new.append(answer)
-            logged.append(asdict(answer))
-    if new:
-        append_answers(site, new)
+    with answering(site):
+        logged = read_answers(site)
+        new: list[Answer] = []
+        for answer, is_dated in answers:
+            alike = logged[key_of(answer.alert_id)]
+            if not any(_is_same(answer, known, is_dated) for known in alike):
+                new.append(answer)
+                alike.append(asdict(answer))
+        if new:
+            append_answers(site, new)
     return Imported(len(new), len(answers) - len(new), len(unanswered))
 
 
@@ -108,16 +120,17 @@ def _unknown_column(file: str, name: str) -> Problem:
     return Problem(file, 1, name, f"is no column of a worklist{meant}; correct its name or remove it")
 
 
-def _answer(site: Site, file: str, row: Mapping[str, object]) -> Answer:
+def _answer(published: Published, file: str, row: Mapping[str, object]) -> Answer:
     """Read one row; raises SiteError with the first field that is wrong."""
     alert_id, stated = str(row["alert_id"]), row["on"]
     with _named(file, row, "alert_id"):
-        today = answer_date(site, alert_id)
+        published.check_named(alert_id)
     with _named(file, row, "by"):
         by = one_line(str(row["by"] or ""), "the cell")
     with _named(file, row, "comment"):
         comment = one_line(str(row["comment"] or ""), "the cell")
-    return Answer(alert_id, cast(Action, row["action"]), by, stated if isinstance(stated, date) else today, comment)
+    on = stated if isinstance(stated, date) else published.on
+    return Answer(alert_id, cast(Action, row["action"]), by, on, comment)
 
 
 @contextmanager

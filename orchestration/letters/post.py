@@ -5,7 +5,6 @@ Only transport lives here. Which letters leave, and what becomes of those that d
 
 from __future__ import annotations
 
-import os
 import smtplib
 import socket
 import ssl
@@ -21,6 +20,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from ingest.control_characters import printable
 from ingest.folders import OWNER_ONLY, make_folder
+from ingest.whole_file import write_whole
 from orchestration.letters.sent_ledger import PreparedLetter
 
 # Each step of the talk with a mail server may take so long; a server that checks for viruses answers late.
@@ -125,13 +125,7 @@ def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
     make_folder(outbox, OWNER_ONLY)
     token = letter.message_id.strip("<>").partition("@")[0][:16]
     target = outbox / f"{letter.prepared_on.isoformat()}_{letter.reader.role}_{token}.eml"
-    partial = target.with_suffix(".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(letter.content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+    write_whole(target, letter.content, 0o600)
     return target
 
 
