@@ -170,7 +170,7 @@ def problems_of(
 
 def _problem_of(detail: ErrorDetails, document: YamlDocument, sections: Mapping[str, type[BaseModel]]) -> Problem:
     location = tuple(part for part in detail["loc"] if part != "[key]")
-    section = sections.get(_dotted(location[:-1]))
+    section = sections.get(_dotted(tuple(part for part in location[:-1] if isinstance(part, str))))
     keys = [field.alias or name for name, field in section.model_fields.items()] if section else []
     return Problem(document.file, document.line_of(location), _dotted(location), _sentence(detail, keys))
 

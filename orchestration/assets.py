@@ -40,7 +40,7 @@ from orchestration.publication.build_record import (
     made_from,
     record_input,
 )
-from orchestration.publication.clock_guard import clock_at
+from orchestration.publication.clock_guard import clock_at, date_without_request
 from orchestration.publication.data_docs import write_data_docs
 from orchestration.publication.history import current_publication, keep_wanted
 from orchestration.publication.publish import NothingNew, becomes_current, publish
@@ -48,10 +48,13 @@ from orchestration.publication.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
 from orchestration.resources import Pull, Report, SiteResource, plain_errors
 from orchestration.steps import CHARTS, DBT_MODELS, GATE, LETTERS, PUBLICATION
 from orchestration.ui_metadata import shown
+from orchestration.webhooks import post_publication
 
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
 MEDICAL_PHYSICS = ["team:medical_physics"]
+# For what can pass by itself: a server or a mail server that does not answer. All other steps fail at once.
+RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL)
 
 
 # --- raw -----------------------------------------------------------------------------------------------------------
@@ -82,6 +85,7 @@ def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
     kinds={"dicom"},
     owners=DATA_ENGINEERING,
     pool=POOL,
+    retry_policy=RETRY,
     check_specs=[
         dg.AssetCheckSpec(
             "every_server_gave_all",
@@ -90,7 +94,9 @@ def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
         )
     ],
 )
-def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterator[dg.MaterializeResult[None]]:
+def received_objects(
+    context: dg.AssetExecutionContext, site: SiteResource, pull: dg.ResourceParam[Pull]
+) -> Iterator[dg.MaterializeResult[None]]:
     """Dose reports of the servers that site.yaml names, kept below received/; one that fails stops nothing else."""
     with plain_errors():
         folder = site.load()
@@ -99,6 +105,7 @@ def received_objects(site: SiteResource, pull: dg.ResourceParam[Pull]) -> Iterat
             with site.build(folder) as con:
                 copy_into(con, folder)
     failures = [failure for server in pulled for failure in server.failures]
+    _retry_after(failures, context, site)
     if failures:
         notify_operations(folder.root, [Trouble(PULL, tuple(failures))])
     yield dg.MaterializeResult(
@@ -164,6 +171,12 @@ def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> d
     return dg.MaterializeResult(metadata={**_loaded(summary, rows), "read_again": list(map(str, again))})
 
 
+def _retry_after(failures: Sequence[str], context: dg.AssetExecutionContext, site: SiteResource) -> None:
+    """Fails a step that may succeed a little later, but not its last attempt: what was left undone stops no night."""
+    if failures and site.is_retried and context.retry_number < RETRY.max_retries:
+        raise dg.Failure(description="\n".join(failures), allow_retries=True)
+
+
 RAW = [reference_files, received_objects, dose_reports, dosimeter_exports]
 
 
@@ -185,7 +198,8 @@ class BuildConfig(dg.Config):
     """How to build.
 
     Attributes:
-        as_of: ISO date (valid time, site-local), not later than today; empty = the site's local date.
+        as_of: ISO date (valid time, site-local), not later than today; empty = the site's local date, or
+            the publication's where site.yaml fixes the date.
     """
 
     as_of: str = ""
@@ -221,7 +235,7 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with plain_errors():
             folder = site.load()
-            as_of = date.fromisoformat(config.as_of) if config.as_of else clock_at(folder).today
+            as_of = date.fromisoformat(config.as_of) if config.as_of else date_without_request(folder)
             may_become_current = becomes_current(as_of, current_publication(folder.published_dir))
             with site.build(folder) as con:
                 fingerprint = made_from(input_fingerprint(con))
@@ -426,10 +440,16 @@ def _removed(run_id: str | None) -> list[str]:
 
 
 @dg.asset(
-    name=LETTERS, deps=[PUBLICATION], group_name="publication", kinds={"email"}, owners=MEDICAL_PHYSICS, pool=POOL
+    name=LETTERS,
+    deps=[PUBLICATION],
+    group_name="publication",
+    kinds={"email"},
+    owners=MEDICAL_PHYSICS,
+    pool=POOL,
+    retry_policy=RETRY,
 )
-def letters(site: SiteResource) -> dg.MaterializeResult[None]:
-    """Tells what is new in the current publication to those who may see it, once; nothing of a past as-of date."""
+def letters(context: dg.AssetExecutionContext, site: SiteResource) -> dg.MaterializeResult[None]:
+    """Letters and webhooks: what is new in the current publication, once; nothing of a past as-of date."""
     with plain_errors():
         folder = site.load()
         current = current_publication(folder.published_dir)
@@ -440,11 +460,13 @@ def letters(site: SiteResource) -> dg.MaterializeResult[None]:
         if build and build.as_of < current.as_of:
             return dg.MaterializeResult(metadata={"letters": [], "waiting": 0, "notes": [], "findings_told": 0})
         delivery = deliver(current.folder, folder.config, folder.data_dir, os.environ, clock_at(folder).today)
+        notes = post_publication(current.folder, folder.config, folder.data_dir, os.environ)
+    _retry_after([*(delivery.notes if delivery.waiting else ()), *notes], context, site)
     return dg.MaterializeResult(
         metadata={
             "letters": [letter.sent_to for letter in delivery.sent],
             "waiting": delivery.waiting,
-            "notes": list(delivery.notes),
+            "notes": [*delivery.notes, *notes],
             "findings_told": delivery.findings_told,
         }
     )

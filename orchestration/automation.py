@@ -49,6 +49,7 @@ def nightly_schedule(zone: str, *, has_site: bool) -> dg.ScheduleDefinition:
         job=NIGHTLY,
         cron_schedule=AT_NIGHT,
         execution_timezone=zone,
+        description="Each night at 03:30 of the site's clock; a night without anything new publishes nothing.",
         default_status=dg.DefaultScheduleStatus.RUNNING if has_site else dg.DefaultScheduleStatus.STOPPED,
     )
 
@@ -74,7 +75,7 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
         return dg.SkipReason(str(error))
     except UserError as error:
         return dg.SkipReason(f"The inbox cannot be compared with what was read: {error}")
-    return dg.RunRequest(run_key=f"{news} in {datetime.now(UTC):%Y-%m-%dT%H}h")
+    return dg.RunRequest(run_key=f"{datetime.now(UTC):%Y-%m-%dT%H}h {news} ({news.arrival})")
 
 
 @dg.run_failure_sensor(

@@ -211,7 +211,8 @@ def run(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d"],
-            help="Leave out records with a later local date; default: today at the site. "
+            help="Leave out records with a later local date; default: today at the site, or, where site.yaml "
+            "fixes the date, the publication's. "
             "A date before the current publication's goes to published/as_of/ and replaces nothing.",
         ),
     ] = None,
@@ -549,15 +550,15 @@ def pull(
     from ingest.raw.file_ledger import whats_new
     from ingest.site.config import load_site
     from ingest.sources.pull import pull_all
-    from orchestration.publication.clock_guard import run_date
+    from orchestration.publication.clock_guard import clock_at, run_date
 
     with _plain_errors():
         folder = load_site(site)
         with run_lock(folder):
-            today = run_date(
+            as_of = run_date(
                 folder, None, lambda: whats_new(folder, load_key(folder.config.site_id, os.environ)).has_files
             )
-            pulled = pull_all(folder, today, today, is_retry=retry)
+            pulled = pull_all(folder, as_of, clock_at(folder).today, is_retry=retry)
     if not pulled:
         out.print("site.yaml names no server of dose reports.")
     for server in pulled:

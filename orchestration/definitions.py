@@ -26,13 +26,16 @@ from orchestration.resources import Pull, Report, SiteResource, pull_now, silent
 from orchestration.ui_metadata import raw_columns
 
 
-def build_definitions(site_root: Path | None, report: Report = silent, pull: Pull = pull_now) -> dg.Definitions:
+def build_definitions(
+    site_root: Path | None, report: Report = silent, pull: Pull = pull_now, *, is_retried: bool = False
+) -> dg.Definitions:
     """The nightly line for one site.
 
     Args:
         site_root: the site folder; None = a line that can be looked at, on UTC, without a sensor.
         report: is told of progress: step, done, to do.
         pull: fetches from the servers of the site; a caller that has done so already hands over what came of it.
+        is_retried: whether steps for which a server is missing are retried, after minutes.
     """
     zone = site_zone(site_root)
     manifest = ensure_manifest()
@@ -54,7 +57,9 @@ def build_definitions(site_root: Path | None, report: Report = silent, pull: Pul
         schedules=[nightly_schedule(zone, has_site=site_root is not None)],
         sensors=[inbox_sensor, operations_letter_sensor] if site_root else [],
         resources={
-            "site": SiteResource(root=str(site_root) if site_root else dg.EnvVar("DOSELEDGER_SITE")),
+            "site": SiteResource(
+                root=str(site_root) if site_root else dg.EnvVar("DOSELEDGER_SITE"), is_retried=is_retried
+            ),
             "report": report,
             "pull": pull,
         },
@@ -66,4 +71,4 @@ def build_definitions(site_root: Path | None, report: Report = silent, pull: Pul
 def defs() -> dg.Definitions:
     """What `dagster dev` and the daemon load."""
     root = os.environ.get("DOSELEDGER_SITE")
-    return build_definitions(Path(root) if root else None)
+    return build_definitions(Path(root) if root else None, is_retried=True)

@@ -26,6 +26,7 @@ from orchestration.letters.operations import RUN, SITE, Trouble
 from orchestration.publication.build_record import Build, last_build
 from orchestration.publication.data_docs import data_docs_file
 from orchestration.steps import GATE, RAW
+from orchestration.webhooks import post_troubles
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -58,7 +59,7 @@ def unexpected_errors(failed_steps: Iterable[dg.DagsterEvent]) -> list[str]:
 
 
 def notify_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
-    """Writes to mail.operations, the same trouble once a day; returns what a person should know of it."""
+    """Writes to mail.operations and posts to webhooks, the same trouble once a day; returns what to know of it."""
     try:
         config = load_config(root)
     except SiteError:
@@ -66,7 +67,8 @@ def notify_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...
     today = datetime.now(ZoneInfo(config.timezone)).date()
     told = [replace(trouble, sentences=tuple(map(_without_patients, trouble.sentences))) for trouble in troubles]
     try:
-        return deliver_troubles(told, config, root / config.data_dir, os.environ, today).notes
+        notes = deliver_troubles(told, config, root / config.data_dir, os.environ, today).notes
+        return (*notes, *post_troubles(told, config, root / config.data_dir, os.environ, today))
     except (OSError, sqlite3.Error) as error:
         return (f"No letter about the failed run could be prepared: {error}.",)
 

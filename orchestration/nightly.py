@@ -27,6 +27,7 @@ from orchestration.publication.build_record import forget_tables, made_from
 from orchestration.publication.clock_guard import clock_at, leap_of, run_date
 from orchestration.publication.history import current_publication, holds
 from orchestration.steps import DBT_MODELS, DOSIMETER_EXPORTS, LETTERS, PUBLICATION
+from orchestration.webhooks import post_publication
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -89,7 +90,7 @@ def _run_nightly(site: Site, as_of: date | None, report: Report) -> NightlyResul
         if (folder := _already_published(site, key, as_of)) is not None:
             # Letters that a dead mail server kept back go out all the same.
             delivery = deliver(folder, site.config, site.data_dir, os.environ, today)
-            notes += delivery.notes
+            notes += [*delivery.notes, *post_publication(folder, site.config, site.data_dir, os.environ)]
             result = NightlyResult(
                 "nothing_new", folder, letters=_letters(delivery), letters_waiting=delivery.waiting, notes=notes
             )

@@ -20,7 +20,7 @@ from ingest.raw.file_ledger import whats_new
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.disk_space import sentence_of
-from orchestration.publication.clock_guard import clock_at, run_date
+from orchestration.publication.clock_guard import clock_at, date_without_request, run_date
 from orchestration.steps import DBT_MODELS
 
 # step, done, to do
@@ -36,15 +36,20 @@ Pull = Callable[[Site], list[Pulled]]
 
 
 def pull_now(site: Site) -> list[Pulled]:
-    """Pulls for the site's local date now."""
-    today = clock_at(site).today
-    return pull_all(site, today, today)
+    """Pulls for the date of a run that requests none."""
+    return pull_all(site, date_without_request(site), clock_at(site).today)
 
 
 class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The site folder. It is read anew at each step: what is known now is used."""
+    """The site folder. It is read anew at each step: what is known now is used.
+
+    Attributes:
+        root: its path.
+        is_retried: whether a step for which a server is missing is retried: in runs that no user waits for.
+    """
 
     root: str
+    is_retried: bool = False
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:

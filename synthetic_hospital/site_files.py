@@ -34,6 +34,7 @@ timezone: {timezone}       # zone of every time that carries none
 language: en                     # letters and reports: en | fr | es
 jurisdiction: eu                 # picks dose limits and methods
 lens_regime: annual_20           # 20 mSv a year
+as_of: fixed                     # its days are over: a run that states no date keeps the publication's
 data_dir: data                   # everything that is written goes below this folder
 patient_id_placeholders: [{placeholder}, UNKNOWN, TEST, "0"]
 dose_reports:

@@ -79,13 +79,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """How much is to be done; false if nothing."""
+    """How much is to be done; false if nothing.
+
+    Attributes:
+        arrival: hash of what is to be done and of what was read before: never equal for two arrivals, also of the same
+            bytes at the same path.
+    """
 
     dose_reports: int
     dosimeters: int
     is_reference_changed: bool
     is_refused_file_gone: bool = False
     reread: int = 0
+    arrival: str = ""
 
     @property
     def has_files(self) -> bool:
@@ -94,6 +100,21 @@ class News:
 
     def __bool__(self) -> bool:
         return self.has_files or bool(self.reread or self.is_reference_changed or self.is_refused_file_gone)
+
+    def __str__(self) -> str:
+        """In words, such as "2 dose reports, 1 dosimeter export"."""
+        parts = [
+            _counted(self.dose_reports, "dose report"),
+            _counted(self.dosimeters, "dosimeter export"),
+            "changed reference files" if self.is_reference_changed else "",
+            _counted(self.reread, "export") + " to read again" if self.reread else "",
+            "a refused file is gone" if self.is_refused_file_gone else "",
+        ]
+        return ", ".join(filter(None, parts)) or "nothing new"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}" if number else ""
 
 
 # --- what lies there -----------------------------------------------------------------------------------------------
@@ -338,18 +359,35 @@ def whats_new(site: Site, key: Key) -> News:
         "dosimeter": find_dosimeter_exports(site),
     }
     if not site.build_db.exists():
-        return News(len(found["dose_report"]), len(found["dosimeter"]), is_reference_changed=True)
+        to_read = {kind: [(file, key.path_key(file.name)) for file in files] for kind, files in found.items()}
+        return News(
+            len(found["dose_report"]),
+            len(found["dosimeter"]),
+            is_reference_changed=True,
+            arrival=_arrival(site, to_read, read_before=""),
+        )
     with read_build(site, key) as con:
         to_read = {
-            kind: len(Ledger.read(con, kind, readers_of(kind, site)).to_read(files, key))
-            for kind, files in found.items()
+            kind: Ledger.read(con, kind, readers_of(kind, site)).to_read(files, key) for kind, files in found.items()
         }
         is_gone = any(
             _refused(recent_files(con, kind, files, key)) != _refused(known_recent_files(con, kind))
             for kind, files in found.items()
         )
         n_due = sum(map(len, due(con, site).values()))
-        return News(to_read["dose_report"], to_read["dosimeter"], known_inputs(con) != site.inputs, is_gone, n_due)
+        return News(
+            len(to_read["dose_report"]),
+            len(to_read["dosimeter"]),
+            known_inputs(con) != site.inputs,
+            is_gone,
+            n_due,
+            _arrival(site, to_read, read_before=input_fingerprint(con)),
+        )
+
+
+def _arrival(site: Site, to_read: Mapping[FileKind, Sequence[tuple[FoundFile, str]]], read_before: str) -> str:
+    files = [(path_key, file.size_bytes, file.mtime_ns) for found in to_read.values() for file, path_key in found]
+    return hashlib.sha256(repr((read_before, sorted(site.inputs.items()), sorted(files))).encode()).hexdigest()[:12]
 
 
 def known_inputs(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

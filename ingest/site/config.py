@@ -156,6 +156,13 @@ class Mail(_Model):
     smtp_url_env: EnvironmentName = "DOSELEDGER_SMTP_URL"
 
 
+class Webhook(_Model):
+    """An address that is posted to; it is a secret, so an environment variable holds it."""
+
+    url_env: EnvironmentName
+    on: Annotated[list[Literal["failed", "published"]], Field(min_length=1)]
+
+
 class Gate(_Model):
     """What blocks a publication beyond the fixed checks. Shares are parts of 1."""
 
@@ -194,6 +201,7 @@ class SiteConfig(_Model):
     timezone: Zone = "Europe/Madrid"
     language: Literal["en", "fr", "es"] = "en"
     jurisdiction: Jurisdiction = "eu"
+    as_of: Literal["today", "fixed"] = "today"
     lens_regime: Literal["annual_20", "five_year_100"] | None = None
     passive_delay_days: Days = 45
     data_dir: Text = "data"
@@ -202,6 +210,7 @@ class SiteConfig(_Model):
     dose_reports: Annotated[DoseReports, BeforeValidator(_section)] = DoseReports()
     expected_modalities: list[Modality] = ["XA", "RF"]
     mail: Annotated[Mail, BeforeValidator(_section)] = Mail()
+    webhooks: list[Webhook] = []
     pages_url: PagesUrl | None = None
     alerts: Annotated[dict[Rule, AlertSettings], BeforeValidator(_section)] = Field(default_factory=dict)
     gate: Annotated[Gate, BeforeValidator(_section)] = Gate()
@@ -217,6 +226,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "dose_reports.dimse": Dimse,
     "dose_reports.receive": Receive,
     "mail": Mail,
+    "webhooks": Webhook,
     "gate": Gate,
     "archive": Archive,
 }

@@ -20,6 +20,7 @@ name: {name}
 timezone: Europe/Madrid            # IANA name: for every time that carries no zone of its own
 language: en                       # en, fr or es: letters and reports
 jurisdiction: eu                   # dose limits and methods; or es fr it pt de no uk ch us br ma tn dz sn jp in iaea
+as_of: today                       # the date of a run that states none; fixed: that of the current publication
 lens_regime: null                  # null = the jurisdiction's own; annual_20 or five_year_100 (mSv) where it has both
 passive_delay_days: 45             # days after which the result of a passive badge is late
 data_dir: data                     # everything that is written goes below this folder
@@ -44,6 +45,10 @@ mail:
   restricted: []                   # who gets restricted findings (occupational physician)
   # NAME of the environment variable that holds smtp://host:port; while it is unset, letters go to data_dir/outbox.
   smtp_url_env: DOSELEDGER_SMTP_URL
+
+# Addresses that plain JSON is posted to when a run failed or published: each is in the environment variable that
+# url_env names.
+webhooks: []                       # such as: [{{url_env: DOSELEDGER_WEBHOOK, on: [failed, published]}}]
 
 # The address at which readers open the folder published/current; with it letters name the reader's page.
 # pages_url: https://dose.hospital.example

@@ -51,6 +51,13 @@ _VERSIONS = (
     drop table told;
     alter table told_to rename to told;
     """,
+    """
+    create table posted (  -- one row per webhook and event that it took
+        url_env text not null,  -- the variable that holds the address; the address itself is a secret
+        item text not null,
+        primary key (url_env, item)
+    ) strict;
+    """,
 )
 
 
@@ -123,6 +130,16 @@ class SentLedger:
                 "update letter set state = 'sent', content = null, sent_to = ? where message_id = ?",
                 (sent_to, message_id),
             )
+
+    def was_posted(self, url_env: str, item: str) -> bool:
+        """Return whether a webhook took an event."""
+        rows = self._connection.execute("select 1 from posted where (url_env, item) = (?, ?)", (url_env, item))
+        return rows.fetchone() is not None
+
+    def mark_posted(self, url_env: str, item: str) -> None:
+        """Record that a webhook took an event; it is not posted again."""
+        with self._connection:
+            self._connection.execute("insert into posted (url_env, item) values (?, ?)", (url_env, item))
 
 
 @contextmanager

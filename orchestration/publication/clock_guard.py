@@ -32,17 +32,35 @@ def clock_at(site: Site) -> Clock:
     return Clock(instant, instant.astimezone(ZoneInfo(site.config.timezone)).date())
 
 
+def date_without_request(site: Site) -> date:
+    """The as-of date of a run that requests none: today at the site, or, of `as_of: fixed`, the publication's.
+
+    Raises:
+        ClockRefused: the date is fixed, and nothing was published yet.
+        PublishRefused: `current` cannot be read.
+    """
+    if site.config.as_of == "today":
+        return clock_at(site).today
+    current = current_publication(site.published_dir)
+    if current is None:
+        raise ClockRefused(
+            "site.yaml, field as_of: the date is fixed, and nothing was published yet: run once with"
+            " `doseledger run --as-of DATE`; later runs keep that date."
+        )
+    return current.as_of
+
+
 def run_date(site: Site, as_of: date | None, has_new_files: Callable[[], bool]) -> date:
     """The as-of date of a run, if it can be trusted; nothing was read for it yet.
 
     Args:
         site: the site.
-        as_of: the requested date; None = today at the site.
+        as_of: the requested date; None = as `date_without_request`.
         has_new_files: whether the site holds a file that was not read; called only if it matters.
 
     Raises:
-        ClockRefused: the date is later than today, the clock is before the current publication, or, where no date was
-            requested, far after it without a new file.
+        ClockRefused: the date is later than today or not known yet, the clock is before the current publication, or,
+            where no date was requested, far after it without a new file.
         PublishRefused: `current` cannot be read.
     """
     clock = clock_at(site)
@@ -51,17 +69,17 @@ def run_date(site: Site, as_of: date | None, has_new_files: Callable[[], bool]) 
         raise ClockRefused(f"{as_of} is later than today at the site ({today}): no run is made for a date to come.")
     current = current_publication(site.published_dir)
     if current is None:
-        return as_of or today
+        return as_of or date_without_request(site)
     if sentence := of_a_time_to_come(current, clock):
         raise ClockRefused(sentence)
     silent = clock.now - current.published_at
-    if as_of is None and silent > SILENCE and not has_new_files():
+    if as_of is None and site.config.as_of == "today" and silent > SILENCE and not has_new_files():
         raise ClockRefused(
             f"This computer's clock says {today}, {silent.days} days after the last publication"
             f" ({current.run_id}), and no file has come since: set the clock, or, if it is right, run once with"
             f" `--as-of {today}`."
         )
-    return as_of or today
+    return as_of or date_without_request(site)
 
 
 def leap_of(site: Site) -> str | None:
