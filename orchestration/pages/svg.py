@@ -134,6 +134,31 @@ def parts_bar(label: str, parts: Sequence[float]) -> Markup:
     return chart(label, 18, marks, "row")
 
 
+def flow_bar(label: str, parts: Sequence[tuple[float, str]], goes_on: int) -> Markup:
+    """Draw parts (share 0 to 1, colour) side by side, and below them a line where the next bar ends."""
+    marks, begin = [], 0.0
+    for place, (share, css) in enumerate(parts, start=1):
+        marks.append(rect(100 * begin, 100 * share, 2, 20, css))
+        begin += share
+        if place == goes_on:
+            marks.append(line(100 * begin, 100 * begin, 0, 26, "l-proj"))
+    return chart(label, 26, marks)
+
+
+def history(label: str, states: Sequence[bool | None]) -> Markup:
+    """Draw whether something held as one cell each, the newest at the right; what did not hold is tall and coloured."""
+    width = 100 / len(states)
+    marks = [
+        rect(place * width, 0.8 * width, 8, 4, "m-band")
+        if held is None
+        else rect(place * width, 0.8 * width, 7, 6, "m-softc")
+        if held
+        else rect(place * width, 0.8 * width, 2, 14, "m-rev")
+        for place, held in enumerate(states)
+    ]
+    return chart(label, 18, marks, "row")
+
+
 def split_bar(label: str, share: float, css: str = "m-acq", rest: str = "m-fluoro") -> Markup:
     """Draw a share (0 to 1) of a whole."""
     return chart(label, 18, (rect(0, 100, 3, 12, rest), rect(0, 100 * share, 3, 12, css)), "row")

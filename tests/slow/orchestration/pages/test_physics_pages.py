@@ -13,8 +13,9 @@ import duckdb
 import pytest
 from slow.orchestration.pages.conftest import Changed, Night
 
+from expectations.suites import Settings, checks
 from orchestration.pages.classes import class_figures
-from orchestration.pages.data import data_figures
+from orchestration.pages.data import SHOWN, data_figures
 from orchestration.pages.patients import patient_figures
 from orchestration.pages.people import people_figures
 from orchestration.pages.rooms import room_figures
@@ -212,6 +213,92 @@ def test_data_have_one_place_each(warehouse: duckdb.DuckDBPyConnection) -> None:
     unlinked = next(part.usv for part in figures.dose if part.name == "unlinked_usv")
     assert sum(part.usv or 0 for part in figures.reasons) == pytest.approx(unlinked)
     assert sum(count for _, _, count in figures.files) == rows(warehouse, "select count(*) from ledger.file")[0][0]
+
+
+def test_each_bar_of_the_flow_is_what_goes_on_from_the_bar_above(warehouse: duckdb.DuckDBPyConnection) -> None:
+    stated, once, went = data_figures(warehouse).flow
+    assert once.usv == pytest.approx(sum(part.usv or 0 for part in stated.parts[: stated.goes_on]))
+    assert went.usv == pytest.approx(sum(part.usv or 0 for part in once.parts[: once.goes_on]))
+    assert sum(part.share for part in stated.parts) == pytest.approx(1)
+    ((in_files, rise, ingested),) = rows(
+        warehouse,
+        "select (select sum(stated_usv) from ledger.file_balance where quantity = 'hp10'),"
+        " (select sum(ingested_usv) from ledger.counter_balance where quantity = 'hp10'),"
+        " (select sum(ingested_usv) from ledger.dose_balance where quantity = 'hp10')",
+    )
+    assert stated.usv == pytest.approx(float(in_files + rise))
+    assert once.usv == pytest.approx(float(ingested))
+    assert went.parts[-1].usv == pytest.approx(sum(part.usv or 0 for part in data_figures(warehouse).reasons))
+
+
+def test_a_flow_without_any_dose_is_drawn(changed: Changed) -> None:
+    night = changed(
+        "delete from ledger.file_balance", "delete from ledger.counter_balance", "delete from ledger.dose_balance"
+    )
+    assert "The files state 0.0 mSv" in text_of(night, "data")
+
+
+def test_checks_are_those_of_the_gate(night: Night, warehouse: duckdb.DuckDBPyConnection) -> None:
+    figures = data_figures(warehouse)
+    assert {(check.suite, check.place, check.rule) for check in figures.checks} == {
+        (
+            check.suite,
+            check.table if not check.column or "," in check.column else f"{check.table}.{check.column}",
+            check.rule,
+        )
+        for check in checks(Settings(night.site.gate.max_quarantined_files_share))
+    }
+    ((passed,),) = rows(warehouse, "select checks_passed from ledger.publication")
+    assert sum(check.passed for check in figures.checks) == passed
+    (kap,) = [
+        check
+        for check in figures.checks
+        if (check.suite, check.place) == ("plausible", "marts.fct_procedure.kap_gy_cm2")
+    ]
+    assert rows(warehouse, "select min(kap_gy_cm2), max(kap_gy_cm2) from marts.fct_procedure") == [
+        (kap.smallest, kap.largest)
+    ]
+    assert (kap.allowed_low, kap.allowed_high, kap.unit) == (None, 5000, "Gy·cm²")
+    assert {check.history[-1] for check in figures.checks} <= {True, False}
+    assert {check.history[:-1] for check in figures.checks} == {(None,) * (SHOWN - 1)}
+
+
+EARLIER = """
+    insert into ledger.publication by name
+    select * replace ('{run}' as run_id, published_at - interval {days} day as published_at)
+    from ledger.publication where run_id not like 'before%'
+"""
+EARLIER_CHECKS = """
+    insert into ledger.check_result by name
+    select * replace ('{run}' as run_id, {held} as passed)
+    from ledger.check_result where run_id not like 'before%'
+"""
+OF_KAP = "table_name = 'marts.fct_procedure' and column_name = 'kap_gy_cm2' and suite = 'plausible'"
+
+
+def test_a_warning_leads_the_checks_with_its_history(changed: Changed) -> None:
+    """It held three publications ago, and has not since."""
+    night = changed(
+        f"update ledger.check_result set passed = false, failing_rows = 7, sentence = 'P7 is odd.' where {OF_KAP}",
+        *(
+            statement.format(run=f"before{days}", days=days, held=f"passed or ({OF_KAP} and {days} > 2)")
+            for days in (1, 2, 3)
+            for statement in (EARLIER, EARLIER_CHECKS)
+        ),
+        # The pages take the last row for this publication.
+        "create table ledger.ordered as from ledger.publication order by published_at",
+        "drop table ledger.publication",
+        "alter table ledger.ordered rename to publication",
+    )
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        figures = data_figures(connection)
+        ((since,),) = rows(connection, "select published_at from ledger.publication where run_id = 'before2'")
+    first = figures.checks[0]
+    assert first.place == "marts.fct_procedure.kap_gy_cm2"
+    assert first.history[-4:] == (True, False, False, False)
+    assert first.failing_since == since
+    assert "The gate passed, with" in text_of(night, "data")
+    assert "P7 is odd." in text_of(night, "data")
 
 
 def test_an_imbalance_is_the_heading(changed: Changed) -> None:
