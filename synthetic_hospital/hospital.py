@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from synthetic_hospital.catalogue import CARDIOLOGY, PROCEDURE_CLASSES, Operator, Preset, ProcedureClass, Room
+from synthetic_hospital.geometry import Place, draw_places
 from synthetic_hospital.people import Patient, draw_patients
 from synthetic_hospital.room_clocks import RoomClock, draw_clocks
 
@@ -93,6 +94,7 @@ class Event:
     primary_angle_deg: Decimal
     secondary_angle_deg: Decimal
     copper_mm: Decimal
+    place: Place
 
     @property
     def duration_s(self) -> Decimal:
@@ -303,9 +305,10 @@ def _procedure(
     area = lognormal(rng, *FIELD_AREA_CM2)
     started_at = _instant(slot.start_s)
     planes = _planes(generator(seed, f"planes/{number}"), slot)
+    places = draw_places(generator(seed, f"places/{number}"), len(slot.events))
     events = tuple(
-        _event(rng, make_uid(seed, "event", number, n), plane, beam, true_kap / float(factor), area)
-        for n, (plane, beam, true_kap) in enumerate(zip(planes, slot.events, kap, strict=True), start=1)
+        _event(rng, make_uid(seed, "event", number, n), plane, place, beam, true_kap / float(factor), area)
+        for n, (plane, place, beam, true_kap) in enumerate(zip(planes, places, slot.events, kap, strict=True), start=1)
     )
     return Procedure(
         number=number,
@@ -342,8 +345,16 @@ def _split_kap(rng: np.random.Generator, slot: _Slot) -> np.ndarray:
     return slot.kap_gy_cm2 * weights
 
 
-def _event(rng: np.random.Generator, uid: str, plane: str, beam: _Beam, reported_kap: float, area_cm2: float) -> Event:
-    """One event with the few geometry and beam values that reports always carry."""
+def _event(
+    rng: np.random.Generator,
+    uid: str,
+    plane: str,
+    place: Place,
+    beam: _Beam,
+    reported_kap: float,
+    area_cm2: float,
+) -> Event:
+    """One event with the geometry and beam values that reports carry."""
     z_kvp, z_current, z_primary, z_secondary = rng.standard_normal(4)
     return Event(
         uid=uid,
@@ -359,6 +370,7 @@ def _event(rng: np.random.Generator, uid: str, plane: str, beam: _Beam, reported
         primary_angle_deg=_tenths(PRIMARY_ANGLE_DEG[0] + PRIMARY_ANGLE_DEG[1] * z_primary),
         secondary_angle_deg=_tenths(SECONDARY_ANGLE_DEG[0] + SECONDARY_ANGLE_DEG[1] * z_secondary),
         copper_mm=COPPER_MM[int(rng.integers(len(COPPER_MM)))],
+        place=place,
     )
 
 

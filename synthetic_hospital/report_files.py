@@ -20,6 +20,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, XRayRadiationDos
 
 from synthetic_hospital import sr_tree
 from synthetic_hospital.catalogue import Room
+from synthetic_hospital.geometry import REFERENCE_POINT_MM, field_area_cm2
 from synthetic_hospital.hospital import Event, Hospital, Procedure, generator, make_uid, stated
 from synthetic_hospital.people import ISSUER, Patient, another
 from synthetic_hospital.sr_tree import Code
@@ -34,6 +35,8 @@ class Dialect:
         kerma_unit, kerma_per_mgy: unit code of doses at the reference point and its factor.
         states_duration: Irradiation Duration (113742) is written; else only pulse rate and number of pulses tell it.
         states_age: PatientAge instead of PatientBirthDate.
+        source_to_isocenter_mm: of this maker's stand.
+        geometry: which places, distances and field sizes are stated, and ``orientation`` of the patient.
         character_sets: tried in this order until one can write the patient's name.
     """
 
@@ -44,14 +47,25 @@ class Dialect:
     fluoroscopy: Code
     states_duration: bool
     states_age: bool
+    source_to_isocenter_mm: Decimal
+    geometry: frozenset[str]
     character_sets: tuple[tuple[str, ...], ...]
 
+    @property
+    def source_to_reference_point_mm(self) -> Decimal:
+        """Distance to where Ka,r holds."""
+        return self.source_to_isocenter_mm - REFERENCE_POINT_MM
 
+
+_DETECTOR, _FIELD = "source_to_detector", "field_area"
+_ISOCENTER, _REFERENCE = "source_to_isocenter", "source_to_reference_point"
+_TABLE = frozenset({"table_longitudinal", "table_lateral", "table_height"})
+_ORIENTATION = "orientation"
 _UTF8 = ("ISO_IR 192",)
 _LATIN1 = ("ISO_IR 100",)
 _LATIN1_AND_KANJI = ("ISO 2022 IR 100", "ISO 2022 IR 87")
 
-# Units and codes as seen in real reports of these makers.
+# Units, codes and items as seen in real reports of these makers.
 DIALECTS = {
     "siemens": Dialect(
         kap_unit="Gym2",
@@ -61,6 +75,8 @@ DIALECTS = {
         fluoroscopy=Code("P5-06000", "SRT", "Fluoroscopy"),
         states_duration=True,
         states_age=False,
+        source_to_isocenter_mm=Decimal(785),
+        geometry=_TABLE | {_ISOCENTER, _DETECTOR, _FIELD},
         character_sets=(_LATIN1, _UTF8),
     ),
     "canon": Dialect(
@@ -71,6 +87,8 @@ DIALECTS = {
         fluoroscopy=Code("44491008", "SCT", "Fluoroscopy"),
         states_duration=False,
         states_age=True,
+        source_to_isocenter_mm=Decimal(700),
+        geometry=_TABLE | {_ISOCENTER, _DETECTOR, _FIELD, _ORIENTATION},
         character_sets=(_UTF8,),
     ),
     "ge": Dialect(
@@ -81,6 +99,8 @@ DIALECTS = {
         fluoroscopy=Code("P5-06000", "SRT", "Fluoroscopy"),
         states_duration=True,
         states_age=False,
+        source_to_isocenter_mm=Decimal(720),
+        geometry=frozenset({_REFERENCE, _DETECTOR, _FIELD, _ORIENTATION}),
         character_sets=(_LATIN1, _LATIN1_AND_KANJI, _UTF8),
     ),
     "philips": Dialect(
@@ -91,6 +111,8 @@ DIALECTS = {
         fluoroscopy=Code("P5-06000", "SRT", "Fluoroscopy"),
         states_duration=False,
         states_age=False,
+        source_to_isocenter_mm=Decimal(765),
+        geometry=_TABLE | {_ISOCENTER, _REFERENCE, _DETECTOR, _ORIENTATION},
         character_sets=(_LATIN1, _LATIN1_AND_KANJI, _UTF8),
     ),
 }
@@ -450,12 +472,34 @@ def _event(dialect: Dialect, event: Event, started: datetime) -> Iterator[bytes]
     yield sr_tree.number(_C["secondary_angle"], event.secondary_angle_deg, "deg")
     yield sr_tree.number(_C["kvp"], event.kvp, "kV")
     yield sr_tree.number(_C["tube_current"], event.tube_current_ma, "mA")
+    for concept, value, unit in stated_geometry(dialect, event):
+        yield sr_tree.number(_C[concept], value, unit)
+    if _ORIENTATION in dialect.geometry:
+        supine = sr_tree.coded(_C["orientation_modifier"], _SUPINE, "HAS CONCEPT MOD")
+        yield sr_tree.coded(_C["orientation"], _RECUMBENT, children=[supine])
+        yield sr_tree.coded(_C["table_relationship"], _HEADFIRST)
     yield sr_tree.container(_C["filters"], [sr_tree.number(_C["filter_thickness"], event.copper_mm, "mm"), _COPPER])
     if dialect.states_duration:
         yield sr_tree.number(_C["duration"], event.duration_s, "s")
     else:
         yield sr_tree.number(_C["pulse_rate"], event.pulse_rate_per_s, "{pulse}/s")
         yield sr_tree.number(_C["pulses"], Decimal(event.pulses), "1")
+
+
+def stated_geometry(dialect: Dialect, event: Event) -> list[tuple[str, Decimal, str]]:
+    """Concept, value and unit of the places, distances and field sizes that a maker states of an event."""
+    place, reference_mm = event.place, dialect.source_to_reference_point_mm
+    area_cm2 = field_area_cm2(event.kap_gy_cm2, event.ka_r_mgy, reference_mm, place.source_to_detector_mm)
+    known = (
+        (_ISOCENTER, dialect.source_to_isocenter_mm, "mm"),
+        (_REFERENCE, reference_mm, "mm"),
+        (_DETECTOR, place.source_to_detector_mm, "mm"),
+        (_FIELD, stated(area_cm2 / 10_000), "m2"),
+        ("table_longitudinal", place.table_longitudinal_mm, "mm"),
+        ("table_lateral", place.table_lateral_mm, "mm"),
+        ("table_height", place.table_height_mm, "mm"),
+    )
+    return [(concept, value, unit) for concept, value, unit in known if concept in dialect.geometry]
 
 
 def _kap(dialect: Dialect, concept: str, gy_cm2: Decimal) -> bytes:
@@ -530,6 +574,16 @@ _C = {
         ("ka_r", "113738", "Dose (RP)"),
         ("primary_angle", "112011", "Positioner Primary Angle"),
         ("secondary_angle", "112012", "Positioner Secondary Angle"),
+        ("source_to_isocenter", "113748", "Distance Source to Isocenter"),
+        ("source_to_reference_point", "113737", "Distance Source to Reference Point"),
+        ("source_to_detector", "113750", "Distance Source to Detector"),
+        ("field_area", "113790", "Collimated Field Area"),
+        ("table_longitudinal", "113751", "Table Longitudinal Position"),
+        ("table_lateral", "113752", "Table Lateral Position"),
+        ("table_height", "113753", "Table Height Position"),
+        ("orientation", "113743", "Patient Orientation"),
+        ("orientation_modifier", "113744", "Patient Orientation Modifier"),
+        ("table_relationship", "113745", "Patient Table Relationship"),
         ("kvp", "113733", "KVP"),
         ("tube_current", "113734", "X-Ray Tube Current"),
         ("filters", "113771", "X-Ray Filters"),
@@ -541,3 +595,6 @@ _C = {
     )
 }
 _COPPER = sr_tree.coded(_C["filter_material"], Code("C-127F9", "SRT", "Copper or Copper compound"))
+_RECUMBENT = Code("F-10450", "SRT", "recumbent")
+_SUPINE = Code("F-10340", "SRT", "supine")
+_HEADFIRST = Code("F-10470", "SRT", "headfirst")

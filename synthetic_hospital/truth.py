@@ -17,10 +17,21 @@ import numpy as np
 from synthetic_hospital.badges import FSV_PER_USV, IntArray, usv
 from synthetic_hospital.expected import Expected, Share, sum_by
 from synthetic_hospital.findings import procedure_findings
-from synthetic_hospital.hospital import AT_TABLE_SIDE, BEAM_SLOPES, Participant, Procedure
-from synthetic_hospital.report_files import reports_of
+from synthetic_hospital.hospital import AT_TABLE_SIDE, BEAM_SLOPES, Event, Participant, Procedure
+from synthetic_hospital.report_files import DIALECTS, reports_of, stated_geometry
 
 Row = tuple[object, ...]
+
+# Column of truth_event by the concept that a dose report states; empty: this maker does not state it.
+GEOMETRY = {
+    "source_to_isocenter": "source_to_isocenter_mm",
+    "source_to_reference_point": "source_to_reference_point_mm",
+    "source_to_detector": "source_to_detector_mm",
+    "table_longitudinal": "table_longitudinal_mm",
+    "table_lateral": "table_lateral_mm",
+    "table_height": "table_height_mm",
+    "field_area": "field_area_m2",
+}
 
 HEADERS = {
     "truth_procedure": "study_instance_uid,room_id,procedure_type,accession_number,started_at,ended_at,"
@@ -28,7 +39,8 @@ HEADERS = {
     "kap_acquisition_gy_cm2,ka_r_mgy,ka_r_plane_a_mgy,ka_r_plane_b_mgy,fluoro_time_s,c_arm_dose_usv,c_arm_true_usv,"
     "expected_present,conditions",
     "truth_event": "irradiation_event_uid,study_instance_uid,room_id,plane,event_type,started_at,modality_started_at,"
-    "duration_s,kap_gy_cm2,reported_kap_gy_cm2,ka_r_mgy,primary_angle_deg,secondary_angle_deg,beam_factor",
+    "duration_s,kap_gy_cm2,reported_kap_gy_cm2,ka_r_mgy,primary_angle_deg,secondary_angle_deg,beam_factor,"
+    f"{','.join(GEOMETRY.values())}",
     "truth_operator_procedure": "study_instance_uid,operator_id,role,dosimeter_serial,source_kind,badge_worn,"
     "hp10_true_usv,hp10_samples_usv,n_samples,hp10_below_threshold_usv,hp10_usv,hp10_apportioned_usv,badge_status,"
     "is_decided,is_apportioned_decided,expected_present",
@@ -144,7 +156,14 @@ def _events(expected: Expected) -> Iterator[Row]:
                 e.primary_angle_deg,
                 e.secondary_angle_deg,
                 _float(e.beam_factor),
+                *_geometry(p, e),
             )
+
+
+def _geometry(procedure: Procedure, event: Event) -> Iterator[str | None]:
+    stated = {concept: value for concept, value, _ in stated_geometry(DIALECTS[procedure.room.dialect], event)}
+    for concept in GEOMETRY:
+        yield _plain(stated[concept]) if concept in stated else None
 
 
 def _operator_procedures(expected: Expected) -> Iterator[Row]:

@@ -269,6 +269,41 @@ def test_pydicom_reads_the_events_that_the_truth_states(hospital: HospitalSummar
     assert len(seen) == sum(len(items(report, "113706")) for report in some) > 100
 
 
+GEOMETRY_CODES = {  # PS3.16, TID 10003: column of the truth, unit
+    "113748": ("source_to_isocenter_mm", "mm"),
+    "113737": ("source_to_reference_point_mm", "mm"),
+    "113750": ("source_to_detector_mm", "mm"),
+    "113751": ("table_longitudinal_mm", "mm"),
+    "113752": ("table_lateral_mm", "mm"),
+    "113753": ("table_height_mm", "mm"),
+    "113790": ("field_area_m2", "m2"),
+}
+
+
+def test_places_and_fields_are_those_of_the_truth_and_obey_geometry(hospital: HospitalSummary) -> None:
+    """KAP = air kerma x area, areas grow with the square of the distance, and Ka,r holds 15 cm before the isocentre."""
+    expected = {row["irradiation_event_uid"]: row for row in truth_of(hospital, "truth_event")}
+    checked = 0
+    for report in list(reports_of(hospital, {"loaded"}))[::3]:
+        for event in items(report, "113706"):
+            row = expected[items(event, "113769")[0].UID]
+            found = {
+                column: str(measured(event, code, {unit: Decimal(1)}).normalize())
+                for code, (column, unit) in GEOMETRY_CODES.items()
+                if items(event, code)
+            }
+            assert found == {
+                column: str(Decimal(row[column]).normalize()) for column, _ in GEOMETRY_CODES.values() if row[column]
+            }
+            reference_cm = (float(row["source_to_isocenter_mm"]) - 150) / 10
+            at_reference_cm2 = 1000 * float(row["reported_kap_gy_cm2"]) / float(row["ka_r_mgy"])
+            widening = (float(row["source_to_detector_mm"]) / 10 / reference_cm) ** 2
+            assert float(row["field_area_m2"]) * 10_000 == pytest.approx(at_reference_cm2 * widening, rel=1e-4)
+            assert 5 < float(row["field_area_m2"]) ** 0.5 * 100 < 45  # a detector's side in cm
+            checked += 1
+    assert checked > 100
+
+
 def duration_s(event: Dataset) -> Decimal:
     """Irradiation Duration as stated, else pulses / rate, to the millisecond."""
     if items(event, "113742"):

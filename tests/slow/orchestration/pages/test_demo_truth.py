@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pytest
 from slow.orchestration.pages.conftest import Night
 
 from synthetic_hospital import truth_folder
@@ -28,6 +29,16 @@ DOSES = """
         on doses.procedure_id = people.procedure_id and doses.operator_id = people.operator_id
     where list_contains($roles, people.role) and doses.hp10_usv > 0 and events.kap_gy_cm2 > 0
 """
+
+
+GEOMETRY = (
+    "source_to_isocenter_mm",
+    "source_to_reference_point_mm",
+    "source_to_detector_mm",
+    "table_longitudinal_mm",
+    "table_lateral_mm",
+    "table_height_mm",
+)
 
 
 def truth_of(night: Night, name: str) -> list[dict[str, str]]:
@@ -63,3 +74,29 @@ def test_the_published_doses_show_the_beam_directions_that_were_built_in(night: 
     assert (error < 0.1).all()
     assert (np.abs(found - slopes) < STANDARD_ERRORS * error).all()
     assert (found > 5 * error).all()
+
+
+def test_places_distances_and_fields_are_published_as_the_truth_states_them(night: Night) -> None:
+    columns = ", ".join((*GEOMETRY, "collimated_field_area_cm2"))
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        rows = connection.execute(
+            f"select irradiation_event_uid, {columns} from marts.fct_irradiation_event"
+        ).fetchall()
+        missing = {text for (text,) in connection.execute("select missing from marts.fct_skin_dose").fetchall()}
+    expected = {
+        row["irradiation_event_uid"]: (
+            *(float(row[name]) if row[name] else None for name in GEOMETRY),
+            float(row["field_area_m2"]) * 10_000 if row["field_area_m2"] else None,
+        )
+        for row in truth_of(night, "truth_event")
+    }
+    assert len(rows) > 1000
+    for uid, *found in rows:
+        assert found == [None if value is None else pytest.approx(value, abs=2e-2) for value in expected[uid]], uid
+    # Each maker leaves out what its real reports leave out.
+    assert missing == {
+        "orientation, patient size",
+        "patient size",
+        "table position, patient size",
+        "field size, patient size",
+    }
