@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: run demo ui dbt docs test lint unit slow mutants attack test-data lock clean
+.PHONY: run demo ui dbt docs test lint unit slow test-integrations mutants attack test-data lock clean
 
 run: $(READY) $(if $(filter $(DEMO),$(SITE)),$(DEMO)/site.yaml)
 	@$(BIN)/doseledger run --site "$(SITE)" $(AS_OF)
@@ -57,10 +57,14 @@ lint: $(READY)
 
 # A file's tests stay in one process: they share its hospital.
 unit: $(READY)
-	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not slow"
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/unit
 
 slow: $(READY)
-	$(BIN)/pytest --numprocesses auto --dist loadfile -m slow
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/slow
+
+# Other programs that read the publication, and every page in a browser. Not in `make test`; at most 40 minutes.
+test-integrations: $(READY)
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/integrations
 
 # Damaged dose reports: each is counted, refused by name, or equal. A few minutes.
 mutants: $(READY)

@@ -1,11 +1,13 @@
-"""What all tests share: the tier of a test is its folder, and loading does not wait."""
+"""What all tests share: the tier of a test is its folder, published hospitals, and loading without its pause."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from support import paths
+from support.published_sites import PublishedSites
 
 from ingest.raw import loader as raw_load
 
@@ -13,22 +15,31 @@ settings.register_profile("untimed", deadline=None)  # a slow machine fails no t
 settings.load_profile("untimed")
 
 
-TIERS = ("unit", "slow")  # of the first, none runs a whole job, a server or a subprocess
+# In unit, no test runs a whole job, a server or a subprocess; integrations runs apart (make test-integrations).
+TIERS = ("unit", "slow", "integrations")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its tier; a mark by hand could say something else than the folder."""
+    """Mark each test with its tier; a mark set by hand could differ from the folder."""
     for item in items:
         tier = Path(item.path).relative_to(paths.TESTS).parts[0]
-        if tier not in TIERS or item.get_closest_marker("slow"):
-            raise pytest.UsageError(f"{item.nodeid}: tests are in tests/unit or tests/slow, and the folder is the mark")
-        if tier == "slow":
-            item.add_marker("slow")
+        if tier not in TIERS or any(item.get_closest_marker(name) for name in TIERS):
+            raise pytest.UsageError(
+                f"{item.nodeid}: the folder of a test is its tier, one of {', '.join(TIERS)}; it has no mark of its own"
+            )
+        item.add_marker(tier)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def second_look_at_once() -> Iterator[None]:
-    """A file that cannot be read is looked at again without the pause; the tests of that pause set it themselves."""
+def no_pause_before_second_read() -> Iterator[None]:
+    """A file that cannot be read is read again without the pause; the tests of that pause set it themselves."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(raw_load, "LOOK_AGAIN_S", 0.0)
         yield
+
+
+@pytest.fixture(scope="session")
+def published_sites(tmp_path_factory: pytest.TempPathFactory) -> PublishedSites:
+    """Sites that all workers of pytest-xdist share: the temporary folder of a worker is in that of the run."""
+    folder = tmp_path_factory.getbasetemp()
+    return PublishedSites((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "published_sites")

@@ -20,20 +20,19 @@ import pytest
 from support import paths
 from support import recomputed_patients as recomputed
 from support import recomputed_quality as quality
+from support.published_sites import AS_OF, PublishedSites, publish
 from support.reckoning import RULES, Reckoning, differences, rows_of
 from support.recomputed_comparison import comparison_differences
-from support.small_site import deserved
+from support.small_site import KEY, deserved
 from typer.testing import CliRunner
 
 from orchestration.cli import app
 from orchestration.figures.digest import read_publication
-from orchestration.nightly import NightlyResult, run_nightly
-from synthetic_hospital import truth_folder, write_hospital
+from synthetic_hospital import truth_folder
 
 SHARED = paths.SHARED
 # The truth adds unrounded event values; a device states totals of six digits.
 RELATIVE = 1e-5
-KEY = "a key of the tests, long enough"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Hospital:
     """One published hospital and its truth."""
 
     name: str
-    result: NightlyResult
+    folder: Path
     truth: Path
     con: duckdb.DuckDBPyConnection
     as_of: date
@@ -60,31 +59,29 @@ class Hospital:
 
 
 @pytest.fixture(scope="module", params=["demo", "clean", "tiny"])
-def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
-    site = tmp_path_factory.mktemp(request.param) / "site"
+def hospital(
+    request: pytest.FixtureRequest, published_sites: PublishedSites, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Hospital]:
     if request.param == "demo":
-        write_hospital(site, "tiny")
-        truth, as_of = truth_folder(site), date(2024, 4, 30)
+        site = published_sites.site("tiny")
+        truth, as_of = truth_folder(site), AS_OF["tiny"]
     else:
+        site = tmp_path_factory.mktemp(request.param) / "site"
         source = SHARED / f"hospital_{request.param}"
         if not source.exists():
             pytest.skip("the shared test hospitals are not beside this repository")
         shutil.copytree(source, site, ignore=shutil.ignore_patterns("data"))
         truth, as_of = source.with_name(f"{source.name}_truth"), date(2024, 3, 31)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("DOSELEDGER_KEY", KEY)
-        result = run_nightly(site, as_of, lambda *_: None)
-    assert result.outcome == "published", result.reasons
-    assert result.folder
-    with duckdb.connect(str(result.folder / "warehouse.duckdb"), read_only=True) as con:
-        yield Hospital(request.param, result, truth, con, as_of)
+        publish(site, as_of)
+    folder = (site / "data" / "published" / "current").resolve()
+    with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as con:
+        yield Hospital(request.param, folder, truth, con, as_of)
 
 
 @pytest.fixture(scope="module")
 def reckoning(hospital: Hospital) -> Iterator[Reckoning]:
     """What is published of operators, once more from the raw badge rows."""
-    folder = hospital.result.folder
-    assert folder
+    folder = hospital.folder
     with (
         duckdb.connect(str(folder.parents[2] / "build/doseledger.duckdb"), read_only=True) as raw,
         duckdb.connect(str(folder / "restricted/restricted.duckdb"), read_only=True) as published,
@@ -181,8 +178,7 @@ def test_every_room_and_day_has_its_clock(hospital: Hospital) -> None:
 
 def test_every_file_has_the_status_that_it_deserves(hospital: Hospital) -> None:
     found = hospital.published("select load_seq, status, rows_rejected from ledger.file")
-    assert hospital.result.folder
-    build = hospital.result.folder.parents[2] / "build/doseledger.duckdb"
+    build = hospital.folder.parents[2] / "build/doseledger.duckdb"
     with duckdb.connect(str(build), read_only=True) as con:  # paths of refused files are published as hashes
         load_seqs = dict(con.execute("select path, load_seq from raw.file").fetchall())
     for true in hospital.rows("file"):
@@ -283,9 +279,8 @@ def test_every_comparison_within_the_class_follows_from_the_facts(hospital: Hosp
 
 
 def test_a_dose_is_traced_from_its_line_to_where_it_went(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOSELEDGER_KEY", KEY)
-    assert hospital.result.folder
-    site = hospital.result.folder.parents[3]
+    monkeypatch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
+    site = hospital.folder.parents[3]
 
     def trace(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(app, ["trace", "--site", str(site), *arguments])
@@ -328,8 +323,7 @@ def test_a_dose_is_traced_from_its_line_to_where_it_went(hospital: Hospital, mon
 
 
 def test_nothing_of_a_patient_is_in_any_published_byte(hospital: Hospital) -> None:
-    assert hospital.result.folder
-    files = [path for path in hospital.result.folder.rglob("*") if path.is_file()]
+    files = [path for path in hospital.folder.rglob("*") if path.is_file()]
     names = [row["string"].encode() for row in hospital.rows("phi") if len(row["string"]) >= 5]
     assert files
     assert names
@@ -468,8 +462,7 @@ def test_skin_doses_and_their_follow_up(hospital: Hospital) -> None:
 
 def test_an_open_urgent_finding_is_in_every_publication_however_old(hospital: Hospital) -> None:
     # Issue 23, row 18: a digest is made from these findings.
-    assert hospital.result.folder
-    read = read_publication(hospital.result.folder / "warehouse.duckdb").findings
+    read = read_publication(hospital.folder / "warehouse.duckdb").findings
     urgent = recomputed.rows(
         hospital.con, "from alerts.alert where severity = 'urgent' and state = 'open' and rule != 'pregnancy'"
     )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
-from support.small_site import KEY
+from support.published_sites import PublishedSites
 
 from ingest.site.config import SiteConfig, load_site
-from orchestration.nightly import run_nightly
 from orchestration.pages.audiences import write_pages
-from orchestration.resources import silent
-from synthetic_hospital import write_hospital
 
-AS_OF = date(2024, 4, 30)
 DATABASES = ("warehouse.duckdb", "restricted/restricted.duckdb", "department/warehouse.duckdb")
 
 
@@ -36,15 +31,13 @@ class Night:
 
 
 @pytest.fixture(scope="session")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
-    root = tmp_path_factory.mktemp("hospital") / "site"
-    write_hospital(root, "tiny-paper")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
-        result = run_nightly(root, AS_OF, silent)
-        assert result.outcome == "published", result.reasons
-        config = load_site(root).config
-    yield Night((root / "data" / "published" / "current").resolve(), config)
+def night(published_sites: PublishedSites) -> Night:
+    return night_of(published_sites.site("tiny-paper"))
+
+
+def night_of(root: Path) -> Night:
+    """The last publication of a site."""
+    return Night((root / "data" / "published" / "current").resolve(), load_site(root).config)
 
 
 Changed = Callable[..., Night]

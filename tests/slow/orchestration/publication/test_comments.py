@@ -10,12 +10,12 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from support.published_sites import PublishedSites
 from support.small_site import KEY
 
 from orchestration.nightly import run_nightly
 from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
 from orchestration.resources import silent
-from synthetic_hospital import write_hospital
 
 DATABASES = (WAREHOUSE, RESTRICTED, DEPARTMENT)
 
@@ -41,12 +41,10 @@ UNITS = {
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def published(published_sites: PublishedSites, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = published_sites.copy("tiny", tmp_path_factory.mktemp("hospital") / "site")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOSELEDGER_KEY", KEY["DOSELEDGER_KEY"])
-        root = tmp_path_factory.mktemp("hospital") / "site"
-        write_hospital(root, "tiny")
-        assert run_nightly(root, date(2024, 4, 30), silent).outcome == "published"
         # The second night keeps what the first one made: tables that only grow have their comments, too.
         assert run_nightly(root, date(2024, 5, 1), silent).outcome == "published"
         yield root / "data" / "published" / "current"
