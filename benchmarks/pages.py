@@ -20,7 +20,9 @@ from pathlib import Path
 from statistics import median
 
 from ingest.site.config import SiteConfig, load_site
-from orchestration.pages.audiences import write_pages
+from orchestration.one_file import as_one_file
+from orchestration.pages.audiences import OPERATORS, write_pages
+from orchestration.pages.page import STATIC
 from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -54,6 +56,7 @@ def main() -> None:
             "seconds": [round(one, 2) for one in seconds],
             "median_s": round(median(seconds), 2),
             "megabytes": round(sum(file.stat().st_size for file in files) / 1e6, 2),
+            "attached_kilobytes": attached_kilobytes(last),
             "pages": Counter(file.parent.relative_to(last).as_posix() for file in files if file.suffix == ".html"),
         }
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
@@ -65,6 +68,13 @@ def main() -> None:
             with chromium(Path(folder) / "chromium") as browser:
                 for name, page in draw.items():
                     pictures(browser, page, arguments.pictures / f"page_{name}")
+
+
+def attached_kilobytes(folder: Path) -> float:
+    """Size of the largest page of an operator as the one file that a letter carries, as base64."""
+    css = (STATIC / "style.css").read_text("utf-8")
+    pages = (page.read_text("utf-8") for page in (folder / OPERATORS).glob("*/index.html"))
+    return round(max(len(as_one_file(page, css).encode()) for page in pages) * 4 / 3 / 1e3, 1)
 
 
 def written(published: Path, folder: Path, site: SiteConfig) -> float:

@@ -599,6 +599,22 @@ def chart(
 
 
 @app.command(epilog=EPILOG)
+def page(
+    procedure: Annotated[
+        str, typer.Argument(help="Its procedure_id, the first 8 characters of it, accession number or study UID.")
+    ],
+    site: SiteOption,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write, outside of published/.")],
+) -> None:
+    """Write the page of any procedure of the last publication as one file. It names people and the accession number."""
+    from orchestration.console.procedure_page import write_procedure_page
+
+    with _plain_errors():
+        procedure_id = write_procedure_page(site, procedure, output)
+    out.print(f"[green]✓[/] {escape(str(output))}: procedure {procedure_id}.")
+
+
+@app.command(epilog=EPILOG)
 def ui(
     site: SiteOption,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,

@@ -154,6 +154,7 @@ class Mail(_Model):
     operations: list[Address] = []
     restricted: list[Address] = []
     smtp_url_env: EnvironmentName = "DOSELEDGER_SMTP_URL"
+    attach_page: StrictBool = False
 
 
 class Webhook(_Model):

@@ -45,6 +45,7 @@ mail:
   restricted: []                   # who gets restricted findings (occupational physician)
   # NAME of the environment variable that holds smtp://host:port; while it is unset, letters go to data_dir/outbox.
   smtp_url_env: DOSELEDGER_SMTP_URL
+  attach_page: false               # true: each operator's own letter carries the operator's own page as one HTML file
 
 # Addresses that plain JSON is posted to when a run failed or published: each is in the environment variable that
 # url_env names.

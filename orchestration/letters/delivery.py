@@ -20,13 +20,14 @@ from orchestration.figures.digest import Publication, month_end, read_publicatio
 from orchestration.figures.open_findings import Finding, read_findings
 from orchestration.figures.operator import Addressee, page_folder, read_addressees, read_personal
 from orchestration.figures.procedures import Details, read_details
-from orchestration.letters.letter import Envelope, News, is_shown_in_full
+from orchestration.letters.letter import Envelope, News, PageFile, is_shown_in_full
 from orchestration.letters.occupational_physician import restricted_letter
 from orchestration.letters.operations import Trouble, operations_letter
 from orchestration.letters.operator import operator_letter
 from orchestration.letters.physicist import digest_letter
 from orchestration.letters.post import MailServerError, refused_recipients, relay_of, send_by_smtp, write_to_outbox
 from orchestration.letters.sent_ledger import PreparedLetter, Reader, SentLedger, open_sent_ledger
+from orchestration.one_file import as_one_file
 from orchestration.publication.data_docs import data_docs_file
 from orchestration.publication.published_files import open_published
 
@@ -94,12 +95,14 @@ class Office:
         data_dir: where ``delivery/`` and, without a mail server, ``outbox/`` are.
         environ: where the variable that ``mail.smtp_url_env`` names holds the mail server's address.
         today: local date of the site, written into letters.
+        publication: folder of the publication that letters are about; None where they are about a failed run.
     """
 
     site: SiteConfig
     data_dir: Path
     environ: Mapping[str, str]
     today: date
+    publication: Path | None = None
 
 
 def deliver(published_run: Path, site: SiteConfig, data_dir: Path, environ: Mapping[str, str], today: date) -> Delivery:
@@ -120,7 +123,7 @@ def deliver(published_run: Path, site: SiteConfig, data_dir: Path, environ: Mapp
         OSError: data_dir cannot be written.
         duckdb.Error: a published file cannot be read.
     """
-    office = Office(site, data_dir, environ, today)
+    office = Office(site, data_dir, environ, today, published_run)
     warehouse = published_run / "warehouse.duckdb"
     publication = read_publication(warehouse)
     details = read_details(warehouse, ZoneInfo(site.timezone))
@@ -283,7 +286,17 @@ def _envelope(office: Office, reader: Reader, items: Sequence[str]) -> Envelope:
     content = "\n".join([site.site_id, reader.role, reader.subject, reader.address, *sorted(items)])
     domain = parseaddr(site.mail.from_)[1].partition("@")[2]
     message_id = f"<{hashlib.sha256(content.encode()).hexdigest()[:32]}@{domain}>"
-    return Envelope(site.mail.from_, reader.address, message_id, datetime.now(UTC), _page(office, reader))
+    page, page_file = _page(office, reader), _page_file(office, reader)
+    return Envelope(site.mail.from_, reader.address, message_id, datetime.now(UTC), page, page_file)
+
+
+def _page_file(office: Office, reader: Reader) -> PageFile | None:
+    """An operator's own page of this publication as one file, where the site wants it in the letter."""
+    if not (office.site.mail.attach_page and office.publication and reader.role == "operator"):
+        return None
+    page = office.publication / PAGES["operator"].format(subject=page_folder(reader.subject))
+    html = as_one_file(page.read_text("utf-8"), (page.parent / "static" / "style.css").read_text("utf-8"))
+    return PageFile(f"doseledger_{office.today}.html", html)
 
 
 def _page(office: Office, reader: Reader) -> str | None:

@@ -1,4 +1,4 @@
-"""What every letter is: one mail of plain text, HTML and at most one picture inside it; and how figures are written.
+"""What every letter is: plain text, HTML, at most one picture in it and one page beside it; how figures are written.
 
 No file, clock, database or network is touched here. What each letter says is in letter_<reader>.py and its templates.
 """
@@ -27,6 +27,14 @@ NOT_KNOWN = "—"
 
 
 @dataclass(frozen=True, slots=True)
+class PageFile:
+    """The reader's page as one file that goes with the letter."""
+
+    name: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """Who writes to whom; ``written_at`` is an instant with zone, ``page`` the address of the reader's page, if any."""
 
@@ -35,6 +43,7 @@ class Envelope:
     message_id: str
     written_at: datetime
     page: str | None = None
+    page_file: PageFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ def write_letter(
         "language": language,
         "picture_cid": PICTURE_CID if picture else None,
         "page": envelope.page,
+        "page_file": envelope.page_file,
         **context,
     }
     letter = EmailMessage(policy=SMTP)
@@ -91,6 +101,9 @@ def write_letter(
         html = letter.get_payload(1)
         assert isinstance(html, EmailMessage)  # noqa: S101  # for the type checker: add_alternative made it
         html.add_related(picture, "image", "png", cid=f"<{PICTURE_CID}>", disposition="inline")
+    if envelope.page_file:
+        page = envelope.page_file  # as bytes: text would get other line ends
+        letter.add_attachment(page.html.encode(), "text", "html", params={"charset": "utf-8"}, filename=page.name)
     letter["Content-Language"] = language  # at last: what is set before goes down to the first part
     return letter
 

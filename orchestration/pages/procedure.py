@@ -16,7 +16,6 @@ from orchestration.pages import procedure_charts as charts
 from orchestration.pages.cases import Person
 from orchestration.pages.page import Frame, Page
 from orchestration.pages.procedure_figures import (
-    C_ARM,
     Event,
     ProcedureFigures,
     read_procedures,
@@ -61,7 +60,6 @@ def procedure_pages(
             from_where=from_where(figures, frame),
             parts=parts(figures, frame),
             advice=list(dict.fromkeys(filter(None, advised))),
-            wearers=[badge.wearer for badge in figures.lanes if figures.total(badge.wearer)],
             hot={event.uid for event in main_events(figures)},
             charts=charts,
             rule_name=lambda rule: rule_name(rule, frame.words),
@@ -134,9 +132,9 @@ def parts(figures: ProcedureFigures, frame: Frame) -> list[tuple[str, float | No
         ("procedure.split.ka_r", [event.ka_r_mgy for event in events]),
     )
     shares = [(frame.say(key), share_of(values, events, fluoroscopy=False)) for key, values in quantities]
-    people = [person.operator_id for person in figures.case.people if figures.total(person.operator_id)]
-    wearers = [C_ARM, *people] if figures.total(C_ARM) else people
-    named = [(charts.wearer_name(wearer, frame), figures.share(wearer, fluoroscopy=False)) for wearer in wearers]
+    named = [
+        (charts.wearer_name(wearer, frame), figures.share(wearer, fluoroscopy=False)) for wearer in figures.wearers
+    ]
     return [(name, share) for name, share in (*shares, *named) if share is not None]
 
 

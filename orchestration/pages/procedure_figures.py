@@ -120,10 +120,15 @@ class Skin:
 
 @dataclass(frozen=True, slots=True)
 class ProcedureFigures:
-    """All of one procedure; ``begin`` and ``end`` of the timeline are on the badges' clock."""
+    """All of one procedure; ``begin`` and ``end`` of the timeline are on the badges' clock.
+
+    Attributes:
+        has_records: the records of its badges are published, as for each procedure with a page in the publication.
+    """
 
     case: Case
     age_years: int | None
+    has_records: bool
     offset_s: float
     begin: datetime | None
     end: datetime | None
@@ -163,6 +168,12 @@ class ProcedureFigures:
         """Move an instant of the X-ray system's clock to the badges'."""
         return instant + timedelta(seconds=self.offset_s)
 
+    @property
+    def wearers(self) -> list[str]:
+        """The C-arm and the people whose badges got a dose that is linked to events."""
+        people = [person.operator_id for person in self.case.people]
+        return [wearer for wearer in (C_ARM, *people) if self.total(wearer)]
+
     def total(self, wearer: str) -> float:
         """Dose of a wearer that is linked to events."""
         return sum(event.doses.get(wearer, 0.0) for event in self.events)
@@ -193,12 +204,13 @@ def read_procedures(connection: duckdb.DuckDBPyConnection, procedure_ids: Sequen
     skins = {row[0]: Skin(*row[1:]) for row in connection.execute(_SKINS, [ids]).fetchall()}
     found = []
     for case in read_cases(connection, findings, ids):
-        age_years, offset_s, begin, end = spans[case.procedure_id]
+        age_years, has_records, offset_s, begin, end = spans[case.procedure_id]
         people = {person.operator_id: person for person in case.people}
         found.append(
             ProcedureFigures(
                 case=case,
                 age_years=age_years,
+                has_records=has_records,
                 offset_s=offset_s or 0.0,
                 begin=begin,
                 end=end,
@@ -243,7 +255,7 @@ def _grouped(
 
 def _events(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> defaultdict[str, list[Event]]:
     doses: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for uid, wearer, dose in connection.execute(_EVENT_DOSES, [ids]).fetchall():
+    for uid, wearer, dose in connection.execute(_EVENT_DOSES, {"ids": ids}).fetchall():
         doses[uid][wearer] = dose
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for procedure_id, uid, *row in connection.execute(_EVENTS, [ids]).fetchall():
@@ -277,16 +289,17 @@ _EVENTS = """
     order by procedure_id, started_at nulls last, plane, irradiation_event_uid
 """
 
-# Of the badge of record of each person, so that the events of a person add up to the dose of the procedure.
+# Of the badge of record of each person, so that the events of a person add up to the dose of the procedure. What the
+# C-arm's badge got by event is published for procedures with a page only.
 _EVENT_DOSES = """
-    select links.irradiation_event_uid, coalesce(links.operator_id, ''), sum(links.dose_usv)
-    from marts.fct_dose_link as links
-    left join marts.fct_operator_procedure as doses
-        on links.procedure_id = doses.procedure_id and links.operator_id = doses.operator_id
-    where
-        links.procedure_id in (select unnest(?)) and links.irradiation_event_uid is not null
-        and (links.operator_id is null or links.dosimeter_serial = doses.dosimeter_serial)
-    group by all
+    select irradiation_event_uid, operator_id, hp10_usv
+    from marts.fct_operator_event
+    where procedure_id in (select unnest($ids)) and hp10_usv > 0
+    union all
+    select irradiation_event_uid, '', sum(dose_usv)
+    from marts.fct_dose_link
+    where procedure_id in (select unnest($ids)) and irradiation_event_uid is not null and operator_id is null
+    group by irradiation_event_uid
 """
 
 _BADGES = f"""
@@ -329,7 +342,10 @@ _SPAN_ROWS = f"""
 """
 
 _SPANS = f"""
-    select procedure_id, patient_age_years, clock_offset_s, to_timestamp(begin_at), to_timestamp(end_at)
+    select
+        procedure_id, patient_age_years,
+        procedure_id in (select pages.procedure_id from marts.dim_procedure_page as pages), clock_offset_s,
+        to_timestamp(begin_at), to_timestamp(end_at)
     from ({_SPAN_ROWS})
 """
 

@@ -12,20 +12,18 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from rich.console import Console
+from support.mail_server import FreePortController, Server, read_letter
 from support.small_build import columns_of
 from support.small_site import KEY, make_site
 
@@ -212,12 +210,6 @@ def february_is_told(data_dir: Path, *readers: Reader) -> None:
 
 def run(published: Path, data_dir: Path, url: str | None = None, site: SiteConfig | None = None) -> Delivery:
     return deliver(published, site or site_with(MPE), data_dir, {} if url is None else {SMTP_URL: url}, TODAY)
-
-
-def read_letter(content: bytes) -> EmailMessage:
-    letter = message_from_bytes(content, policy=SMTP_POLICY)
-    assert isinstance(letter, EmailMessage)
-    return letter
 
 
 def plain(letter: EmailMessage) -> str:
@@ -443,48 +435,6 @@ def test_a_server_address_is_read_whole() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- a mail server
-
-
-@dataclass
-class Server:
-    """A mail server on loopback; ``answer`` may refuse, wait or break off, before or after it has the letter."""
-
-    taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
-    refused_recipients: frozenset[str] = frozenset()
-    answer: Callable[[SMTP], str | None] = lambda _: None
-    keeps_before_answer: bool = True
-    url: str = ""
-    got_data: threading.Event = field(default_factory=threading.Event)
-
-    async def handle_RCPT(  # noqa: N802, D102
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        if address in self.refused_recipients:
-            return "550 5.1.1 No such user"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802, D102
-        content = envelope.content
-        assert isinstance(content, bytes)
-        if self.keeps_before_answer:
-            self.taken += [(recipient, read_letter(content)) for recipient in envelope.rcpt_tos]
-        self.got_data.set()
-        await asyncio.sleep(0)
-        return self.answer(server) or "250 OK"
-
-    def ids(self) -> list[str]:
-        """Message-IDs of all letters taken, in order."""
-        return [str(letter["Message-ID"]) for _, letter in self.taken]
-
-
-class FreePortController(Controller):
-    """A server on port 0: the port that the system gave is known only once it listens."""
-
-    def _trigger_server(self) -> None:
-        assert isinstance(self.server, asyncio.Server)
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from slow.orchestration.pages.conftest import Changed, Night
 from support.browser import Browser, axe_core, chromium, served
 
 from orchestration.figures.wording import LANGUAGES
+from orchestration.one_file import as_one_file
 
 WIDTHS = (320, 360, 390, 600, 768, 900, 1000, 1100, 1220, 1440)
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -74,6 +75,24 @@ def test_pages_work_from_a_file_share(night: Night, browser: Browser) -> None:
         browser.open((night.folder / page).as_uri())
         assert browser.evaluate("getComputedStyle(document.body).marginTop") == "0px"  # the sheet is there
     assert browser.logs == []
+
+
+def test_a_page_as_one_file_has_its_style_and_asks_for_nothing(night: Night, browser: Browser, tmp_path: Path) -> None:
+    """The policy of such a page allows its own style by hash: only a browser tells whether it is right."""
+    css = (night.physics / "static" / "style.css").read_text("utf-8")
+    browser.logs.clear()
+    browser.requests.clear()
+    places = []
+    for number, page in enumerate(path for path in some(night) if "/procedures/" in path or "/operators/" in path):
+        file = tmp_path / f"{number}.html"
+        file.write_text(as_one_file((night.folder / page).read_text("utf-8"), css), "utf-8")
+        places.append(file.as_uri())
+        browser.open(places[-1], 320)
+        assert browser.evaluate("getComputedStyle(document.body).marginTop") == "0px"
+        assert browser.evaluate(OVERFLOW) == 0
+    assert len(places) >= 2
+    assert browser.logs == []
+    assert {url for url in browser.requests if not url.startswith("data:")} == set(places)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

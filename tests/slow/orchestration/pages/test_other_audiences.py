@@ -45,13 +45,25 @@ def test_the_department_page_has_each_row_of_its_copy(night: Night) -> None:
     assert sum(bool(row[5]) for row in values) == doses
 
 
-def test_pages_have_the_modes_of_their_database(night: Night) -> None:
-    def mode(path: str) -> int:
-        return stat.S_IMODE((night.folder / path).stat().st_mode)
-
-    assert mode("restricted/pages/index.html") == mode("restricted/restricted.duckdb") == 0o600
-    assert mode("restricted/pages") == mode("restricted/pages/static") == 0o700
-    assert mode("department/pages/index.html") == mode("department/warehouse.duckdb") == 0o640
+@pytest.mark.parametrize(
+    ("pages", "database", "file_mode", "folder_mode"),
+    [
+        ("pages/physics", "warehouse.duckdb", 0o640, 0o750),
+        ("pages/operators", "warehouse.duckdb", 0o640, 0o750),
+        ("restricted/pages", "restricted/restricted.duckdb", 0o600, 0o700),
+        ("department/pages", "department/warehouse.duckdb", 0o640, 0o750),
+    ],
+)
+def test_every_file_and_folder_of_pages_has_the_mode_of_its_database(
+    night: Night, pages: str, database: str, file_mode: int, folder_mode: int
+) -> None:
+    assert stat.S_IMODE((night.folder / database).stat().st_mode) == file_mode
+    places = [night.folder / pages, *(night.folder / pages).rglob("*")]
+    assert {place.suffix for place in places if place.is_file()} >= {".html", ".css", ".js"}
+    modes = {(place.is_dir(), stat.S_IMODE(place.stat().st_mode)) for place in places}
+    assert modes == {(True, folder_mode), (False, file_mode)}
+    owners = {(place.stat().st_uid, place.stat().st_gid) for place in [*places, night.folder / database]}
+    assert len(owners) == 1
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "es"])

@@ -46,6 +46,7 @@ def test_keys_that_are_left_out_have_the_values_of_the_contract(tmp_path: Path) 
             "operations": [],
             "restricted": [],
             "smtp_url_env": "DOSELEDGER_SMTP_URL",
+            "attach_page": False,
         },
         "webhooks": [],
         "pages_url": None,
