@@ -16,7 +16,7 @@ from rich.table import Table
 from ingest.pseudonymise import load_key
 from ingest.raw.build_db import read_build
 from ingest.site.config import Site, load_site
-from orchestration.figures.input_counts import input_sentences, read_input_counts
+from orchestration.figures.input_counts import input_sentences_with_tables, read_input_counts
 from orchestration.figures.wording import wording
 from orchestration.letters.delivery import SENT
 from orchestration.letters.sent_ledger import waiting_letters
@@ -66,7 +66,7 @@ def _print_publication(site: Site, out: Console) -> None:
     if sentence := of_a_time_to_come(current, clock_at(site)):
         out.print(f"[red]✗[/] {escape(sentence)}")
     with open_published(current.folder / "warehouse.duckdb") as con:
-        for sentence in input_sentences(read_input_counts(con), wording("en")):
+        for sentence in input_sentences_with_tables(read_input_counts(con), wording("en")):
             out.print(f"  {escape(sentence)}")
     if newest := rolled_back_from(site.published_dir, current):
         out.print(f"[red]Rolled back[/] from {newest}; the next run that passes its checks publishes anew.")

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from orchestration.console.terminal import typed
 from orchestration.figures.digest import Balance, Publication
-from orchestration.figures.input_counts import input_sentences
+from orchestration.figures.input_counts import input_sentences_with_tables
 from orchestration.figures.wording import wording
 from orchestration.publication.history import Kept, current_publication
 
@@ -33,7 +33,7 @@ def figures(publication: Publication) -> RenderableType:
     table.add_row("Open alerts", _alerts(publication))
     table.add_row("Checks passed", f"{publication.checks_passed}, none failed that blocks")
     words = wording("en")
-    for sentence in input_sentences(publication.input_counts, words):
+    for sentence in input_sentences_with_tables(publication.input_counts, words):
         table.add_row("Not counted", escape(sentence))
     if publication.quarantined:
         refused = f"{len(publication.quarantined)} in quarantine; 'doseledger status' says which and why"

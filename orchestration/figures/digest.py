@@ -130,7 +130,7 @@ class HighShareClass:
 
 @dataclass(frozen=True, slots=True)
 class MonthSummary:
-    """The last whole calendar month before as_of; ``findings`` counts those of its dates by rule, open or not."""
+    """The last whole calendar month up to as_of; ``findings`` counts those of its dates by rule, open or not."""
 
     month: date
     procedures: int
@@ -207,10 +207,10 @@ def read_publication(warehouse: Path) -> Publication:
             findings=read_findings(connection, AUDIENCES),
             advice=read_advice(connection),
             changed_thresholds=tuple(ChangedThreshold(*row) for row in _rows(connection, _CHANGED_THRESHOLDS)),
-            last_month=_read_month(connection, month_before(as_of)),
+            last_month=_read_month(connection, last_whole_month(as_of)),
             input_counts=read_input_counts(connection),
             class_names=read_class_names(connection),
-            high_share_classes=_read_high_share_classes(connection, month_before(as_of)),
+            high_share_classes=_read_high_share_classes(connection, last_whole_month(as_of)),
             unconfirmed_limits=read_unconfirmed_limits(connection),
         )
 
@@ -234,9 +234,9 @@ def read_class_names(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[st
     }
 
 
-def month_before(as_of: date) -> date:
-    """Return the first day of the calendar month before the one of a date."""
-    return (as_of.replace(day=1) - timedelta(days=1)).replace(day=1)
+def last_whole_month(as_of: date) -> date:
+    """Return the first day of the last calendar month that is over at the end of a date."""
+    return ((as_of + timedelta(days=1)).replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
 def month_end(month: date) -> date:

@@ -1,6 +1,6 @@
 """What of the input is in no figure of a publication, or only in part: one count and one sentence each.
 
-Reads the published file only. Letters, the run's summary and ``status`` show the same sentences.
+Reads the published file only. Letters show the sentences; the run's summary and ``status`` name the tables, too.
 """
 
 from __future__ import annotations
@@ -50,6 +50,15 @@ QUERIES: Mapping[str, str] = {
         where procedures > 0
     """,
 }
+# Where the published rows behind a count are.
+TABLES: Mapping[str, str] = {
+    "conflicting_rows": "ledger.oddity",
+    "rejected_rows": "ledger.rejected_row",
+    "left_out_rows": "ledger.oddity",
+    "same_bytes": "ledger.oddity",
+    "reports_not_counted": "ledger.report_balance",
+    "missing_reports": "ledger.expected_study",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +83,11 @@ def read_input_counts(connection: duckdb.DuckDBPyConnection) -> tuple[InputCount
 def input_sentences(counts: Sequence[InputCount], words: Wording) -> list[str]:
     """Put each count into one sentence."""
     return [words.say(f"input.{count.name}", count=count.count, detail=count.detail) for count in counts]
+
+
+def input_sentences_with_tables(counts: Sequence[InputCount], words: Wording) -> list[str]:
+    """Put each count into one sentence, with the table that has its rows: for the console."""
+    return [
+        f"{sentence.removesuffix('.')} ({TABLES[count.name]})." if count.name in TABLES else sentence
+        for count, sentence in zip(counts, input_sentences(counts, words), strict=True)
+    ]

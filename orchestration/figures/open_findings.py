@@ -71,6 +71,7 @@ class Finding:
         days: days over which the rule sums, where it does.
         decided_by: which of ``third_quartile``, ``floor`` and, where the rule has one, the cap is the threshold.
         usual: what is usual, where the rule states it.
+        role_group: with which a finding is compared, where it is.
         limit: the limit that a finding about one is about.
     """
 
@@ -97,6 +98,7 @@ class Finding:
     floor: float | None = None
     decided_by: str | None = None
     usual: float | None = None
+    role_group: str | None = None
     limit: LimitShare | None = None
 
 
@@ -147,7 +149,8 @@ _FINDINGS = f"""
         alert_id, alert.rule, alert.severity, alert.audience, alert.operator_id, procedure_id, procedure_type,
         coalesce(alert.room_id, fct_procedure.room_id), occurred_on,
         alert.quantity, value, threshold, alert.unit, n_reference, message, advice_code, alert.step, alert.detail,
-        summed.threshold_value, third_quartile, floor, decided_by, usual, {LIMIT_COLUMNS}
+        summed.threshold_value, third_quartile, floor, decided_by, usual, alert.role_group,
+        {LIMIT_COLUMNS}
     from alerts.alert
     left join marts.fct_procedure using (procedure_id)
     left join marts.dim_alert_threshold as summed on summed.rule = alert.rule and summed.name = 'sum_days'

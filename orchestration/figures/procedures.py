@@ -30,11 +30,26 @@ class Procedure:
 
 
 @dataclass(frozen=True, slots=True)
+class SkinFollowup:
+    """What a patient's skin needs after a procedure, and what is done: a row of marts.fct_skin_followup."""
+
+    need: str
+    state: str
+    due_on: date | None = None
+    informed_on: date | None = None
+    seen_on: date | None = None
+    second_seen_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OwnDose:
     """One operator's dose in one procedure, and what explains it.
 
     Attributes:
-        hp10_ratio: the dose as a multiple of what is usual for class and role group.
+        hp10_ratio: the dose as a multiple of what is usual for class and role group; the product of the three factors.
+        kap_factor: the radiation used as a multiple of what is usual.
+        scatter_factor: the same of the C-arm's dose for the radiation used.
+        protection_factor: the same of the share of the C-arm's dose that reached the operator.
         main_cause: as in marts.fct_dose_explanation; None where the dose is not explained.
     """
 
@@ -42,14 +57,18 @@ class OwnDose:
     c_arm_dose_usv: float | None = None
     hp10_ratio: float | None = None
     main_cause: str | None = None
+    kap_factor: float | None = None
+    scatter_factor: float | None = None
+    protection_factor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Procedures by procedure_id, doses by procedure_id and operator_id."""
+    """Procedures and follow-ups of the skin by procedure_id, doses by procedure_id and operator_id."""
 
     procedures: Mapping[str, Procedure] = field(default_factory=dict)
     doses: Mapping[tuple[str, str], OwnDose] = field(default_factory=dict)
+    followups: Mapping[str, SkinFollowup] = field(default_factory=dict)
 
 
 def read_details(warehouse: Path, zone: ZoneInfo) -> Details:
@@ -67,7 +86,10 @@ def read_details(warehouse: Path, zone: ZoneInfo) -> Details:
             (procedure_id, operator_id): OwnDose(*row)
             for procedure_id, operator_id, *row in connection.execute(_DOSES).fetchall()
         }
-    return Details({procedure.procedure_id: procedure for procedure in procedures}, doses)
+        followups = {
+            procedure_id: SkinFollowup(*row) for procedure_id, *row in connection.execute(_FOLLOWUPS).fetchall()
+        }
+    return Details({procedure.procedure_id: procedure for procedure in procedures}, doses, followups)
 
 
 _OPEN = "(select procedure_id from alerts.alert where state = 'open')"
@@ -83,10 +105,16 @@ _PROCEDURES = f"""
 _DOSES = f"""
     select
         doses.procedure_id, doses.operator_id, doses.hp10_usv, procedures.c_arm_dose_usv, explained.hp10_ratio,
-        explained.main_cause
+        explained.main_cause, explained.kap_factor, explained.scatter_factor, explained.protection_factor
     from marts.fct_operator_procedure as doses
     inner join marts.fct_procedure as procedures using (procedure_id)
     left join marts.fct_dose_explanation as explained
         on doses.procedure_id = explained.procedure_id and doses.operator_id = explained.operator_id
     where doses.procedure_id in {_OPEN}
+"""
+
+_FOLLOWUPS = f"""
+    select procedure_id, need, state, due_on, informed_on, seen_on, second_seen_on
+    from marts.fct_skin_followup
+    where procedure_id in {_OPEN}
 """

@@ -10,15 +10,21 @@ from dataclasses import dataclass, replace
 
 from ingest.site.reference import ALERT_ID_CHARACTERS
 from orchestration.figures.open_findings import Finding
-from orchestration.figures.procedures import Details, OwnDose, Procedure
+from orchestration.figures.procedures import Details, OwnDose, Procedure, SkinFollowup
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording
+from orchestration.letters.dose_range import MSV_STEP, range_text
 from orchestration.letters.finding_words import (
+    PROJECTED,
     SEVERITIES,
     SEVERITY_COLOURS,
     Advise,
     explanation,
     finding_text,
+    in_msv,
     kind_name,
+    limit_name,
+    limit_remarks,
+    received_share,
     rule_name,
     short_rule_name,
 )
@@ -95,7 +101,8 @@ def patient_card(findings: Sequence[Finding], details: Details, words: Wording, 
     lines = tuple(finding_line(finding, words) for finding in findings)
     card = _card(findings, words, title, lines, advise(first))
     identifier = f"procedure:{first.procedure_id}" if procedure else ""
-    return replace(card, facts=patient_facts(procedure, words), identifier=identifier)
+    facts = (*patient_facts(procedure, words), *followup_facts(details.followups.get(first.procedure_id or ""), words))
+    return replace(card, facts=facts, identifier=identifier)
 
 
 def own_card(findings: Sequence[Finding], details: Details, words: Wording, advise: Advise) -> Card:
@@ -105,7 +112,7 @@ def own_card(findings: Sequence[Finding], details: Details, words: Wording, advi
     own = details.doses.get((first.procedure_id or "", first.operator_id or ""))
     lines = tuple(finding_line(finding, words) for finding in findings)
     card = _card(findings, words, place(first, procedure, words), lines, advise(first))
-    return replace(card, facts=dose_facts(own, procedure, words))
+    return replace(card, facts=(*dose_facts(own, procedure, words), *(_factors(own, words) if own else ())))
 
 
 def operator_card(
@@ -113,7 +120,9 @@ def operator_card(
 ) -> Card:
     """An operator: how many procedures have a finding of which kind, the gravest of them in a line each."""
     of_procedures = grouped([f for f in findings if is_of_one_procedure(f)], lambda f: f.procedure_id)
-    lines = [finding_line(finding, words) for finding in findings if not is_of_one_procedure(finding)]
+    of_limits = grouped([finding for finding in findings if finding.limit], _limit)
+    lines = [limit_line(group, words) for group in of_limits]
+    lines += [finding_line(f, words) for f in findings if not f.limit and not is_of_one_procedure(f)]
     lines += [procedure_line(group, details, words) for group in of_procedures]
     title = words.say("where.operator", value=findings[0].operator_id)
     card = _card(findings, words, title, tuple(lines[:most_lines]), _commonest_advice(findings, advise))
@@ -124,7 +133,9 @@ def operator_card(
 def kind_card(findings: Sequence[Finding], words: Wording, advise: Advise, most_lines: int) -> Card:
     """A kind of finding: what was found, each place in a line."""
     first = findings[0]
-    lines = [finding_line(finding, words, says_kind=False) for finding in findings]
+    of_limits = grouped([finding for finding in findings if finding.limit], _limit)
+    lines = [limit_line(group, words, names_dose=False) for group in of_limits]
+    lines += [finding_line(finding, words, says_kind=False) for finding in findings if not finding.limit]
     title, explained = rule_name(first.rule, words), explanation(first, words)
     if first.rule in OF_MANY_KINDS and explained:
         title, explained = explained, ""
@@ -132,13 +143,14 @@ def kind_card(findings: Sequence[Finding], words: Wording, advise: Advise, most_
     return replace(card, facts=(explained,) if explained else (), left_out=len(lines[most_lines:]))
 
 
-def advice_once(cards: Iterable[Card]) -> tuple[Card, ...]:
-    """Leave each advice in the first card that has it only."""
-    given: set[str] = set()
+def advice_once(cards: Iterable[Card], words: Wording) -> tuple[Card, ...]:
+    """Write each advice out in the first card that has it; the others name that card."""
+    first: dict[str, str] = {}
     made = []
     for card in cards:
-        made.append(replace(card, advice="") if card.advice in given else card)
-        given.add(card.advice)
+        title = first.setdefault(card.advice, card.title)
+        is_repeated = card.advice and title != card.title
+        made.append(replace(card, advice=words.say("findings.as_for", title=title)) if is_repeated else card)
     return tuple(made)
 
 
@@ -152,6 +164,46 @@ def finding_line(finding: Finding, words: Wording, *, says_kind: bool = True) ->
         text.quoted,
         finding.alert_id[:ALERT_ID_CHARACTERS],
     )
+
+
+def limit_line(findings: Sequence[Finding], words: Wording, *, names_dose: bool = True) -> Line:
+    """The findings about one limit in one line: what was received, what is projected, each with its threshold.
+
+    Args:
+        findings: about the same limit of the same operator.
+        words: the reader's language.
+        names_dose: name dose, limit and dates, too; not beside a table that has them.
+    """
+    limit = findings[0].limit
+    assert limit is not None  # noqa: S101  # for the type checker: the findings are about a limit
+    received = received_share(limit, words)
+    if names_dose:
+        received = words.say(
+            "line.received",
+            dose=range_text(limit.dose_msv, limit.high_msv, words, "mSv", MSV_STEP),
+            limit=in_msv(limit.limit_msv, words),
+            begin=words.day(limit.window_begin),
+            end=words.day(limit.window_end),
+            share=received,
+        )
+    projected = []
+    for finding in findings:
+        text = finding_text(finding, words)
+        if finding.detail == PROJECTED:
+            value = words.say("line.projected", share=text.value)
+            projected.append(words.say("line.judged", value=value, threshold=text.threshold))
+        else:
+            received = words.say("line.judged", value=received, threshold=text.threshold)
+    return Line(
+        words.say("line.pair", label=limit_name(limit, words), value="; ".join((received, *projected))),
+        " ".join(limit_remarks(limit, words)),
+        identifier=", ".join(finding.alert_id[:ALERT_ID_CHARACTERS] for finding in findings),
+    )
+
+
+def _limit(finding: Finding) -> Hashable:
+    """What tells the limits of one operator apart."""
+    return finding.limit and (finding.operator_id, finding.limit.quantity, finding.limit.limit_rule)
 
 
 def procedure_line(findings: Sequence[Finding], details: Details, words: Wording) -> Line:
@@ -172,12 +224,14 @@ def procedure_line(findings: Sequence[Finding], details: Details, words: Wording
 
 
 def open_line(finding: Finding, details: Details, words: Wording) -> Line:
-    """An urgent finding of an earlier letter that nobody has answered, in one line."""
+    """An urgent finding in one line, with the follow-up of the patient's skin."""
     procedure = details.procedures.get(finding.procedure_id or "") if section_of(finding) == PATIENTS else None
     text = finding_text(finding, words)
     where = (place(finding, procedure, words), *_accession(procedure, words)) if procedure else text.where
     head = ", ".join((*where, kind_name(finding, words)))
     said = words.say("line.finding", head=head, value=text.value, threshold=text.threshold)
+    followup = details.followups.get(finding.procedure_id or "") if procedure else None
+    said = "; ".join((said, *followup_facts(followup, words)))
     return Line(said, text.sentence, identifier=finding.alert_id[:ALERT_ID_CHARACTERS])
 
 
@@ -214,6 +268,20 @@ def patient_facts(procedure: Procedure | None, words: Wording) -> tuple[str, ...
     )
 
 
+def followup_facts(followup: SkinFollowup | None, words: Wording) -> tuple[str, ...]:
+    """What is done for the patient's skin, and what is to be done by which day."""
+    if followup is None or followup.state == "not_needed":
+        return ()
+    done = {"second": followup.second_seen_on, "seen": followup.seen_on, "informed": followup.informed_on}
+    latest = next((words.say(f"skin.{name}", day=words.day(day)) for name, day in done.items() if day), None)
+    to_do = None
+    if followup.due_on:
+        need = "second" if followup.seen_on else ("inform" if followup.need == "inform" else "examine")
+        key = f"skin.overdue.{need}" if followup.state == "overdue" else f"skin.due.{need}"
+        to_do = words.say(key, day=words.day(followup.due_on))
+    return tuple(filter(None, (latest, to_do)))
+
+
 def dose_facts(own: OwnDose | None, procedure: Procedure | None, words: Wording) -> tuple[str, ...]:
     """What the operator received, how much that is against what is usual, and what explains it."""
     figures = {
@@ -231,8 +299,15 @@ def _compared(own: OwnDose, words: Wording) -> Iterable[str]:
     """«2.3 times usual, mostly less protection»: of a single procedure nothing is called avoidable."""
     if own.hp10_ratio is not None:
         ratio = words.number(own.hp10_ratio, 2)
-        key = "facts.ratio" if own.main_cause in (None, "none") else "facts.ratio_and_cause"
-        yield words.say(key, ratio=ratio, cause=words.say(f"causes.{own.main_cause or 'none'}"))
+        key = {None: "ratio", "none": "ratio", "mixed": "ratio_mixed"}.get(own.main_cause, "ratio_and_cause")
+        yield words.say(f"facts.{key}", ratio=ratio, cause=words.say(f"causes.{own.main_cause or 'none'}"))
+
+
+def _factors(own: OwnDose, words: Wording) -> Iterable[str]:
+    """The three factors whose product the ratio is, so that a high dose per KAP of a small dose is no contradiction."""
+    if own.kap_factor is not None and own.scatter_factor is not None and own.protection_factor is not None:
+        factors = {"kap": own.kap_factor, "scatter": own.scatter_factor, "share": own.protection_factor}
+        yield words.say("facts.factors", **{name: words.number(value, 2) for name, value in factors.items()})
 
 
 def _counted(of_procedures: Sequence[Sequence[Finding]], words: Wording) -> str:

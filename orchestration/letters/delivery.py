@@ -70,12 +70,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What may be told to one reader: open findings, perhaps a month, and how their letter is written."""
+    """What may be told to one reader: open findings, perhaps a month, and how their letter is written.
+
+    Attributes:
+        is_reminded: an urgent finding that is not answered is a letter by itself, once a week.
+    """
 
     reader: Reader
     findings: tuple[Finding, ...]
     month: date | None
     write: Callable[[News, Envelope], EmailMessage]
+    is_reminded: bool = False
 
 
 # Role of a reader -> the reader's page in a publication.
@@ -199,7 +204,7 @@ def _digests(publication: Publication, details: Details, office: Office) -> Iter
         return digest_letter(news, publication, details, site.name, site.language, office.today, envelope, checks_page)
 
     for reader in _readers("medical_physics", site.mail.medical_physics):
-        yield Draft(reader, publication.findings, month, write)
+        yield Draft(reader, publication.findings, month, write, is_reminded=True)
 
 
 def _own_letters(
@@ -265,11 +270,14 @@ def _prepare(ledger: SentLedger, draft: Draft, publication: Publication, office:
     told = ledger.told(draft.reader)
     new = [finding for finding in draft.findings if finding.alert_id not in told]
     month = draft.month if draft.month and _month_item(draft.month) not in told else None
-    if not new and month is None:
+    urgent = [finding for finding in draft.findings if draft.is_reminded and finding.severity == "urgent"]
+    week = [_week_item(publication.as_of)] if urgent and _week_item(publication.as_of) not in told else []
+    if not new and month is None and not week:
         return None
     listed = tuple(finding for finding in new if is_shown_in_full(finding, publication.as_of))
-    news = News(listed, len(new) - len(listed), month)
-    items = [finding.alert_id for finding in new] + ([_month_item(month)] if month else [])
+    unanswered = sum(finding.alert_id in told for finding in urgent)
+    news = News(listed, len(new) - len(listed), month, unanswered)
+    items = [finding.alert_id for finding in new] + ([_month_item(month)] if month else []) + week
     envelope = _envelope(office, draft.reader, items)
     letter = _prepared(draft.write(news, envelope), envelope, draft.reader, office.today)
     ledger.prepare(letter, items)
@@ -278,6 +286,10 @@ def _prepare(ledger: SentLedger, draft: Draft, publication: Publication, office:
 
 def _month_item(month: date) -> str:
     return f"month {month:%Y-%m}"
+
+
+def _week_item(day: date) -> str:
+    return f"urgent {day:%G-W%V}"
 
 
 def _envelope(office: Office, reader: Reader, items: Sequence[str]) -> Envelope:

@@ -158,7 +158,7 @@ def limits_to_confirm(limits: Iterable[UnconfirmedLimit], words: Wording) -> lis
         words.say(
             "limit.named",
             quantity=words.say(f"quantities.{limit.quantity}"),
-            limit=_msv(limit.limit_msv, words),
+            limit=in_msv(limit.limit_msv, words),
             citation=limit.citation,
         )
         for limit in limits
@@ -211,7 +211,7 @@ def _limit_sentences(finding: Finding, limit: LimitShare, words: Wording) -> Ite
     yield words.say(
         "limit.pregnancy" if is_pregnancy else "limit.received",
         dose=range_text(limit.dose_msv, limit.high_msv, words, "mSv", MSV_STEP),
-        limit=_msv(limit.limit_msv, words),
+        limit=in_msv(limit.limit_msv, words),
         share=received_share(limit, words),
         window=limit_name(limit, words),
         begin=words.day(limit.window_begin),
@@ -221,13 +221,17 @@ def _limit_sentences(finding: Finding, limit: LimitShare, words: Wording) -> Ite
         yield _covered(limit, words)
         if limit.is_begin_unknown:
             yield words.say("limit.before_declaration")
-    if limit.other_window:
+    yield from limit_remarks(limit, words)
+    if finding.detail == PROJECTED and finding.value is not None:
+        yield words.say("limit.projected", share=share(finding.value / 100, words))
+
+
+def limit_remarks(limit: LimitShare, words: Wording) -> Iterator[str]:
+    """The other window of a limit where its share is another, what the dose rests on, and whether the limit is sure."""
+    if limit.other_window and share(limit.other_fraction, words) != share(limit.fraction, words):
         other = words.say(f"windows.{limit.other_window}")
         yield words.say("limit.other", window=other, share=share(limit.other_fraction, words))
-    is_projected = finding.detail == PROJECTED
-    if is_projected and finding.value is not None:
-        yield words.say("limit.projected", share=share(finding.value / 100, words))
-    if not is_projected and limit.is_estimate and (limit.fraction or 0) >= 1:
+    if limit.is_estimate and (limit.fraction or 0) >= 1:
         yield words.say("limit.estimate")
     if limit.status == "must_confirm":
         yield words.say("limit.unconfirmed", citation=limit.citation or NOT_KNOWN)
@@ -239,7 +243,8 @@ def _covered(limit: LimitShare, words: Wording) -> str:
     return words.say("limit.covered", count=limit.covered_days, last=words.day(limit.covered_to))
 
 
-def _msv(msv: float | None, words: Wording) -> str:
+def in_msv(msv: float | None, words: Wording) -> str:
+    """Write a dose in mSv."""
     return NOT_KNOWN if msv is None else f"{words.number(msv)}{NO_BREAK_SPACE}mSv"
 
 
@@ -272,5 +277,9 @@ def _value_and_threshold(finding: Finding, words: Wording) -> tuple[str, str]:
         third_quartile=written(finding.third_quartile),
         floor=written(finding.floor),
         n=NOT_KNOWN if finding.n_reference is None else words.number(finding.n_reference),
+        group=words.say(f"role_groups.{finding.role_group}") if finding.role_group else NOT_KNOWN,
     )
+    if finding.limit and finding.value is not None and finding.unit == "%":
+        # As everywhere else where a share of a limit is written.
+        return share(finding.value / 100, words), threshold
     return written(finding.value), threshold

@@ -24,6 +24,7 @@ from orchestration.figures.wording import NO_BREAK_SPACE, Wording
 TOLD_IN_FULL_DAYS = 31
 PICTURE_CID = "picture@doseledger"
 NOT_KNOWN = "—"
+BADGE_RESOLUTION_USV = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,19 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is new to one reader: findings told in full, the number of older ones, and a month to be summed up."""
+    """What is new to one reader, and what is still open.
+
+    Attributes:
+        findings: listed in full.
+        older: number of older ones.
+        month: to be summed up.
+        unanswered: number of urgent findings of earlier letters that are still open.
+    """
 
     findings: tuple[Finding, ...] = ()
     older: int = 0
     month: date | None = None
+    unanswered: int = 0
 
 
 def is_shown_in_full(finding: Finding, as_of: date) -> bool:
@@ -109,13 +118,15 @@ def write_letter(
 
 
 def subject_of(news: News, site_name: str, until: date, words: Wording) -> str:
-    """Say in one line what a letter lists; older findings and the month only where nothing is listed."""
+    """Say in one line what a letter lists; what else it has only where nothing is listed."""
     values = {"site": site_name, "until": words.day(until)}
     if news.findings:
         return words.say("subject.findings", count=len(news.findings), **values)
     if news.month:
         return words.say("subject.month", month=words.month(news.month), **values)
-    return words.say("subject.older", **values)
+    if news.older:
+        return words.say("subject.older", **values)
+    return words.say("subject.unanswered", count=news.unanswered, **values)
 
 
 def one_line(text: str) -> str:
@@ -131,6 +142,11 @@ def amount(number: float | None, words: Wording) -> str:
 def dose(usv: Decimal | float | None, words: Wording) -> str:
     """Write a dose in µSv."""
     return NOT_KNOWN if usv is None else f"{words.number(usv)}{NO_BREAK_SPACE}µSv"
+
+
+def badge_amount(usv: float | None, words: Wording) -> str:
+    """Write what a badge registered in a procedure, in µSv: below 1 µSv its digits say nothing."""
+    return f"<{NO_BREAK_SPACE}1" if usv is not None and usv < BADGE_RESOLUTION_USV else amount(usv, words)
 
 
 def share(fraction: Decimal | float | None, words: Wording, rounding: str = ROUND_HALF_EVEN) -> str:

@@ -23,7 +23,7 @@ from orchestration.figures.operator import (
     Personal,
 )
 from orchestration.figures.procedures import Details
-from orchestration.figures.wording import Wording, wording
+from orchestration.figures.wording import NO_BREAK_SPACE, Wording, wording
 from orchestration.letters.advice import advice_of
 from orchestration.letters.cards import (
     OF_SEVERAL_PROCEDURES,
@@ -47,7 +47,7 @@ from orchestration.letters.letter import (
     Envelope,
     News,
     amount,
-    dose,
+    badge_amount,
     one_line,
     share,
     subject_of,
@@ -118,13 +118,16 @@ def operator_letter(
         "month": _month(personal.month, words) if personal.month else [],
         "month_line": _month_line(personal.month, words) if personal.month else "",
         "month_heading": _month_heading(personal, words),
+        "month_reason": words.say("month.reason", as_of=words.day(as_of)) if personal.is_whole_month else "",
         "limits": [_limit_row(limit, words) for limit in _highest(personal.limits)],
         "limit_lines": [_limit_line(limit, words) for limit in _highest(personal.limits)],
-        "of_limits": advice_once(kind_card(group, words, advise, LINES) for group in grouped(others, _kind)),
+        "of_limits": advice_once((kind_card(group, words, advise, LINES) for group in grouped(others, _kind)), words),
         "classes": classes[:CLASSES_SHOWN],
         "class_lines": [_class_line(row, words) for row in classes[:CLASSES_SHOWN]],
         "classes_left_out": len(classes[CLASSES_SHOWN:]),
-        "cards": advice_once(own_card(group, details, words, advise) for group in procedures[:PROCEDURES_SHOWN]),
+        "cards": advice_once(
+            (own_card(group, details, words, advise) for group in procedures[:PROCEDURES_SHOWN]), words
+        ),
         "left_out": len(procedures[PROCEDURES_SHOWN:]),
         "habit": [
             *filter(None, (finding_text(finding, words).sentence for finding in habits)),
@@ -155,13 +158,17 @@ def _month(month: OperatorMonth, words: Wording) -> list[list[str]]:
     return [
         [words.say("own.month.procedures"), words.number(month.procedures)],
         [words.say("own.month.badge"), share(badges, words)],
-        [words.say("own.month.hp10"), dose(month.hp10_over_apron_usv, words)],
-        [words.say("own.month.lens"), dose(month.lens_usv, words)],
+        [words.say("own.month.hp10"), _registered(month.hp10_over_apron_usv, words)],
+        [words.say("own.month.lens"), _registered(month.lens_usv, words)],
         [
             words.say("own.month.effective"),
             range_text(month.effective_usv, month.effective_high_usv, words, "µSv", USV_STEP),
         ],
     ]
+
+
+def _registered(usv: float | None, words: Wording) -> str:
+    return NOT_KNOWN if usv is None else f"{badge_amount(usv, words)}{NO_BREAK_SPACE}µSv"
 
 
 def _month_line(month: OperatorMonth, words: Wording) -> str:
@@ -243,7 +250,7 @@ def _class_rows(
         [
             words.class_name(*kind),
             words.number(len(doses)),
-            amount(median(doses), words),
+            badge_amount(median(doses), words),
             *_class_cells(quartiles.get(kind), words),
         ]
         for kind, doses in sorted(own.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -263,6 +270,6 @@ def _class_cells(row: ClassQuartiles | None, words: Wording) -> list[str]:
         return [NOT_KNOWN, NOT_KNOWN, NOT_KNOWN]
     return [
         words.number(row.procedures),
-        amount(row.median_usv, words),
-        f"{words.number(row.q1_usv)}–{words.number(row.q3_usv)}",
+        badge_amount(row.median_usv, words),
+        "–".join(dict.fromkeys(badge_amount(usv, words) for usv in (row.q1_usv, row.q3_usv))),
     ]

@@ -49,7 +49,7 @@ from orchestration.letters.letter import (
     TOLD_IN_FULL_DAYS,
     Envelope,
     News,
-    amount,
+    badge_amount,
     dose,
     linked,
     one_line,
@@ -78,10 +78,11 @@ def _of_operator_or_kind(finding: Finding) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Findings that are read together: the new ones as cards, urgent ones that are not answered yet as lines."""
+    """Findings that are read together: new ones as cards, further urgent ones as lines, then the unanswered ones."""
 
     heading: str
     cards: tuple[Card, ...]
+    urgent: tuple[Line, ...]
     still_open: tuple[Line, ...]
     left_out: int
     remarks: tuple[str, ...] = ()
@@ -148,12 +149,15 @@ def sections(
         # Of the groups that are too many the urgent findings stay, a line each.
         more = groups[CARDS[name] :]
         urgent = [f for group in more for f in group if f.severity == "urgent"]
-        urgent += [f for f in unanswered if section_of(f) == name]
+        still_open = [f for f in unanswered if section_of(f) == name]
+        cards = [_card(name, group, details, words, advise) for group in groups[: CARDS[name]]]
         made.append(
             Section(
                 heading=words.say(f"sections.{name}"),
-                cards=advice_once(_card(name, group, details, words, advise) for group in groups[: CARDS[name]]),
-                still_open=tuple(open_line(finding, details, words) for finding in urgent),
+                # A card about a patient is whole: it may be handed on alone.
+                cards=tuple(cards) if name == PATIENTS else advice_once(cards, words),
+                urgent=tuple(open_line(finding, details, words) for finding in urgent),
+                still_open=tuple(open_line(finding, details, words) for finding in still_open),
                 left_out=sum(group[0].severity != "urgent" for group in more),
                 remarks=_high_shares(publication.high_share_classes, words) if name == HABITS and news.month else (),
             )
@@ -254,8 +258,8 @@ def _operator_row(row: OperatorMonth, words: Wording) -> list[str]:
         row.operator_id,
         words.number(row.procedures),
         share(badges, words),
-        amount(row.hp10_over_apron_usv, words),
-        amount(row.lens_usv, words),
+        badge_amount(row.hp10_over_apron_usv, words),
+        badge_amount(row.lens_usv, words),
         share(row.limit_share, words),
     ]
 

@@ -95,7 +95,7 @@ DDL = """
         occurred_on date, quantity varchar, value double, threshold double, unit varchar, n_reference bigint,
         message varchar, audience varchar, state varchar, advice_code varchar, step varchar, patient_key varchar,
         detail varchar, limit_rule varchar, dose_window varchar, third_quartile double, floor double,
-        decided_by varchar, usual double);
+        decided_by varchar, usual double, role_group varchar);
     create table marts.dim_advice (advice_code varchar, language varchar, sentence varchar, is_of_site boolean);
     create table marts.dim_alert_threshold (
         rule varchar, name varchar, step varchar, threshold_value double, default_value double, unit varchar,
@@ -321,6 +321,23 @@ def test_the_next_letter_tells_only_what_is_new(run1: Path, run2: Path, data_dir
         (True, False),
     ]
     assert all("[skin]" in text for text in texts)  # urgent and not answered: in every digest
+
+
+def test_an_urgent_finding_without_an_answer_is_a_letter_a_week(tmp_path: Path, data_dir: Path) -> None:
+    urgent = {"severity": "urgent", "rule": "patient_dose", "audience": "medical_physics"}
+
+    def published_on(day: date, **alerts: dict[str, Any]) -> Path:
+        return publish(tmp_path / day.isoformat(), f"update ledger.publication set as_of = '{day}'", **alerts)
+
+    days = [AS_OF + timedelta(days=n) for n in range(15)]  # 2 March 2026 is a Monday
+    sent = [len(run(published_on(day, skin=urgent), data_dir).sent) for day in days]
+    assert sent == [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1]
+    subjects = [str(letter["Subject"]) for letter in outbox(data_dir)]
+    assert sum("1 urgent finding is not answered" in subject for subject in subjects) == 2
+    assert all("[skin]" in plain(letter) for letter in outbox(data_dir))
+    later = AS_OF + timedelta(days=21)
+    assert run(published_on(later, skin={**urgent, "state": "acknowledged"}), data_dir).sent == ()
+    assert run(published_on(later + timedelta(days=1), skin={**urgent, "severity": "review"}), data_dir).sent == ()
 
 
 def test_no_finding_no_letter(tmp_path: Path, data_dir: Path) -> None:
@@ -894,7 +911,7 @@ def test_the_month_is_told_once_and_without_news_it_is_all_that_is_told(people: 
 
 
 def test_a_month_without_any_data_is_no_letter(tmp_path: Path, data_dir: Path) -> None:
-    january = publish(tmp_path / "run", "update ledger.publication set as_of = '2026-01-31'")
+    january = publish(tmp_path / "run", "update ledger.publication set as_of = '2026-01-30'")
     assert run(january, data_dir).sent == ()
 
 
@@ -1086,5 +1103,7 @@ def test_a_ledger_of_the_first_version_is_carried_on(run1: Path, run2: Path, dat
             """
         )
     february_is_told(data_dir, Reader("medical_physics", MPE))
+    # Nothing is told again; the urgent finding that is not answered is this week's letter.
+    assert run(run1, data_dir).findings_told == 0
     assert run(run1, data_dir).sent == ()
     assert run(run2, data_dir).findings_told == 1

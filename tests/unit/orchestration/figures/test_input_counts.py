@@ -11,7 +11,7 @@ from support.small_site import KEY, make_site, write
 from typer.testing import CliRunner
 
 from orchestration.cli import app
-from orchestration.figures.input_counts import QUERIES, input_sentences, read_input_counts
+from orchestration.figures.input_counts import QUERIES, input_sentences_with_tables, read_input_counts
 from orchestration.figures.wording import LANGUAGES, wording
 
 TABLES = """
@@ -71,7 +71,7 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
         ("unclassified", 1),
         ("unknown_room", 5),
     ]
-    assert input_sentences(counts, wording("en")) == [
+    assert input_sentences_with_tables(counts, wording("en")) == [
         "3 rows of exports were replaced by newer files.",
         "1 row of an export contradicts a higher one of the same file; the higher one counts (ledger.oddity).",
         "5 rows of exports are later than the as-of date.",
@@ -81,7 +81,7 @@ def test_what_is_not_counted_is_one_sentence_each(con: duckdb.DuckDBPyConnection
         "2 dose reports are in no figure (ledger.report_balance).",
         "2 studies are named by the logbook or a vendor and have no dose report (ledger.expected_study).",
         "1 procedure has no procedure class and is compared with no other.",
-        "5 procedures are in no known room; identifiers that fit no row of rooms.csv: LAB; S1 / AE.",
+        "5 procedures are in no known room; identifiers that are not in the list of rooms: LAB; S1 / AE.",
     ]
 
 

@@ -30,11 +30,12 @@ from orchestration.figures.digest import (
     Publication,
     QuarantinedFile,
     UnlinkedReason,
+    last_whole_month,
 )
 from orchestration.figures.habits import Habit, Protection, habit_of
 from orchestration.figures.open_findings import Finding, LimitShare, UnconfirmedLimit
 from orchestration.figures.operator import ClassQuartiles, OperatorMonth, OwnProcedure, Personal
-from orchestration.figures.procedures import Details, OwnDose, Procedure
+from orchestration.figures.procedures import Details, OwnDose, Procedure, SkinFollowup
 from orchestration.figures.wording import LANGUAGES, wording
 from orchestration.letters.advice import SCREEN_IN_THE_WAY
 from orchestration.letters.finding_words import QUOTED, SEVERITIES, finding_groups, finding_text, kind_name
@@ -101,6 +102,7 @@ FINDING = Finding(
     third_quartile=27.07447222,
     floor=20.0,
     decided_by="third_quartile",
+    role_group="first_operator",
 )
 DETAILS = Details(
     {
@@ -311,6 +313,7 @@ def test_no_text_is_left_in_english() -> None:
         "own.limits.dose",
         "line.pair",
         "line.finding",
+        "line.judged",
         "line.begin",
         "rules.patient_dose.kinds.ka_r",
     }
@@ -374,9 +377,17 @@ def test_a_finding_says_who_where_when_how_much_and_against_what() -> None:
 @pytest.mark.parametrize(
     ("decided_by", "threshold", "said"),
     [
-        ("third_quartile", 27.1, "above the third quartile of 23 procedures of this kind, 27.1 µSv; floor 20 µSv"),
-        ("floor", 20.0, "above the floor, 20 µSv; third quartile of 23 procedures of this kind 3.2 µSv"),
-        ("cap", 30.0, "above the cap, 30 µSv; third quartile of 23 procedures of this kind 48 µSv"),
+        (
+            "third_quartile",
+            27.1,
+            "above the third quartile of first operators in 23 procedures of this kind, 27.1 µSv; floor 20 µSv",
+        ),
+        (
+            "floor",
+            20.0,
+            "above the floor, 20 µSv; third quartile of first operators in 23 procedures of this kind 3.2 µSv",
+        ),
+        ("cap", 30.0, "above the cap, 30 µSv; third quartile of first operators in 23 procedures of this kind 48 µSv"),
         (None, 100.0, "threshold 100 µSv"),
     ],
 )
@@ -384,6 +395,21 @@ def test_both_thresholds_are_written_and_which_decided(decided_by: str | None, t
     third_quartile = {"third_quartile": 27.1, "floor": 3.2, "cap": 48.0, None: None}[decided_by]
     finding = replace(FINDING, threshold=threshold, third_quartile=third_quartile, decided_by=decided_by)
     assert finding_text(finding, wording("en")).threshold.replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("decided_by", ["third_quartile", "floor", "cap"])
+def test_a_third_quartile_names_whose_it_is(decided_by: str, language: str) -> None:
+    """First and assisting operators of one class have a third quartile each."""
+    words = wording(language)
+    texts_of_groups = {
+        finding_text(replace(FINDING, decided_by=decided_by, role_group=group), words).threshold
+        for group in ("first_operator", "assisting")
+    }
+    assert len(texts_of_groups) == 2
+    assert all(
+        words.say(f"role_groups.{group}") in " ".join(texts_of_groups) for group in ("first_operator", "assisting")
+    )
 
 
 def test_a_value_just_above_its_threshold_is_written_apart_from_it() -> None:
@@ -679,12 +705,12 @@ def test_a_procedure_with_many_findings_is_one_card_of_its_operator() -> None:
     findings = tuple(about(number, rule) for number, rule in enumerate(rules))
     text = parts(digest(findings))[0]
     assert text.count("1 March 2026, 08:14") == 1
-    assert text.count("2.3 times usual, mostly less protection") == 1
+    assert text.count("2.3 times the usual dose, mostly less protection") == 1
     assert text.count("Operator CD01 [") == 1
     assert "1 procedure with a finding: dose above a fixed step\u00a01, dose per KAP\u00a01, " in text
     own_text = parts(own(findings))[0]
     assert own_text.count("1 March 2026, 08:14") == 1
-    assert own_text.count("2.3 times usual, mostly less protection") == 1
+    assert own_text.count("2.3 times the usual dose, mostly less protection") == 1
     assert all(finding.alert_id[:8] in own_text for finding in findings)
 
 
@@ -776,10 +802,147 @@ def test_persistence_is_told_beside_what_is_usual() -> None:
     assert told in parts(digest((finding,)))[0]
 
 
-def test_an_advice_is_written_once_a_letter() -> None:
-    findings = tuple(about(number, procedure_id=f"{number:032x}") for number in range(4))
-    quiet = replace(PERSONAL, habit=None)
-    assert parts(own(findings, personal=quiet))[0].count(wording("en").say("own.advice.shield")) == 1
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_advice_is_written_out_once_and_every_further_card_names_where(language: str) -> None:
+    words = wording(language)
+    procedures = {f"{n:032x}": replace(DETAILS.procedures["b" * 32], room_id=f"ROOM{n}") for n in range(4)}
+    findings = tuple(about(n, procedure_id=f"{n:032x}", advice_code="shield") for n in range(4))
+    letter = operator_letter(
+        News(findings), replace(PERSONAL, habit=None), Details(procedures), "Ana", {}, NAMES_OF_CLASSES, SITE, language,
+        AS_OF, ENVELOPE,
+    )  # fmt: skip
+    text = parts(letter)[0]
+    assert text.count(words.say("own.advice.shield")) == 1
+    (title,) = {line.split(" [")[0] for line in text.splitlines() if "ROOM0" in line and "[" in line}
+    assert text.count(words.say("findings.as_for", title=title)) == 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_card_about_a_patient_has_its_advice(language: str) -> None:
+    """It may be handed on alone, and concerns each of them."""
+    findings = tuple(replace(PATIENT, alert_id=f"{n:032x}", procedure_id=f"{n:032x}") for n in range(3))
+    publication = replace(PUBLICATION, advice={("skin", language): Advice("See the skin.", is_of_site=False)})
+    text = parts(digest(findings, language=language, publication=publication))[0]
+    assert text.count("See the skin.") == 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("rule", ["procedure_dose", "dose_per_kap", "dose_to_c_arm", "absolute_dose"])
+def test_the_advice_never_contradicts_the_dose_on_its_card(rule: str, language: str) -> None:
+    """0.64 times the usual dose, and beside it «more dose than usual»: no cause is the reason then."""
+    advised = {row["evidence"]: row["advice_code"] for row in seed("advice_rule") if row["rule"] == rule}
+    code = advised.get("none", advised[""])
+    own_dose = OwnDose(6.64, 77.9, 0.64, "none", 0.36, 1.32, 1.347)
+    details = Details(DETAILS.procedures, {("b" * 32, "CD01"): own_dose})
+    letter = operator_letter(
+        News((replace(FINDING, rule=rule, advice_code=code),)), replace(PERSONAL, habit=None), details, "Ana", {},
+        NAMES_OF_CLASSES, SITE, language, AS_OF, ENVELOPE,
+    )  # fmt: skip
+    text = parts(letter)[0]
+    assert wording(language).say(f"own.advice.{code}") in text
+    more_than_usual = {"en": "than usual", "fr": "que d’habitude", "es": "de lo habitual"}[language]
+    assert more_than_usual not in text
+    published = next(r["sentence"] for r in seed("advice") if (r["advice_code"], r["language"]) == (code, language))
+    assert more_than_usual not in wording(language).typeset(published)
+    # The factors whose product the 0.64 is.
+    assert (
+        wording(language).say("facts.factors", **dict(zip(("kap", "scatter", "share"), factors(language), strict=True)))
+        in text
+    )
+
+
+def factors(language: str) -> tuple[str, str, str]:
+    return ("0.36", "1.3", "1.3") if language == "en" else ("0,36", "1,3", "1,3")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_received_and_projected_of_a_limit_share_a_line_and_a_rounding(language: str) -> None:
+    words = wording(language)
+    received = replace(LIMIT, limit=replace(LENS, other_fraction=0.8894), value=88.94, threshold=60.0)
+    projected = replace(received, alert_id="c" * 32, detail="projected_100", value=118.83, threshold=100.0)
+    dose_of_limit = "17.8" if language == "en" else "17,8"
+    for letter in (digest((received, projected), language=language), own((received, projected), language)):
+        lines = [line for line in parts(letter)[0].splitlines() if received.alert_id[:8] in line]
+        assert len(lines) == 1
+        (line,) = lines
+        assert line.count(words.say("quantities.lens")) == 1
+        assert words.percent(Decimal("0.8894")) in line
+        assert words.say("line.projected", share=words.percent(Decimal("1.1883"))) in line
+        assert not re.search(r"(?<![\d.,])119(?!\d)", line)
+        assert projected.alert_id[:8] in line
+        assert words.say("windows.rolling_12_months") not in line  # its share is the same
+    assert dose_of_limit in parts(digest((received, projected), language=language))[0].split(received.alert_id[:8])[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_new_urgent_finding_is_not_called_unanswered(language: str) -> None:
+    words = wording(language)
+    new = tuple(replace(PATIENT, alert_id=f"{n:08x}" + "d" * 24, procedure_id=f"{n:032x}") for n in range(10))
+    old = replace(PATIENT, alert_id="e" * 32)
+    text = parts(digest(new, language=language, publication=replace(PUBLICATION, findings=(*new, old))))[0]
+    before, after = text.split(words.say("sections.still_open"))
+    assert all(finding.alert_id[:8] in before for finding in new)
+    assert old.alert_id[:8] in after
+    assert words.say("sections.urgent") in before
+
+
+@pytest.mark.parametrize(
+    ("as_of", "month"),
+    [
+        (date(2024, 9, 30), date(2024, 9, 1)),
+        (date(2024, 9, 29), date(2024, 8, 1)),
+        (date(2024, 2, 29), date(2024, 2, 1)),
+        (date(2025, 1, 1), date(2024, 12, 1)),
+    ],
+)
+def test_the_month_of_a_letter_is_the_last_that_is_over(as_of: date, month: date) -> None:
+    assert last_whole_month(as_of) == month
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_letters_say_why_they_are_about_this_month(language: str) -> None:
+    words = wording(language)
+    reason = words.say("month.reason", as_of=words.day(AS_OF))
+    for letter in (digest(month=date(2026, 2, 1), language=language), own(language=language)):
+        assert all(reason in " ".join(text.split()) for text in (parts(letter)[0], Page(parts(letter)[1]).text))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_badge_that_registered_next_to_nothing_is_below_its_resolution(language: str) -> None:
+    doses = tuple(OwnProcedure("pci", usv) for usv in (0.0, 0.0, 12.5))
+    classes = (ClassQuartiles("pci", 544, 0.0, 0.129, 0.404),)
+    month = replace(PERSONAL.month, lens_usv=0.0) if PERSONAL.month else None
+    personal = replace(PERSONAL, month=month, procedures=doses, classes=classes)
+    text = parts(own((), language, personal=personal))[0].replace("\u00a0", " ")
+    assert not re.search(r"(?<![\d.,])0([.,]\d+)? µSv", text)
+    assert text.count("< 1 µSv") == 4  # the month's lens, the own median, the class's median and its range
+
+
+FOLLOWUPS = [
+    (SkinFollowup("examine", "open", date(2026, 3, 29)), "due.examine"),
+    (SkinFollowup("examine", "overdue", date(2026, 3, 1)), "overdue.examine"),
+    (SkinFollowup("examine", "informed", date(2026, 3, 29), date(2026, 3, 2)), "due.examine"),
+    (SkinFollowup("inform", "open", date(2026, 3, 15)), "due.inform"),
+    (SkinFollowup("inform", "overdue", date(2026, 3, 1)), "overdue.inform"),
+    (SkinFollowup("examine_twice", "seen", date(2027, 3, 1), date(2026, 3, 2), date(2026, 3, 20)), "due.second"),
+]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("followup", "next_step"), FOLLOWUPS)
+def test_a_card_about_a_patient_says_what_is_done_for_the_skin(
+    followup: SkinFollowup, next_step: str, language: str
+) -> None:
+    words = wording(language)
+    details = replace(DETAILS, followups={"b" * 32: followup})
+    publication = replace(PUBLICATION, findings=(PATIENT,))
+    assert followup.due_on
+    said = [words.say(f"skin.{next_step}", day=words.day(followup.due_on))]
+    if done := followup.seen_on or followup.informed_on:
+        said.append(words.say("skin.seen" if followup.seen_on else "skin.informed", day=words.day(done)))
+    for news in (News((PATIENT,)), News((FINDING,))):  # on its card, and in the line of one that is not answered
+        letter = digest_letter(news, publication, details, SITE, language, WRITTEN_ON, ENVELOPE)
+        assert all(text in parts(letter)[0] for text in said)
 
 
 # A site of the size of the paper preset in its first month: 19 operators, 5 rooms, 40 procedures with a finding each.
