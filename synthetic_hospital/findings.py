@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from synthetic_hospital.catalogue import ADULT_AGE
 from synthetic_hospital.expected import Expected, Share
 from synthetic_hospital.hospital import Procedure
 
@@ -19,7 +20,6 @@ LEAST_REFERENCE = 20
 REFERENCE_PERIOD = timedelta(days=365)
 BORDERLINE = 0.05  # nearer to a threshold than this, relative: either answer is right
 
-ADULT_AGE = 18
 ROLE_GROUPS = {"second_operator": "assisting", "supervisor": "assisting"}  # any other role is its own group
 OPERATORS = ("first_operator", "assisting")
 # Floors of operators, and of nurses, technologists and others.

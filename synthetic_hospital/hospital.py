@@ -16,9 +16,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from synthetic_hospital.catalogue import CARDIOLOGY, PROCEDURE_CLASSES, Operator, Preset, ProcedureClass, Room
+from synthetic_hospital.catalogue import (
+    CARDIOLOGY,
+    CHILD_KAP_SHARES,
+    CHILD_SHARES,
+    PROCEDURE_CLASSES,
+    Operator,
+    Preset,
+    ProcedureClass,
+    Room,
+)
 from synthetic_hospital.geometry import Place, draw_places
-from synthetic_hospital.people import Patient, draw_patients
+from synthetic_hospital.people import Patient, draw_patients, with_children
 from synthetic_hospital.room_clocks import RoomClock, draw_clocks
 
 # How staff dose comes about; calibration as in catalogue.py.
@@ -191,7 +200,13 @@ def draw_hospital(preset: Preset, seed: int) -> Hospital:
         (slot for room in preset.rooms for slot in _schedule(rng, preset, room)),
         key=lambda slot: slot.start_s,
     )
-    patients = draw_patients(generator(seed, "patients"), [slot.room.specialty for slot in slots], preset.first_day)
+    adults = draw_patients(generator(seed, "patients"), [slot.room.specialty for slot in slots], preset.first_day)
+    patients = with_children(
+        generator(seed, "children"),
+        adults,
+        [CHILD_SHARES.get(slot.procedure_class.procedure_type, 0.0) for slot in slots],
+        [slot.day for slot in slots],
+    )
     clocks = draw_clocks(generator(seed, "clocks"), preset)
     staff = _Staff(preset, generator(seed, "staff"))
     procedures: list[Procedure] = []
@@ -206,6 +221,12 @@ def draw_hospital(preset: Preset, seed: int) -> Hospital:
 def lognormal(rng: np.random.Generator, median: float, gsd: float) -> float:
     """One value of a lognormal distribution, cut at 2.5 standard deviations: no fluoroscopy of ten hours."""
     return float(median * gsd ** max(-2.5, min(2.5, rng.standard_normal())))
+
+
+def kap_share(age: int) -> float:
+    """KAP of a patient of this age, relative to an adult's for the same work."""
+    ages, shares = zip(*CHILD_KAP_SHARES, strict=True)
+    return float(np.interp(age, ages, shares))
 
 
 Team = list[tuple[Operator, str, float]]  # person, role, dose relative to the first operator's
@@ -299,10 +320,11 @@ def _procedure(
     team: Team,
     clock: RoomClock,
 ) -> Procedure:
-    kap = _split_kap(rng, slot)
+    size = kap_share(patient.age_on(slot.day))
+    kap = _split_kap(rng, slot) * size
     c_arm = kap * lognormal(rng, *C_ARM_USV_PER_GY_CM2) * slot.room.scatter_factor
     factor = slot.room.calibration_on(slot.day)
-    area = lognormal(rng, *FIELD_AREA_CM2)
+    area = lognormal(rng, *FIELD_AREA_CM2) * size**0.5  # a child's smaller field and thinner body share in its KAP
     started_at = _instant(slot.start_s)
     planes = _planes(generator(seed, f"planes/{number}"), slot)
     places = draw_places(generator(seed, f"places/{number}"), len(slot.events))

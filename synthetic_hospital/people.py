@@ -6,10 +6,13 @@ Family names are built from syllables so that no real person has them and a sear
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
+
+from synthetic_hospital.catalogue import ADULT_AGE
 
 ISSUER = "DEMO-HIS"
 PLACEHOLDER_ID = "ANONYMOUS"  # what a registry sends for an unknown patient; no key may be made of it
@@ -56,6 +59,22 @@ def draw_patients(rng: np.random.Generator, specialties: list[str], first_day: d
             known.append(patient)
         patients.append(patient)
     return patients
+
+
+def with_children(
+    rng: np.random.Generator, patients: list[Patient], child_shares: list[float], days: list[date]
+) -> list[Patient]:
+    """The same patients, some of them children: of those treated once, by the share of children in their class."""
+    visits = Counter(patients)
+    shares = np.array([share if visits[who] == 1 else 0 for who, share in zip(patients, child_shares, strict=True)])
+    if not shares.any():
+        return patients
+    count = max(1, round(shares.sum()))
+    children = list(patients)
+    for index in rng.choice(len(patients), size=count, replace=False, p=shares / shares.sum()).tolist():
+        age_days = int(rng.uniform(0, ADULT_AGE) * 365)
+        children[index] = replace(patients[index], birth_date=days[index] - timedelta(days=age_days))
+    return children
 
 
 def another(patient: Patient) -> Patient:

@@ -18,6 +18,7 @@ from synthetic_hospital.catalogue import (
     Preset,
 )
 from synthetic_hospital.export_files import description_yaml, sources_of
+from synthetic_hospital.follow_up import draw_follow_ups
 from synthetic_hospital.hospital import Hospital, generator
 from synthetic_hospital.people import PLACEHOLDER_ID
 from synthetic_hospital.report_files import report_conditions
@@ -66,6 +67,7 @@ def site_files(hospital: Hospital) -> Iterator[tuple[str, str]]:
     yield "reference/logbook.csv", _logbook(hospital)
     yield "reference/drl.csv", _drl()
     yield "reference/kap_calibration.csv", _kap_calibration(preset)
+    yield "reference/patient_followup.csv", _patient_followup(hospital)
 
 
 def csv_text(header: str, rows: Iterable[Iterable[object]]) -> str:
@@ -174,5 +176,15 @@ def _kap_calibration(preset: Preset) -> str:
             (room.room_id, "single", c.factor, c.valid_from, c.valid_to, c.certificate)
             for room in preset.rooms
             for c in room.calibrations
+        ),
+    )
+
+
+def _patient_followup(hospital: Hospital) -> str:
+    return csv_text(
+        "procedure_id,accession_number,informed_on,seen_on,skin_grade,by,comment",
+        (
+            (None, row.procedure.accession_number, row.informed_on, row.seen_on, row.skin_grade, "mpe", None)
+            for row in draw_follow_ups(hospital)
         ),
     )

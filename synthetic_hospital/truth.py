@@ -17,6 +17,7 @@ import numpy as np
 from synthetic_hospital.badges import FSV_PER_USV, IntArray, usv
 from synthetic_hospital.expected import Expected, Share, sum_by
 from synthetic_hospital.findings import procedure_findings
+from synthetic_hospital.follow_up import draw_follow_ups
 from synthetic_hospital.hospital import AT_TABLE_SIDE, BEAM_SLOPES, Event, Participant, Procedure
 from synthetic_hospital.report_files import DIALECTS, reports_of, stated_geometry
 
@@ -37,7 +38,7 @@ HEADERS = {
     "truth_procedure": "study_instance_uid,room_id,procedure_type,accession_number,started_at,ended_at,"
     "modality_started_at,modality_ended_at,procedure_date,n_events,kap_gy_cm2,reported_kap_gy_cm2,kap_fluoro_gy_cm2,"
     "kap_acquisition_gy_cm2,ka_r_mgy,ka_r_plane_a_mgy,ka_r_plane_b_mgy,fluoro_time_s,c_arm_dose_usv,c_arm_true_usv,"
-    "expected_present,conditions",
+    "expected_present,conditions,patient_age_years",
     "truth_event": "irradiation_event_uid,study_instance_uid,room_id,plane,event_type,started_at,modality_started_at,"
     "duration_s,kap_gy_cm2,reported_kap_gy_cm2,ka_r_mgy,primary_angle_deg,secondary_angle_deg,beam_factor,"
     f"{','.join(GEOMETRY.values())}",
@@ -51,6 +52,7 @@ HEADERS = {
     "truth_file": "path,source_id,kind,expected_status,rows_rejected",
     "truth_alert": "rule,study_instance_uid,operator_id,value,threshold,n_reference,severity,fires,is_borderline",
     "truth_beam_effect": "angle,log_dose_per_sine,roles",
+    "truth_follow_up": "study_instance_uid,informed_on,seen_on,skin_grade",
     "truth_phi": "string",
     "truth_site": "hubs_named,c_arm_badges",
 }
@@ -74,6 +76,7 @@ KAP in Gy.cm2, Ka,r in mGy; empty = not known or not applicable; alternatives ar
 | `truth_file.csv` | inbox file with the status expected when all files are first seen in one run |
 | `truth_alert.csv` | case of an alert rule that judges single procedures; `is_borderline` 1: within 5 % |
 | `truth_beam_effect.csv` | angle; logarithm of the dose at the table side per sine of it, for the same radiation |
+| `truth_follow_up.csv` | study after which a patient was informed, or the skin seen |
 | `truth_phi.csv` | patient name or ID that nothing published may contain |
 | `truth_site.csv` | the site |
 """
@@ -91,6 +94,13 @@ def truth_tables(expected: Expected, files: list[Row]) -> Iterator[tuple[str, It
     yield "truth_file", sorted(files, key=lambda row: str(row[0]).encode())
     yield "truth_alert", _alerts(expected)
     yield "truth_beam_effect", _beam_effects()
+    yield (
+        "truth_follow_up",
+        [
+            (row.procedure.study_uid, row.informed_on, row.seen_on, row.skin_grade)
+            for row in draw_follow_ups(expected.hospital)
+        ],
+    )
     yield "truth_phi", [(text,) for text in sorted(_phi(expected))]
     yield "truth_site", [(int(expected.hospital.preset.names_hubs), 1)]
 
@@ -129,6 +139,7 @@ def _procedures(expected: Expected) -> Iterator[Row]:
             _float(sum(p.c_arm_usv)),
             int(expected.is_present(p)),
             expected.conditions.get(p.number),
+            p.patient.age_on(p.procedure_date),
         )
 
 

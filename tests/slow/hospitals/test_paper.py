@@ -14,6 +14,7 @@ import pytest
 from support.recomputed_comparison import comparison_differences
 
 from orchestration.nightly import run_nightly
+from orchestration.pages.operator_page import own_figures
 from synthetic_hospital import write_hospital
 
 AS_OF = date(2024, 9, 30)
@@ -103,6 +104,21 @@ def test_second_operators_are_judged_among_themselves(paper: duckdb.DuckDBPyConn
     assert quartiles["assisting"] < quartiles["first_operator"]
     others = "from marts.fct_operator_procedure where role = 'second_operator' and role_group <> 'assisting'"
     assert one(paper, f"select count(*) {others}") == 0
+
+
+def test_follow_ups_are_in_every_state(paper: duckdb.DuckDBPyConnection) -> None:
+    """Issue 24: all were overdue, for the demo's register was empty."""
+    states = dict(paper.execute("select state, count(*) from marts.fct_skin_followup group by state").fetchall())
+    assert states.keys() >= {"open", "informed", "seen", "overdue"}
+    assert states["overdue"] < sum(states.values()) / 2
+
+
+def test_every_operator_with_dose_by_event_learns_which_beams_gave_it(paper: duckdb.DuckDBPyConnection) -> None:
+    """Issue 24: no beam direction stood out, for the demo's dose did not depend on any."""
+    people = paper.execute("select distinct operator_id from marts.fct_operator_event").fetchall()
+    sides = {operator_id: own_figures(paper, operator_id).main_side for (operator_id,) in people}
+    assert len(sides) == 17
+    assert {side and side.side for side in sides.values()} == {"lao"}
 
 
 def test_the_department_has_no_statistics_by_role(paper: duckdb.DuckDBPyConnection) -> None:

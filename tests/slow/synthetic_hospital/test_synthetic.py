@@ -37,6 +37,7 @@ from synthetic_hospital.badges import FSV_PER_USV, Readings, register, usv
 from synthetic_hospital.catalogue import CARDIOLOGY, PRESETS, PROCEDURE_CLASSES, RADIOLOGY, Preset
 from synthetic_hospital.expected import Expected
 from synthetic_hospital.export_files import export_files
+from synthetic_hospital.follow_up import draw_follow_ups
 from synthetic_hospital.hospital import LEAST_EVENT_GAP_S, Hospital, Procedure, beam_factor, draw_hospital
 from synthetic_hospital.report_files import report_conditions, stated_totals
 from synthetic_hospital.site_files import csv_text
@@ -743,6 +744,66 @@ def test_staff_dose_is_distributed_as_published(many_procedures: list[Procedure]
     assert ratio.max() <= 0.9 + 1e-9
 
 
+@pytest.fixture(scope="module")
+def paper() -> Hospital:
+    return draw_hospital(PRESETS["paper"], 1)
+
+
+def children_of(hospital: Hospital) -> list[Procedure]:
+    return [p for p in hospital.procedures if p.patient.age_on(p.procedure_date) < 18]
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "tiny-paper"])
+def test_every_hospital_treats_a_child(preset: str) -> None:
+    assert children_of(draw_hospital(PRESETS[preset], 1))
+
+
+def test_about_one_procedure_in_a_hundred_is_of_a_child_where_children_are_treated(paper: Hospital) -> None:
+    children = children_of(paper)
+    assert 0.005 < len(children) / len(paper.procedures) < 0.02
+    assert {p.procedure_class.procedure_type for p in children}.isdisjoint({"pci", "pci_cto", "tavi", "evar", "tips"})
+    assert len({p.patient.age_on(p.procedure_date) for p in children}) > 5
+    assert {p.patient for p in children}.isdisjoint(
+        {p.patient for p in paper.procedures if p.patient.age_on(p.procedure_date) >= 18}
+    )
+
+
+def test_a_child_gets_the_kap_that_gives_the_effective_dose_of_an_adult(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Karambatsakidou 2009: mSv/(Gy.cm2) at 0, 1, 5, 10 and 15 years; 0.2 for adults. All else stays as it was."""
+    real = draw_hospital(PRESETS["small"], 1)
+    monkeypatch.setattr("synthetic_hospital.hospital.CHILD_KAP_SHARES", ((0, 1.0), (18, 1.0)))
+    large = draw_hospital(PRESETS["small"], 1)
+    for ours, theirs in zip(real.procedures, large.procedures, strict=True):
+        age = ours.patient.age_on(ours.procedure_date)
+        share = np.interp(age, [0, 1, 5, 10, 15, 18], [0.2 / k for k in (3.7, 1.9, 1.0, 0.6, 0.4, 0.2)])
+        assert true_kap_gy_cm2(ours) == pytest.approx(true_kap_gy_cm2(theirs) * share, rel=0.02)
+        assert sum(ours.c_arm_usv) == pytest.approx(sum(theirs.c_arm_usv) * share, rel=0.02)
+        assert [event.duration_s for event in ours.events] == [event.duration_s for event in theirs.events]
+
+
+def test_the_register_of_follow_ups_is_filled_in_part_and_legal(paper: Hospital) -> None:
+    last_day = paper.preset.last_day
+    rows = {row.procedure.number: row for row in draw_follow_ups(paper)}
+    high = {p.number: p for p in paper.procedures if highest_plane_mgy(p) > 3100}
+    assert 5 < len(high.keys() - rows.keys()) < len(high) / 2
+    seen = [row for row in rows.values() if row.seen_on]
+    assert 5 < len(seen) < len(rows) - 5
+    assert {row.skin_grade for row in seen} >= {0, 1}
+    for row in rows.values():
+        assert row.procedure.procedure_date <= row.informed_on <= last_day
+        assert (row.seen_on is None) == (row.skin_grade is None)
+    for row in seen:
+        assert row.seen_on
+        assert row.procedure.procedure_date + timedelta(days=14) <= row.seen_on <= last_day
+
+
+def highest_plane_mgy(procedure: Procedure) -> float:
+    by_plane: dict[str, float] = defaultdict(float)
+    for event in procedure.events:
+        by_plane[event.plane] += float(event.ka_r_mgy)
+    return max(by_plane.values())
+
+
 def test_the_beam_direction_leaves_the_dose_of_the_hospital_as_it_was(many_procedures: list[Procedure]) -> None:
     factors = np.array([event.beam_factor for procedure in many_procedures for event in procedure.events])
     assert factors.mean() == pytest.approx(1, abs=4 * factors.std() / len(factors) ** 0.5)
@@ -777,7 +838,7 @@ QUARTILE_RULE = """
             case when o.role in ('first_operator', 'second_operator', 'supervisor') then 20 else 5 end as floor
         from read_csv('{folder}/truth_operator_procedure.csv', all_varchar = true) as o
         join read_csv('{folder}/truth_procedure.csv', all_varchar = true) as p using (study_instance_uid)
-        where o.hp10_usv is not null and o.expected_present = '1'
+        where o.hp10_usv is not null and o.expected_present = '1' and p.patient_age_years::int >= 18
     )
     select judged.study_instance_uid, judged.operator_id
     from judged join judged as reference on reference.procedure_type = judged.procedure_type

@@ -100,3 +100,39 @@ def test_places_distances_and_fields_are_published_as_the_truth_states_them(nigh
         "table position, patient size",
         "field size, patient size",
     }
+
+
+def test_children_are_published_with_their_age_and_compared_with_nobody(night: Night) -> None:
+    ages = {row["study_instance_uid"]: int(row["patient_age_years"]) for row in truth_of(night, "truth_procedure")}
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        found = connection.execute("select study_instance_uid, patient_age_years from marts.fct_procedure").fetchall()
+        judged = connection.execute(COMPARED).fetchall()
+    assert {uid: ages[uid] for uid, _ in found} == dict(found)
+    children = {uid for uid, age in found if age < 18}
+    assert children
+    assert judged
+    assert children.isdisjoint(uid for (uid,) in judged)
+
+
+COMPARED = """
+    select procedures.study_instance_uid
+    from alerts.alert
+    inner join marts.fct_procedure as procedures using (procedure_id)
+    where rule in ('procedure_dose', 'dose_per_kap', 'dose_to_c_arm', 'badge_not_worn')
+    union all
+    select procedures.study_instance_uid
+    from marts.fct_dose_explanation
+    inner join marts.fct_procedure as procedures using (procedure_id)
+"""
+
+
+def test_the_register_of_follow_ups_is_published_as_it_was_filled(night: Night) -> None:
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        rows = connection.execute(
+            "select study_instance_uid, informed_on, seen_on, skin_grade from marts.fct_skin_followup"
+            " inner join marts.fct_procedure using (procedure_id) where informed_on is not null"
+        ).fetchall()
+    found = {tuple("" if value is None else str(value) for value in row) for row in rows}
+    names = ("study_instance_uid", "informed_on", "seen_on", "skin_grade")
+    assert found == {tuple(row[name] for name in names) for row in truth_of(night, "truth_follow_up")}
+    assert found
