@@ -24,6 +24,7 @@ from orchestration.pages.operator_page import operator_page
 from orchestration.pages.page import STATIC, Edition, Frame, Link, Page, page_wording
 from orchestration.pages.patients import patients_page
 from orchestration.pages.people import people_page
+from orchestration.pages.person import person_pages, read_people
 from orchestration.pages.procedure import procedure_pages, procedure_path, procedures_with_page
 from orchestration.pages.rooms import rooms_page
 from orchestration.pages.today import today_page
@@ -79,11 +80,14 @@ def physics_pages(connection: duckdb.DuckDBPyConnection, site: SiteConfig, names
     frame = frame_of(connection, site, site.language)
     navigation = tuple(Link(path, frame.say(f"frame.{name}")) for path, name, _ in PHYSICS_PAGES)
     procedures = procedures_with_page(connection)
-    pages = frozenset((*(link.path for link in navigation), *map(procedure_path, procedures)))
+    people = read_people(connection)
+    of_people = map(frame.person_path, people)
+    pages = frozenset((*(link.path for link in navigation), *map(procedure_path, procedures), *of_people))
     frame = replace(frame, navigation=navigation, names=names, pages=pages)
     for _, _, page in PHYSICS_PAGES:
         yield page(connection, frame)
     yield from procedure_pages(connection, frame, procedures)
+    yield from person_pages(connection, frame, people)
 
 
 def frame_of(connection: duckdb.DuckDBPyConnection, site: SiteConfig, language: str) -> Frame:

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from ingest.control_characters import printable
 from orchestration.figures.habits import NO_CAUSE
 from orchestration.figures.open_findings import Finding
+from orchestration.figures.operator import page_folder
 from orchestration.figures.wording import Wording, wording
 from orchestration.letters.dose_range import MSV_STEP, range_text
 from orchestration.letters.finding_words import finding_text, kind_name, short_rule_name, unit_sign
@@ -87,6 +88,10 @@ class Frame:
         """Render a template of ``templates/`` as the page of a path."""
         shared = {"frame": self, "path": path, "root": "../" * path.count("/")}
         return Page(path, self._environment.get_template(template).render(shared | values))
+
+    def person_path(self, operator_id: str) -> str:
+        """Path of a person's page in the folder of medical physics."""
+        return f"operators/{page_folder(operator_id)}.html"
 
     def person(self, operator_id: str | None) -> str:
         """Name a person; one without a name by the operator_id."""
