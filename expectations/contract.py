@@ -205,6 +205,12 @@ TABLES: dict[str, Table] = {
     "ledger.unreadable_dose": _table(
         "load_seq path study_instance_uid accession_number room_id report_date quantity message", "load_seq quantity"
     ),
+    "ledger.reader_clock": _table(
+        "source_id room_id offset_date offset_s uncertainty_s method n_records n_people runner_up_s likelihood_ratio"
+        " is_accepted",
+        "source_id offset_date",
+        "room_id",
+    ),
     "ledger.clock_offset": _table(
         "room_id offset_date offset_s uncertainty_s method n_events correlation peak_ratio is_accepted",
         "room_id offset_date",
@@ -322,5 +328,6 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "ledger.expected_study": {"reason": ("awaited", "missing", "not_retrieved", "report_not_counted")},
     "ledger.report_balance": {"status": ("loaded", "duplicate", "superseded", "withdrawn", "quarantined")},
     "ledger.unreadable_dose": {"quantity": ("kap", "ka_r", "fluoro_time", "dlp", "ctdi_vol", "agd")},
+    "ledger.reader_clock": {"method": ("wearers", "carried", "declared", "none")},
     "ledger.clock_offset": {"method": ("cross_correlation", "carried", "declared", "none")},
 }

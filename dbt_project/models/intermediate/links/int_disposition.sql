@@ -62,7 +62,8 @@ decided as (
         hash(procedure_id) as procedure_hash,
         procedure_id as named_procedure_id,
         dose_usv as part_usv,
-        candidates
+        candidates,
+        is_reader_unknown
     from span_links
     union all by name
     -- A vendor names studies of rooms that nobody knows, too: these have no clock.
@@ -139,7 +140,9 @@ final as (
         events.irradiation_event_uid,
         decided.candidates,
         -- A link by hand rests on no clock.
-        decided.disposition = 'manual' or coalesce(procedures.is_clock_known, false) as is_clock_known,
+        decided.disposition = 'manual'
+        or (coalesce(procedures.is_clock_known, false) and not coalesce(decided.is_reader_unknown, false))
+            as is_clock_known,
         cast(
             case when doses.token is null then coalesce(decided.part_usv, doses.dose_usv) end as {{ dose_type() }}
         ) as dose_usv

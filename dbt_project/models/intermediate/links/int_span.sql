@@ -11,15 +11,39 @@ residuals as (
     select * from {{ ref('int_hourly_residual') }}
 ),
 
+sources as (
+    select * from {{ ref('stg_source') }}
+),
+
+declarations as (
+    select * from {{ ref('stg_clock_declaration') }}
+    where source_id is not null and room_id is null
+),
+
+-- A declaration wins over what would be estimated.
+declared as (
+    select distinct doses.dose_key
+    from doses
+    inner join declarations
+        on
+            doses.source_id = declarations.source_id
+            and doses.measured_date >= declarations.valid_from_date
+            and doses.measured_date <= coalesce(declarations.valid_to_date, date '9999-12-31')
+),
+
 spans as (
     select
         doses.dose_key,
+        doses.source_id,
         doses.measured_date,
         doses.layout,
         doses.quantity,
         doses.started_at,
         doses.ended_at,
         doses.clock_basis,
+        doses.layout in ('sessions', 'counter_log')
+        and not coalesce(sources.has_hubs, false)
+        and declared.dose_key is null as follows_reader,
         doses.operator_id,
         doses.c_arm_room_id,
         doses.evident_room_id,
@@ -27,6 +51,8 @@ spans as (
         cast(doses.dose_usv - coalesce(residuals.covered_usv, 0) as {{ dose_type() }}) as open_usv
     from doses
     left join residuals on doses.dose_key = residuals.dose_key
+    left join sources on doses.source_id = sources.source_id
+    left join declared on doses.dose_key = declared.dose_key
 ),
 
 -- An hourly total that its samples explain wholly leaves nothing to link.

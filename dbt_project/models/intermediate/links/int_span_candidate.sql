@@ -7,6 +7,10 @@ procedure_clocks as (
     select * from {{ ref('int_procedure_clock') }}
 ),
 
+reader_procedures as (
+    select * from {{ ref('int_reader_procedure') }}
+),
+
 logbook as (
     select * from {{ ref('int_logbook') }}
 ),
@@ -32,27 +36,52 @@ margin as (
     select to_seconds({{ var('window_margin_s') }}) as length
 ),
 
+-- Readers without hubs have clocks of their own.
+clocks as (
+    select
+        cast(null as varchar) as reader_id,
+        clock_basis,
+        procedure_id,
+        procedure_hash,
+        room_id,
+        cast(null as decimal(18, 6)) as reader_s,
+        started_at,
+        ended_at
+    from procedure_clocks
+    union all by name
+    select
+        source_id as reader_id,
+        'source' as clock_basis,
+        procedure_id,
+        procedure_hash,
+        room_id,
+        reader_s,
+        started_at,
+        ended_at
+    from reader_procedures
+),
+
 near as (
     select
         spans.*,
-        procedure_clocks.procedure_id,
-        procedure_clocks.procedure_hash,
-        procedure_clocks.room_id,
-        greatest(spans.started_at, procedure_clocks.started_at - margin.length) as shared_from_at,
-        least(spans.ended_at, procedure_clocks.ended_at + margin.length) as shared_to_at,
-        spans.started_at < procedure_clocks.ended_at
-        and spans.ended_at > procedure_clocks.started_at as is_overlap,
+        clocks.procedure_id,
+        clocks.procedure_hash,
+        clocks.room_id,
+        clocks.reader_s,
+        greatest(spans.started_at, clocks.started_at - margin.length) as shared_from_at,
+        least(spans.ended_at, clocks.ended_at + margin.length) as shared_to_at,
+        spans.started_at < clocks.ended_at and spans.ended_at > clocks.started_at as is_overlap,
         coalesce(
-            list_contains(spans.evident_room_ids, procedure_clocks.room_id),
-            procedure_clocks.room_id = spans.evident_room_id
+            list_contains(spans.evident_room_ids, clocks.room_id), clocks.room_id = spans.evident_room_id
         ) as is_in_evident_room
     from spans
     cross join margin
-    inner join procedure_clocks
+    inner join clocks
         on
-            spans.clock_basis = procedure_clocks.clock_basis
-            and spans.started_at < procedure_clocks.ended_at + margin.length
-            and spans.ended_at > procedure_clocks.started_at - margin.length
+            spans.clock_basis = clocks.clock_basis
+            and case when spans.follows_reader then spans.source_id end is not distinct from clocks.reader_id
+            and spans.started_at < clocks.ended_at + margin.length
+            and spans.ended_at > clocks.started_at - margin.length
 ),
 
 near_procedures as (
@@ -123,10 +152,12 @@ final as (
         dose_key,
         procedure_id,
         procedure_hash,
-        clock_basis,
+        -- Where the reader's clock is known, the time shared is by the badges' clocks.
+        case when reader_s is null then clock_basis else 'room' end as clock_basis,
+        follows_reader and reader_s is null as is_reader_unknown,
         open_usv,
-        shared_from_at,
-        shared_to_at,
+        {{ moved_by('shared_from_at', '-coalesce(reader_s, 0)') }} as shared_from_at,
+        {{ moved_by('shared_to_at', '-coalesce(reader_s, 0)') }} as shared_to_at,
         count(*) over (partition by dose_key) as n_candidates
     from nearest_evidence
 )

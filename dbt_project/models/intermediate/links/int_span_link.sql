@@ -21,6 +21,13 @@ only_candidates as (
     where n_candidates = 1
 ),
 
+-- Where one of them rests on a reader's clock that is not known, so does the link.
+unsure as (
+    select distinct dose_key
+    from candidates
+    where is_reader_unknown
+),
+
 listed as (
     select
         dose_key,
@@ -29,7 +36,7 @@ listed as (
     group by dose_key
 ),
 
-final as (
+linked as (
     select
         spans.dose_key,
         spans.measured_date,
@@ -68,6 +75,14 @@ final as (
     left join listed on spans.dose_key = listed.dose_key
     anti join only_candidates on spans.dose_key = only_candidates.dose_key
     anti join shares on spans.dose_key = shares.dose_key
+),
+
+final as (
+    select
+        linked.*,
+        unsure.dose_key is not null as is_reader_unknown
+    from linked
+    left join unsure on linked.dose_key = unsure.dose_key
 )
 
 select * from final
