@@ -30,7 +30,8 @@ def write_whole(target: Path, content: bytes, mode: int) -> None:
             if before:
                 with suppress(PermissionError):  # an account that is not in that group
                     os.fchown(file.fileno(), -1 if os.geteuid() else before.st_uid, before.st_gid)
-            os.fchmod(file.fileno(), before.st_mode & 0o777 if before else mode)
+            with suppress(PermissionError):  # a share without modes; the file stays its owner's
+                os.fchmod(file.fileno(), before.st_mode & 0o777 if before else mode)
             os.fsync(file.fileno())
         partial.replace(place)
     except OSError:
