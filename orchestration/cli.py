@@ -615,6 +615,34 @@ def page(
 
 
 @app.command(epilog=EPILOG)
+def pages(
+    site: SiteOption,
+    server: Annotated[Literal["nginx", "apache"], typer.Option(help="Which web server's language.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 8085,
+    password_file: Annotated[
+        Path, typer.Option(help="Where the web server has the passwords; `htpasswd -B` makes it.")
+    ] = Path("/etc/doseledger/page_passwords"),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, in place of it.")] = None,
+) -> None:
+    """Write a web server's configuration: each login of reference/page_logins.csv sees its own pages only.
+
+    Run it again after each change of that file; docs/operations/web.md has the installation.
+    """
+    from ingest.site.config import load_site
+    from orchestration.pages.web_server import configuration, sentences, write_configuration
+
+    with _plain_errors():
+        folder = load_site(site)
+        text = configuration(folder, server, port, password_file)
+        if output is not None:
+            write_configuration(text, output)
+    if output is None:
+        typer.echo(text, nl=False)
+    for sentence in sentences(folder):
+        err.print(f"• {escape(sentence)}")
+
+
+@app.command(epilog=EPILOG)
 def ui(
     site: SiteOption,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,

@@ -30,6 +30,7 @@ Jurisdiction = Literal[
 LIMIT_QUANTITIES = ("effective", "effective_dose_equivalent", "lens", "extremity", "uterus")
 LIMIT_WINDOWS = ("calendar_year", "rolling_12_months", "rolling_5_years", "month", "career", "pregnancy")
 UNKNOWN_ROOM = "unknown"  # the room of reports that no row of rooms.csv fits: no real room may be called so
+PAGE_ROLES = ("physics", "occupational_physician", "department")
 ALERT_ID_CHARACTERS = 8  # of an alert_id that name a finding: letters give so many
 
 
@@ -133,6 +134,14 @@ def _link_has_one_procedure(row: Row) -> tuple[str, str] | None:
 def _finding_can_be_named(row: Row) -> tuple[str, str] | None:
     if len(str(row["alert_id"])) < ALERT_ID_CHARACTERS:
         return "alert_id", f"give at least the first {ALERT_ID_CHARACTERS} characters of an alert_id, or procedure:ID"
+    return None
+
+
+def _login_has_one_reader(row: Row) -> tuple[str, str] | None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._@-]{0,63}", str(row["login"])):
+        return "login", "must be 1 to 64 of a-z, 0-9 and . _ @ -, beginning with a letter or digit; choose another name"
+    if (row["operator_id"] is None) == (row["role"] is None):
+        return "operator_id", "give either operator_id or role, and leave the other empty"
     return None
 
 
@@ -506,6 +515,16 @@ TABLES: tuple[Table, ...] = (
             Column("comment"),
         ),
         checks=(_finding_can_be_named,),
+    ),
+    Table(
+        "page_logins",
+        (
+            Column("login", is_required=True, is_private=True),
+            Column("operator_id", refers_to=_OPERATOR),
+            Column("role", allowed=PAGE_ROLES),
+        ),
+        key=("login",),
+        checks=(_login_has_one_reader,),
     ),
     Table(
         "advice",  # the site's own words; not in the contract's list, as optional as the rest

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import paths
-from support.small_site import DOSIMETERS, OPERATORS, ROOMS, make_site
+from support.small_site import DOSIMETERS, OPERATORS, ROOMS, make_site, rows, run
 
 from ingest.problems import SiteError
 from ingest.site.config import load_site
@@ -286,6 +286,32 @@ def test_every_source_of_an_assignment_is_described() -> None:
     header = "dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to,source_id\n"
     problem = only_problem_with(dosimeters=header + "B1,over_apron_collar,OP1,,2024-01-01,,rates nowhere\n")
     assert "line 2, field source_id: no source_id 'nowhere' is described in sources/" in problem
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("ana,OP9,", "field operator_id: no operator_id 'OP9' is in a valid row of operators.csv"),
+        ("ana,,nurse", "field role: 'nurse' must be one of physics, occupational_physician, department"),
+        ("ana,OP1,physics", "field operator_id: give either operator_id or role, and leave the other empty"),
+        ("ana,,", "field operator_id: give either operator_id or role, and leave the other empty"),
+        (",OP1,", "field login: is empty; fill it in"),
+        ("Ana,OP1,", "field login: must be 1 to 64 of a-z, 0-9 and . _ @ -"),
+        ("a:b,OP1,", "field login: must be 1 to 64 of a-z, 0-9 and . _ @ -"),
+        ("zoe,OP1,", "field login: repeats login zoe of line 2; keep one of the two"),
+    ],
+)
+def test_a_login_of_the_pages_has_one_reader(row: str, problem: str) -> None:
+    found = only_problem_with(page_logins=f"login,operator_id,role\nzoe,OP2,\n{row}\n")
+    assert found.startswith(f"reference/page_logins.csv line 3, {problem}")
+
+
+def test_a_login_is_in_no_finding(tmp_path: Path) -> None:
+    root = make_site(tmp_path, page_logins="login,operator_id,role\nzoe.x,OP2,\nzoe.x,OP1,\nZOE.X,OP1,\n")
+    run(root)
+    found = rows(root, "select line, message from raw.finding where path = 'reference/page_logins.csv' order by line")
+    assert [line for line, _ in found] == [3, 4]
+    assert "zoe" not in str(found).casefold()
 
 
 _days = st.integers(0, 25)
