@@ -46,7 +46,7 @@ def some(night: Night) -> list[str]:
         if path.parent == night.physics:
             longest[page] = page
         elif page.startswith("pages"):
-            kind = page.split("/")[2] if "physics" in page else "operators"
+            kind = page.split("/")[2] if "physics" in page else "own"
             other = longest.get(kind)
             if other is None or path.stat().st_size > (night.folder / other).stat().st_size:
                 longest[kind] = page
