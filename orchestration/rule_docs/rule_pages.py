@@ -56,6 +56,11 @@ def _page(rule: str, model: dict[str, Any], finding: dict[str, Any] | None) -> s
                 "",
                 *_how_to_change(rule, thresholds),
                 "",
+                "## False alarms",
+                meta["false_alarms"].format(**values),
+                "",
+                _measured(rule),
+                "",
                 "## What a finding says",
                 *_finding_columns(finding),
                 "",
@@ -80,6 +85,17 @@ def _how_to_change(rule: str, thresholds: list[dict[str, str]]) -> Iterator[str]
     example = f"{thresholds[0]['name']}: {thresholds[0]['value']}" if thresholds else "enabled: false"
     yield f"  {rule}: {{{example}}}        # or {{enabled: false}}"
     yield "```"
+
+
+def _measured(rule: str) -> str:
+    """How often the rule fires on the paper preset: a row of the page of alert rates."""
+    rates = (FOLDER.parent / "physicist" / "alert_rates.md").read_text("utf-8")
+    row = next((line.split("|") for line in rates.splitlines() if line.startswith(f"| `{rule}` |")), None)
+    of_paper = "No finding" if row is None else f"{row[3].strip()} findings, {row[5].strip()} an operator-month,"
+    return (
+        f"{of_paper} on the synthetic paper preset ([rates](../physicist/alert_rates.md)). At a site,"
+        " `marts.fct_rule_outcome` counts how many were answered as false alarms."
+    )
 
 
 def _finding_columns(finding: dict[str, Any] | None) -> Iterator[str]:

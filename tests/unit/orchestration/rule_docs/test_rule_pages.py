@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 
+import pytest
+
 from expectations.contract import RULES
 from orchestration.figures.wording import LANGUAGES
 from orchestration.product import DBT_PROJECT
@@ -22,6 +24,17 @@ def test_the_pages_are_those_of_today() -> None:
 
 def test_every_rule_has_a_page() -> None:
     assert {f"{rule}.md" for rule in RULES} <= pages().keys()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_page_states_false_alarms_and_what_was_measured(rule: str) -> None:
+    section = pages()[f"{rule}.md"].split("## False alarms\n")[1].split("\n## ")[0]
+    argued, _, measured = section.strip().partition("\n\n")
+    assert len(argued.split()) > 8
+    assert "{" not in section
+    rates = (FOLDER.parent / "physicist" / "alert_rates.md").read_text("utf-8")
+    row = next((line for line in rates.splitlines() if line.startswith(f"| `{rule}` |")), None)
+    assert measured.startswith("No finding on" if row is None else f"{row.split('|')[3].strip()} findings, ")
 
 
 def test_every_finding_has_advice_in_every_language() -> None:
