@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from orchestration.figures.open_findings import Finding, LimitShare, UnconfirmedLimit
+from orchestration.figures.reasons import reason_in_words
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording
 from orchestration.letters.dose_range import MSV_STEP, PERCENT_STEP, range_text
 from orchestration.letters.letter import NOT_KNOWN, share
@@ -103,7 +104,7 @@ def finding_text(finding: Finding, words: Wording, *, names_operator: bool = Tru
         value=value,
         threshold=threshold,
         sentence=_sentence(finding, words),
-        quoted=finding.message if is_quoted else None,
+        quoted=reason_in_words(finding.message, words) if is_quoted and finding.message else None,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -27,6 +27,7 @@ from orchestration.figures.input_counts import input_sentences
 from orchestration.figures.open_findings import Finding
 from orchestration.figures.operator import OperatorMonth
 from orchestration.figures.procedures import Details
+from orchestration.figures.reasons import reason_in_words
 from orchestration.figures.wording import NO_BREAK_SPACE, Wording, wording
 from orchestration.letters.advice import advice_of
 from orchestration.letters.cards import (
@@ -212,7 +213,10 @@ def _context(
             [words.say(f"unlinked.{row.reason}"), words.number(row.records), dose(row.unlinked_usv, words)]
             for row in publication.unlinked
         ],
-        "quarantined": publication.quarantined[:QUARANTINED_LISTED],
+        "quarantined": [
+            replace(file, reason=reason_in_words(file.reason, words) if file.reason else None)
+            for file in publication.quarantined[:QUARANTINED_LISTED]
+        ],
         "quarantined_count": len(publication.quarantined),
         "quarantined_more": max(0, len(publication.quarantined) - QUARANTINED_LISTED),
         "unreadable": [_unreadable(study, words) for study in publication.unreadable[:UNREADABLE_LISTED]],

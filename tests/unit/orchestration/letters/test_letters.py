@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import paths
+from support.english_words import english_in
 
 from orchestration.figures.digest import (
     Advice,
@@ -426,7 +427,8 @@ def test_what_is_not_known_is_a_dash_and_never_zero() -> None:
 
 def test_a_rule_without_words_is_told_by_its_code_and_message() -> None:
     text = finding_text(replace(FINDING, rule="local_rule", unit="furlong"), wording("es"))
-    assert (text.sentence, text.quoted, text.value) == ("", "hp10 above Q3", "70\u00a0furlong")
+    quoted = wording("es").say("findings.quoted", message="hp10 above Q3")
+    assert (text.sentence, text.quoted, text.value) == ("", quoted, "70\u00a0furlong")
     (group,) = finding_groups([replace(FINDING, rule="local_rule")], wording("es"), lambda _: "", names_operator=True)
     assert (group.rule, group.explanation) == ("local_rule", "")
 
@@ -466,7 +468,8 @@ def test_every_kind_of_finding_is_told_in_the_language_of_the_letter(
     (group,) = finding_groups([finding], words, lambda _: "", names_operator=True)
     assert group.explanation == words.say(f"rules.{rule}.quantities.{quantity}")
     (text,) = group.findings
-    assert text.quoted == ("The published English." if ("data_quality", quantity) in QUOTED else None)
+    quoted = words.say("findings.quoted", message="The published English.")
+    assert text.quoted == (quoted if ("data_quality", quantity) in QUOTED else None)
     if rule in ("patient_dose", "reference_level", "monthly_dose"):
         assert text.sentence
 
@@ -549,6 +552,18 @@ def test_no_english_identifier_is_in_a_french_or_spanish_letter(language: str) -
         if re.search(rf"(?<![\w./-]){re.escape(code)}(?![\w/:-])", Page(text).text)
     }
     assert shown <= {"protection"}  # a French word, too
+
+
+@pytest.mark.parametrize("language", ["fr", "es"])
+def test_no_text_of_a_letter_has_an_english_word_or_an_identifier(language: str) -> None:
+    """The letter to operations is for the engineer, who types commands."""
+    of_letters = {
+        key: re.sub(r"\{\w+\}", "", text)
+        for key, text in texts(wording(language).texts).items()
+        if not key.startswith("operations.")
+    }
+    of_letters |= {row["advice_code"]: row["sentence"] for row in seed("advice") if row["language"] == language}
+    assert {key: found for key, text in of_letters.items() if (found := english_in(text, language))} == {}
 
 
 def test_a_quantity_of_a_later_version_is_told_by_what_its_rule_watches() -> None:
