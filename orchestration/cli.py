@@ -614,6 +614,26 @@ def page(
     out.print(f"[green]✓[/] {escape(str(output))}: procedure {procedure_id}.")
 
 
+@app.command(name="dose-record", epilog=EPILOG)
+def dose_record(
+    site: SiteOption,
+    operator: Annotated[str, typer.Option(help="operator_id as in reference/operators.csv.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Name without ending, outside of published/; default: dose_record_OPERATOR here."
+        ),
+    ] = None,
+) -> None:
+    """Write one person's doses by year, wear period and month, with limits, as CSV and as a page to print."""
+    from orchestration.console.dose_record import write_dose_record
+
+    with _plain_errors():
+        made = write_dose_record(site, operator, output or Path(f"dose_record_{operator}"))
+    for file in made:
+        out.print(f"[green]✓[/] {escape(str(file))}")
+
+
 @app.command(epilog=EPILOG)
 def pages(
     site: SiteOption,

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.problems import UserError
-from ingest.site.config import Site, load_site
+from ingest.site.config import load_site
 from ingest.whole_file import write_whole
+from orchestration.console.output_file import PRIVATE, check_outside_published
 from orchestration.figures.operator import read_addressees
 from orchestration.figures.procedure_names import procedure_named
 from orchestration.one_file import as_one_file
@@ -17,8 +18,6 @@ from orchestration.pages.procedure import procedure_pages
 from orchestration.publication.history import current_publication
 from orchestration.publication.published_files import open_published
 from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE
-
-MODE = 0o600  # it names people and a patient's accession number
 
 
 def write_procedure_page(root: Path, name: str, file: Path) -> str:
@@ -30,7 +29,7 @@ def write_procedure_page(root: Path, name: str, file: Path) -> str:
         OSError: the file cannot be written.
     """
     site = load_site(root)
-    _check_place(site, file)
+    check_outside_published(site, file)
     current = current_publication(site.published_dir)
     if current is None:
         raise UserError("Nothing was published yet, so there is no procedure: run `doseledger run` first.")
@@ -42,16 +41,5 @@ def write_procedure_page(root: Path, name: str, file: Path) -> str:
         frame = replace(frame_of(connection, site.config, site.config.language), names=names)
         (page,) = procedure_pages(connection, frame, [procedure_id])
     html = as_one_file(page.html, (STATIC / "style.css").read_text("utf-8"))
-    write_whole(file, html.encode(), MODE)
+    write_whole(file, html.encode(), PRIVATE)
     return procedure_id
-
-
-def _check_place(site: Site, file: Path) -> None:
-    place = file.resolve()
-    if place.is_relative_to(site.published_dir.resolve()):
-        raise UserError(
-            f"{file} is inside {site.published_dir}, which only runs write: what is published has its checks behind it."
-            " Give a file elsewhere."
-        )
-    if place.is_dir() or not place.parent.is_dir():
-        raise UserError(f"{file} is a folder, or its folder does not exist; give the name of a file to write.")
