@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -63,6 +64,10 @@ Mutex file:{folder} default
 IncludeOptional /etc/apache2/mods-enabled/*.load
 IncludeOptional /etc/apache2/mods-enabled/*.conf
 Include /etc/apache2/mods-available/headers.load
+Include /etc/apache2/mods-available/socache_shmcb.load
+Include /etc/apache2/mods-available/ssl.load
+Include /etc/apache2/mods-available/proxy.load
+Include /etc/apache2/mods-available/proxy_http.load
 IncludeOptional /etc/apache2/conf-enabled/*.conf
 <Directory /usr/share>
     AllowOverride None
@@ -107,6 +112,13 @@ def write_passwords(file: Path, passwords: dict[str, str]) -> None:
         subprocess.run([HTPASSWD, "-iB", "-C", "4", file, login], input=password, text=True, check=True)
 
 
+def write_certificate(certificate: Path, key: Path) -> None:
+    """Writes a certificate of this machine that nobody else vouches for, and its key."""
+    names = ["-subj", "/CN=dose.hospital.example", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", *made, *names], check=True, capture_output=True)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -123,10 +135,15 @@ class Answer:
 
 
 class Visitor:
-    """One connection that is kept, with the same login and password in each request."""
+    """One connection that is kept, with the same login and password in each request; by TLS with a certificate."""
 
-    def __init__(self, port: int, login: str | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, port: int, login: str | None = None, password: str | None = None, certificate: Path | None = None
+    ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        if certificate:
+            trust = ssl.create_default_context(cafile=certificate)
+            self._connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=trust)
         code = base64.b64encode(f"{login}:{password}".encode()).decode()
         self._headers = {} if login is None else {"Authorization": f"Basic {code}"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from slow.orchestration.pages.conftest import Night
+from support import paths
 from support.browser import POLICY, chromium
 from support.small_site import make_site
 from support.web_servers import (
@@ -20,6 +22,7 @@ from support.web_servers import (
     needs,
     readable_folder,
     running,
+    write_certificate,
     write_passwords,
 )
 from typer.testing import CliRunner
@@ -38,6 +41,7 @@ KINDS = (".html", ".css", ".js", ".csv")
 class Hospital:
     """A server in front of two publications, of which ``current`` names one."""
 
+    server: str
     published: Path
     port: int
     folders: dict[str, tuple[str, ...]]  # what each login is to see, as this test understands the contract
@@ -112,7 +116,7 @@ def hospital(request: pytest.FixtureRequest, night: Night) -> Iterator[Hospital]
         assert made.exit_code == 0, made.output
         (root / "pages.conf").chmod(0o644)
         with running(request.param, root / "server", root / "pages.conf", port):
-            yield Hospital(site / "data/published", port, folders)
+            yield Hospital(request.param, site / "data/published", port, folders)
 
 
 def may_see(hospital: Hospital, login: str, path: str) -> bool:
@@ -303,6 +307,40 @@ def test_the_publications_rename_is_followed_without_a_reload(hospital: Hospital
             assert f"<!-- {run_id} ".encode() in hospital.get("ana", path).body
     finally:
         point(hospital.current, FIRST)
+
+
+def test_the_guides_tls_in_front_passes_on_what_each_login_may_see(hospital: Hospital) -> None:
+    guide = (paths.ROOT / "docs/operations/web.md").read_text("utf-8")
+    (front,) = re.findall(rf"^```{hospital.server}\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    own, other = (f"/{hospital.folders[login][0]}index.html" for login in ("ana", "bea.x-1"))
+    with readable_folder() as folder:
+        certificate, key, port = folder / "certificate.pem", folder / "key.pem", free_port()
+        write_certificate(certificate, key)
+        for written, here in (
+            (r"(\*:)?\b443\b", f"127.0.0.1:{port}"),
+            (r"\b8085\b", str(hospital.port)),
+            (r"/etc/ssl/\S+\.pem", str(certificate)),
+            (r"/etc/ssl/\S+\.key", str(key)),
+        ):
+            front, number = re.subn(written, here, front)
+            assert number == 1, written
+        (folder / "front.conf").write_text(front if hospital.server == "nginx" else f"Listen 127.0.0.1:{port}\n{front}")
+        give(folder)
+        with running(hospital.server, folder / "server", folder / "front.conf", port):
+            ana = Visitor(port, "ana", "password of ana", certificate)
+            page = ana.get(own)
+            assert page.body == (hospital.current / own[1:]).read_bytes()
+            assert page.headers.get_all("Content-Security-Policy") == [POLICY]
+            assert page.headers.get_all("Cache-Control") == ["no-store"]
+            assert ana.get(other).status == 403
+            assert Visitor(port, certificate=certificate).get(own).status == 401
+            for trick in tricks(own.removesuffix("index.html")[1:], other[1:]):
+                assert ana.get(trick).status in DENIED, trick
+            point(hospital.current, SECOND)
+            try:
+                assert f"<!-- {SECOND} ".encode() in ana.get(own).body
+            finally:
+                point(hospital.current, FIRST)
 
 
 def test_a_browser_opens_pages_through_the_server_without_complaint(hospital: Hospital, tmp_path: Path) -> None:
