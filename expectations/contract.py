@@ -145,6 +145,10 @@ TABLES: dict[str, Table] = {
         " code_source is_of_site",
         "procedure_class",
     ),
+    "marts.dim_comparison_threshold": _table("name value unit source", "name"),
+    "marts.dim_kap_calibration": _table(
+        "room_id plane kap_factor valid_from valid_to certificate", "room_id plane valid_from"
+    ),
     "marts.dim_device": _table(
         "device_key device_serial manufacturer device_uid model station_name room_id reports first_date last_date",
         "device_key",

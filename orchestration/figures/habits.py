@@ -14,7 +14,6 @@ import duckdb
 LAST_PROCEDURES = 20
 LEAST_PROCEDURES = 10  # fewer are no habit, as in the rule persistent
 LEAST_SHARE = 0.25  # of the last procedures that have the cause
-LEAST_OF_A_RATIO = 20  # procedures of a protection ratio that is shown (contract, fct_operator_protection)
 # What is no cause by itself.
 NO_CAUSE = ("none", "mixed")
 
@@ -24,6 +23,7 @@ class Protection:
     """Protection factor of the last 12 months: own share of the C-arm's dose against that of colleagues.
 
     Attributes:
+        is_enough: whether there are enough procedures for the ratio and its interval to be shown.
         above_usual_usv: part of ``hp10_usv`` above what the usual protection would have given; None where chance may
             explain the difference.
     """
@@ -35,11 +35,7 @@ class Protection:
     high: float | None
     hp10_usv: float
     above_usual_usv: float | None
-
-    @property
-    def is_enough(self) -> bool:
-        """Tell whether there are enough procedures for the ratio and its interval to be shown."""
-        return self.n >= LEAST_OF_A_RATIO and self.low is not None and self.high is not None
+    is_enough: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +54,12 @@ class Habit:
     cause: str | None
     of_cause: int
     protections: tuple[Protection, ...] = ()
+
+
+def least_of_a_ratio(connection: duckdb.DuckDBPyConnection) -> int:
+    """Read from how many procedures on a protection ratio is shown."""
+    (least,) = connection.execute(_LEAST).fetchall()[0]
+    return int(least)
 
 
 def read_habit(connection: duckdb.DuckDBPyConnection, operator_id: str) -> Habit | None:
@@ -91,8 +93,12 @@ _CAUSES = """
     limit ?
 """
 
-_PROTECTIONS = """
-    select role_group, n, protection_ratio, ci_low, ci_high, hp10_usv, above_usual_usv
+_LEAST = "select value from marts.dim_comparison_threshold where name = 'min_protection_rows'"
+
+_PROTECTIONS = f"""
+    select
+        role_group, n, protection_ratio, ci_low, ci_high, hp10_usv, above_usual_usv,
+        n >= ({_LEAST}) and ci_low is not null and ci_high is not null
     from marts.fct_operator_protection
     where operator_id = ? and period = 'rolling_12_months'
     order by n desc, role_group

@@ -20,7 +20,7 @@ from orchestration.pages.classes import classes_page
 from orchestration.pages.data import data_page
 from orchestration.pages.department import department_page
 from orchestration.pages.occupational_physician import occupational_physician_page
-from orchestration.pages.operator_page import operator_page
+from orchestration.pages.operator_page import highest_procedures, operator_page
 from orchestration.pages.page import STATIC, Edition, Frame, Link, Page, page_wording
 from orchestration.pages.patients import patients_page
 from orchestration.pages.people import people_page
@@ -65,9 +65,10 @@ def write_pages(folder: Path, site: SiteConfig) -> None:
         (folder / PHYSICS / WORKLIST).write_text(worklist(connection), encoding="utf-8-sig")
         # Words and edition only: who is not medical physics reads the data of the own database, and no names.
         frame = frame_of(connection, site, site.language)
+        procedures = highest_procedures(connection)
         for person in people:
             own = replace(frame_of(connection, site, person.language or site.language), is_narrow=True)
-            page = operator_page(connection, own, person.operator_id)
+            page = operator_page(connection, own, person.operator_id, procedures)
             _write(folder / OPERATORS / page_folder(person.operator_id), [page])
     with open_published(folder / RESTRICTED) as connection:
         _write(folder / OCCUPATIONAL_PHYSICIAN, [occupational_physician_page(connection, frame)])

@@ -12,8 +12,6 @@ import duckdb
 from orchestration.figures.open_findings import Finding
 
 SEVERITIES = ("urgent", "review", "notice")
-# Below these a dose is not compared (contract, fct_dose_explanation; seed comparison_thresholds).
-LEAST_HP10_USV, LEAST_KAP_GY_CM2, LEAST_C_ARM_USV = 5, 1, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +20,16 @@ class Person:
 
     Attributes:
         n_reference: procedures of class and role group that the dose is compared with.
+        why_not_split: the first reason for which a dose that is not compared is not (few: procedures to compare with).
+        least: what the reason asks for at least, in the unit of what is too small; None where there is no reading.
         c_arm_share: own dose as a share of the C-arm badge's.
         findings: open findings of this person in this procedure, the gravest first.
     """
 
     operator_id: str
     role_group: str
-    kap_gy_cm2: float | None = None
-    c_arm_usv: float | None = None
+    why_not_split: str
+    least: float | None
     hp10_usv: float | None = None
     badge_status: str | None = None
     dosimeter_serial: str | None = None
@@ -50,17 +50,6 @@ class Person:
         if self.radiation is None or self.geometry is None or self.protection is None:
             return ()
         return (("radiation", self.radiation), ("geometry", self.geometry), ("protection", self.protection))
-
-    @property
-    def why_not_split(self) -> str:
-        """Name the first reason for which the dose is not divided into factors."""
-        reasons = {
-            "no_dose": self.hp10_usv is None,
-            "low_dose": (self.hp10_usv or 0) < LEAST_HP10_USV,
-            "no_kap": (self.kap_gy_cm2 or 0) < LEAST_KAP_GY_CM2,
-            "no_c_arm": (self.c_arm_usv or 0) < LEAST_C_ARM_USV,
-        }
-        return next((reason for reason, holds in reasons.items() if holds), "few")
 
     def is_main(self, factor: str) -> bool:
         """Tell whether a factor is the main cause of the dose."""
@@ -139,12 +128,32 @@ _CASES = """
 
 _PEOPLE = """
     select
-        doses.procedure_id, doses.operator_id, doses.role_group, procedures.kap_gy_cm2, procedures.c_arm_dose_usv,
+        doses.procedure_id, doses.operator_id, doses.role_group,
+        case
+            when doses.hp10_usv is null then 'no_dose'
+            when doses.hp10_usv < least.hp10_usv then 'low_dose'
+            when coalesce(procedures.kap_gy_cm2, 0) < least.kap_gy_cm2 then 'no_kap'
+            when coalesce(procedures.c_arm_dose_usv, 0) < least.c_arm_usv then 'no_c_arm'
+            else 'few'
+        end as why_not_split,
+        case why_not_split
+            when 'low_dose' then least.hp10_usv
+            when 'no_kap' then least.kap_gy_cm2
+            when 'no_c_arm' then least.c_arm_usv
+            when 'few' then least.n_reference
+        end,
         doses.hp10_usv, doses.badge_status, doses.dosimeter_serial, doses.link_confidence,
         doses.hp10_to_c_arm_percent / 100, explained.n_reference, explained.usual_hp10_usv, explained.hp10_ratio,
         explained.kap_factor, explained.scatter_factor, explained.protection_factor, explained.main_cause
     from marts.fct_operator_procedure as doses
     inner join marts.fct_procedure as procedures on doses.procedure_id = procedures.procedure_id
+    cross join (
+        select
+            max(value) filter (name = 'min_hp10') as hp10_usv, max(value) filter (name = 'min_kap') as kap_gy_cm2,
+            max(value) filter (name = 'min_c_arm_dose') as c_arm_usv,
+            max(value) filter (name = 'min_reference') as n_reference
+        from marts.dim_comparison_threshold
+    ) as least
     left join marts.fct_dose_explanation as explained
         on doses.procedure_id = explained.procedure_id and doses.operator_id = explained.operator_id
     where doses.procedure_id in (select unnest(?))

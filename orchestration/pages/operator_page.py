@@ -6,7 +6,8 @@ number, no procedure_id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import duckdb
@@ -18,7 +19,9 @@ from orchestration.figures.operator import (
     ClassQuartiles,
     read_classes,
 )
+from orchestration.pages import procedure_charts
 from orchestration.pages.page import Frame, Page
+from orchestration.pages.procedure_figures import C_ARM, ProcedureFigures, read_procedures
 from orchestration.pages.svg import Scale
 
 WORST = 3
@@ -53,15 +56,20 @@ class OwnLimit:
 
 @dataclass(frozen=True, slots=True)
 class OwnProcedure:
-    """One of the procedures with the highest dose against usual."""
+    """One of the procedures with the highest dose; ``ratio`` to usual is None where too few can be compared.
 
+    Attributes:
+        timeline: beam, C-arm badge and own badge; None where the publication has no records of it.
+    """
+
+    timeline: ProcedureFigures | None
     procedure_type: str
     started_at: datetime | None
     day: date
     room: str
     hp10_usv: float
-    ratio: float
-    main_cause: str
+    ratio: float | None
+    main_cause: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +93,23 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningQuarter:
+    """Own doses of a quarter as ratios to the consultants' median of the same class and role: median and quartiles."""
+
+    quarter: date
+    n: int
+    q1: float
+    median: float
+    q3: float
+
+
+@dataclass(frozen=True, slots=True)
 class OwnFigures:
-    """What the page shows; 12 months to as_of."""
+    """What the page shows; 12 months to as_of, of the highest procedures 31 days, of the learning curve three years.
+
+    Attributes:
+        learning: empty for whoever is no trainee, and where no class has enough procedures of enough consultants.
+    """
 
     months: tuple[Month, ...]
     limits: tuple[OwnLimit, ...]
@@ -94,6 +117,8 @@ class OwnFigures:
     worst: tuple[OwnProcedure, ...]
     classes: tuple[OwnClass, ...]
     directions: tuple[Direction, ...]
+    is_trainee: bool
+    learning: tuple[LearningQuarter, ...]
 
     @property
     def nearest(self) -> OwnLimit | None:
@@ -109,9 +134,42 @@ class OwnFigures:
         return found if found and found.dose_share > 1.5 * found.radiation_share else None
 
 
-def own_figures(connection: duckdb.DuckDBPyConnection, operator_id: str) -> OwnFigures:
-    """Read what the page shows: rows of this operator, and quartiles of the others."""
+def highest_procedures(connection: duckdb.DuckDBPyConnection) -> dict[str, ProcedureFigures]:
+    """Read the procedures that are among the highest of any operator, all at once."""
+    ids = [procedure_id for (procedure_id,) in connection.execute(_HIGHEST).fetchall()]
+    return {figures.case.procedure_id: figures for figures in read_procedures(connection, ids)}
+
+
+def own_view(figures: ProcedureFigures, operator_id: str) -> ProcedureFigures:
+    """Leave of a procedure what its operator may see: the beam, the C-arm's badge and the own one; nobody else."""
+    own = tuple(person for person in figures.case.people if person.operator_id == operator_id)
+    return replace(
+        figures,
+        case=replace(figures.case, accession_number=None, people=own, findings=()),
+        age_years=None,
+        events=tuple(replace(event, doses=_of(event.doses, operator_id)) for event in figures.events),
+        badges=tuple(badge for badge in figures.badges if badge.wearer in (C_ARM, operator_id)),
+        files=(),
+        skin=None,
+    )
+
+
+def _of(doses: Mapping[str, float], operator_id: str) -> dict[str, float]:
+    return {wearer: dose for wearer, dose in doses.items() if wearer in (C_ARM, operator_id)}
+
+
+def own_figures(
+    connection: duckdb.DuckDBPyConnection, operator_id: str, procedures: Mapping[str, ProcedureFigures]
+) -> OwnFigures:
+    """Read what the page shows: rows of this operator, and quartiles of the others.
+
+    Args:
+        connection: the published warehouse.
+        operator_id: whose page it is.
+        procedures: as ``highest_procedures`` gives them.
+    """
     own = {"operator": operator_id}
+    least = {"least": LEAST_PROCEDURES_OF_A_CLASS, "people": LEAST_OTHER_PEOPLE}
     directions = connection.execute(_DIRECTIONS, own | {"side": SIDE_DEG}).fetchall()
     (as_of,) = connection.execute("select max(as_of) from ledger.publication").fetchall()[0]
     others = {(row.procedure_type, row.role_group): row for row in read_classes(connection, operator_id, as_of)}
@@ -120,15 +178,25 @@ def own_figures(connection: duckdb.DuckDBPyConnection, operator_id: str) -> OwnF
         months=tuple(Month(*row) for row in connection.execute(_MONTHS, own).fetchall()),
         limits=tuple(OwnLimit(*row) for row in connection.execute(_LIMITS, own).fetchall()),
         protection=read_protections(connection, operator_id),
-        worst=tuple(OwnProcedure(*row) for row in connection.execute(_WORST, own | {"rows": WORST}).fetchall()),
+        worst=tuple(
+            OwnProcedure(own_view(procedures[key], operator_id) if key in procedures else None, *row)
+            for key, *row in connection.execute(_WORST, own | {"rows": WORST}).fetchall()
+        ),
         classes=tuple(OwnClass(others.get((row[0], row[1])), *row) for row in classes),
         directions=tuple(Direction(*row) for row in directions),
+        is_trainee=connection.execute(_IS_TRAINEE, own).fetchone() is not None,
+        learning=tuple(LearningQuarter(*row) for row in connection.execute(_LEARNING, own | least).fetchall()),
     )
 
 
-def operator_page(connection: duckdb.DuckDBPyConnection, frame: Frame, operator_id: str) -> Page:
-    """Render the page of one operator."""
-    figures = own_figures(connection, operator_id)
+def operator_page(
+    connection: duckdb.DuckDBPyConnection,
+    frame: Frame,
+    operator_id: str,
+    procedures: Mapping[str, ProcedureFigures],
+) -> Page:
+    """Render the page of one operator; ``procedures`` as ``highest_procedures`` gives them."""
+    figures = own_figures(connection, operator_id, procedures)
     highest = max((month.hp10_usv or 0 for month in figures.months), default=0)
     values = {
         "operator_id": operator_id,
@@ -136,6 +204,8 @@ def operator_page(connection: duckdb.DuckDBPyConnection, frame: Frame, operator_
         "least_rows": LEAST_PROCEDURES_OF_A_CLASS,
         "least_others": LEAST_OTHER_PEOPLE,
         "doses": Scale(0, highest or 1),
+        "learning": Scale(0, max((row.q3 for row in figures.learning), default=1) * 1.05),
+        "charts": procedure_charts,
         "class_scale": lambda row: Scale(0, 1.1 * max(row.median_usv, row.others.q3_usv if row.others else 0) or 1),
     }
     return frame.page("index.html", "operator_page.html.j2", figures=figures, **values)
@@ -157,24 +227,63 @@ _LIMITS = """
         coalesce(is_estimate, false)
     from marts.fct_operator_limit
     where operator_id = $operator and dose_window <> 'pregnancy' and warning_fraction is not null
-    qualify row_number() over (partition by quantity order by warning_fraction desc, dose_window) = 1
-    order by warning_fraction desc, quantity
+    order by max(warning_fraction) over (partition by quantity) desc, quantity, warning_fraction desc, dose_window
 """
 
-_WORST = f"""
+_HIGHEST = "select procedure_id from marts.dim_procedure_page where is_highest_of_operator"
+
+# The own among the highest of anybody in the last 31 days, in the order of dim_procedure_page.
+_WORST = """
     select
-        procedures.procedure_type, procedures.started_at, procedures.procedure_date,
+        procedures.procedure_id, procedures.procedure_type, procedures.started_at, procedures.procedure_date,
         coalesce(rooms.room_name, procedures.room_id), facts.hp10_usv, explanations.hp10_ratio,
         explanations.main_cause
-    from marts.fct_dose_explanation as explanations
+    from marts.dim_procedure_page as pages
     inner join marts.fct_operator_procedure as facts
-        on explanations.procedure_id = facts.procedure_id and explanations.operator_id = facts.operator_id
-    inner join marts.fct_procedure as procedures on explanations.procedure_id = procedures.procedure_id
+        on pages.procedure_id = facts.procedure_id and facts.operator_id = $operator
+    inner join marts.fct_procedure as procedures on facts.procedure_id = procedures.procedure_id
+    left join marts.fct_dose_explanation as explanations
+        on facts.procedure_id = explanations.procedure_id and facts.operator_id = explanations.operator_id
     left join marts.dim_room as rooms on procedures.room_id = rooms.room_id
-    {_AS_OF}
-    where explanations.operator_id = $operator and procedures.procedure_date > as_of - interval 12 month
-    order by explanations.hp10_ratio desc, procedures.started_at desc
+    where pages.is_highest_of_operator and facts.hp10_usv is not null
+    order by explanations.hp10_ratio desc nulls last, facts.hp10_usv desc, procedures.procedure_id
     limit $rows
+"""
+
+_IS_TRAINEE = "select 1 from marts.dim_operator where operator_id = $operator and grade = 'trainee'"
+
+_LEARNING = f"""
+    with
+    doses as (
+        select
+            facts.operator_id, operators.grade, procedures.procedure_type, facts.role_group,
+            procedures.procedure_date, facts.hp10_usv, as_of
+        from marts.fct_operator_procedure as facts
+        inner join marts.fct_procedure as procedures on facts.procedure_id = procedures.procedure_id
+        inner join marts.dim_operator as operators on facts.operator_id = operators.operator_id
+        {_AS_OF}
+        where
+            facts.hp10_usv is not null and procedures.procedure_type <> 'unclassified'
+            and (procedures.patient_age_years is null or procedures.patient_age_years >= 18)
+    ),
+    consultants as (
+        select procedure_type, role_group, median(hp10_usv) as usual_usv
+        from doses
+        where grade = 'consultant' and procedure_date > as_of - interval 12 month
+        group by procedure_type, role_group
+        having count(*) >= $least and count(distinct operator_id) >= $people and usual_usv > 0
+    ),
+    own as (
+        select date_trunc('quarter', doses.procedure_date)::date as quarter, doses.hp10_usv / usual_usv as ratio
+        from doses
+        inner join consultants
+            on doses.procedure_type = consultants.procedure_type and doses.role_group = consultants.role_group
+        where operator_id = $operator and grade = 'trainee' and procedure_date > as_of - interval 3 year
+    )
+    select quarter, count(*), quantile_cont(ratio, 0.25), median(ratio), quantile_cont(ratio, 0.75)
+    from own
+    group by quarter
+    order by quarter
 """
 
 # Children are never judged against adults, nor is an unclassified procedure compared.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from orchestration.figures.habits import LEAST_OF_A_RATIO
+from orchestration.figures.habits import least_of_a_ratio
 from orchestration.figures.open_findings import AUDIENCES, read_findings
 from orchestration.pages.page import Frame, Page
 from orchestration.pages.svg import Scale
@@ -19,7 +19,11 @@ DOSES = Scale(1 / 16, 16, is_log=True)
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """One person's share of the C-arm's dose against colleagues', 12 months, in one role group."""
+    """One person's share of the C-arm's dose against colleagues', 12 months, in one role group.
+
+    Attributes:
+        is_enough: whether there are enough procedures for an interval that people may read.
+    """
 
     operator_id: str
     role_group: str
@@ -28,11 +32,7 @@ class Protection:
     low: float | None
     high: float | None
     above_usual_usv: float | None
-
-    @property
-    def is_enough(self) -> bool:
-        """Tell whether there are enough procedures for an interval that people may read."""
-        return self.n >= LEAST_OF_A_RATIO and self.low is not None
+    is_enough: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ def people_figures(connection: duckdb.DuckDBPyConnection) -> PeopleFigures:
     """Read what the page shows from the published warehouse; 12 months to as_of."""
     return PeopleFigures(
         limits=nearest_limits(connection, read_findings(connection, AUDIENCES), 0),
-        protection=tuple(Protection(*row) for row in connection.execute(_PROTECTION, [LEAST_OF_A_RATIO]).fetchall()),
+        protection=tuple(
+            Protection(*row) for row in connection.execute(_PROTECTION, [least_of_a_ratio(connection)]).fetchall()
+        ),
         strips=tuple(
             Strip(operator_id, group, n, median, tuple(last), q1, q3, group_n)
             for operator_id, group, n, median, last, q1, q3, group_n in connection.execute(_STRIPS, [DOTS]).fetchall()
@@ -95,15 +97,17 @@ def people_figures(connection: duckdb.DuckDBPyConnection) -> PeopleFigures:
 def people_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
     """Render the page."""
     figures = people_figures(connection)
-    values = {"least_rows": LEAST_OF_A_RATIO, "ratios": RATIOS, "doses": DOSES, "dots": DOTS}
+    values = {"least_rows": least_of_a_ratio(connection), "ratios": RATIOS, "doses": DOSES, "dots": DOTS}
     return frame.page("people.html", "people.html.j2", figures=figures, **values)
 
 
 _PROTECTION = """
-    select operator_id, role_group, n, protection_ratio, ci_low, ci_high, above_usual_usv
+    select
+        operator_id, role_group, n, protection_ratio, ci_low, ci_high, above_usual_usv,
+        n >= ? and ci_low is not null as is_enough
     from marts.fct_operator_protection
     where period = 'rolling_12_months'
-    order by n < ?, protection_ratio desc, operator_id
+    order by is_enough desc, protection_ratio desc, operator_id
 """
 
 _STRIPS = """

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.figures.habits import LEAST_OF_A_RATIO
+from orchestration.figures.habits import least_of_a_ratio
 from orchestration.pages.page import Frame, Page
 from orchestration.pages.svg import Scale
 
@@ -29,7 +29,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Shielding:
-    """Hp(10) in percent of the C-arm's dose in one room and role group, 12 months and by month."""
+    """Hp(10) in percent of the C-arm's dose in one room and role group, 12 months and by month.
+
+    Attributes:
+        has_drift: whether the badge on the C-arm, by whose dose is divided, was moved.
+        is_enough: whether there are enough procedures to compare.
+    """
 
     months: tuple[Point, ...]
     room: str
@@ -40,11 +45,7 @@ class Shielding:
     median: float
     q3: float
     has_drift: bool
-
-    @property
-    def is_enough(self) -> bool:
-        """Tell whether there are enough procedures to compare."""
-        return self.n >= LEAST_OF_A_RATIO
+    is_enough: bool
 
     @property
     def is_comparable(self) -> bool:
@@ -83,12 +84,36 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """Factor on the reported KAP of a room and plane; ``valid_to`` is None for the one in force.
+
+    Attributes:
+        factor: None where the site has stated none for the room, whose KAP is then taken as reported.
+        is_in_force: whether it holds on the date of the publication.
+    """
+
+    room: str
+    plane: str | None
+    factor: float | None
+    valid_from: date | None
+    valid_to: date | None
+    certificate: str | None
+    is_in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoomFigures:
     """What the page shows; ``worst`` is the room with the highest median share of first operators."""
 
     shielding: tuple[Shielding, ...]
     scatter: tuple[Scatter, ...]
     quality: tuple[Quality, ...]
+    calibrations: tuple[Calibration, ...]
+
+    @property
+    def uncalibrated(self) -> tuple[Calibration, ...]:
+        """Rooms without any calibration."""
+        return tuple(row for row in self.calibrations if row.factor is None)
 
     @property
     def worst(self) -> Shielding | None:
@@ -106,9 +131,13 @@ class RoomFigures:
 def room_figures(connection: duckdb.DuckDBPyConnection) -> RoomFigures:
     """Read what the page shows from the published warehouse; 12 months to as_of."""
     return RoomFigures(
-        shielding=tuple(Shielding(_points(months), *row) for months, *row in connection.execute(_SHIELDING).fetchall()),
+        shielding=tuple(
+            Shielding(_points(months), *row)
+            for months, *row in connection.execute(_SHIELDING, [least_of_a_ratio(connection)]).fetchall()
+        ),
         scatter=tuple(Scatter(_points(months), *row) for months, *row in connection.execute(_SCATTER).fetchall()),
         quality=tuple(Quality(*row) for row in connection.execute(_QUALITY, [CLOCK_DAYS]).fetchall()),
+        calibrations=tuple(Calibration(*row) for row in connection.execute(_CALIBRATIONS).fetchall()),
     )
 
 
@@ -119,9 +148,10 @@ def _points(months: list[dict[str, Any]] | None) -> tuple[Point, ...]:
 def rooms_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
     """Render the page."""
     figures = room_figures(connection)
+    least_rows = least_of_a_ratio(connection)
     values = {
-        "least_rows": LEAST_OF_A_RATIO,
-        "shares": _scale([point for row in figures.shielding for point in row.months if point.n >= LEAST_OF_A_RATIO]),
+        "least_rows": least_rows,
+        "shares": _scale([point for row in figures.shielding for point in row.months if point.n >= least_rows]),
         "scatters": _scale([point for row in figures.scatter for point in row.months]),
         "clock_days": CLOCK_DAYS,
     }
@@ -163,7 +193,8 @@ _SHIELDING = """
     select
         any_value(months.months), facts.room, facts.role_group, count(*), count(distinct facts.operator_id),
         quantile_cont(hp10_to_c_arm_percent, 0.25), median(hp10_to_c_arm_percent) as usual,
-        quantile_cont(hp10_to_c_arm_percent, 0.75), any_value(drifts.room_id) is not null
+        quantile_cont(hp10_to_c_arm_percent, 0.75), any_value(drifts.room_id) is not null,
+        count(*) >= ?
     from facts
     left join drifts on facts.room_id = drifts.room_id
     left join months on facts.room_id = months.room_id and facts.role_group = months.role_group
@@ -184,7 +215,10 @@ _SCATTER = """
         from marts.fct_procedure as procedures
         left join marts.dim_room as rooms on procedures.room_id = rooms.room_id
         cross join (select max(as_of) as as_of from ledger.publication)
-        where procedures.procedure_date > as_of - interval 12 month and kap_gy_cm2 >= 1 and c_arm_dose_usv >= 20
+        where
+            procedures.procedure_date > as_of - interval 12 month
+            and kap_gy_cm2 >= (select value from marts.dim_comparison_threshold where name = 'min_kap')
+            and c_arm_dose_usv >= (select value from marts.dim_comparison_threshold where name = 'min_c_arm_dose')
         group by 1, 2
     )
     select
@@ -218,4 +252,16 @@ _QUALITY = """
     where procedures.procedure_date > as_of - interval 12 month
     group by 1
     order by 1
+"""
+
+# The newest of each plane first; a room without any is listed with nothing.
+_CALIBRATIONS = """
+    select
+        coalesce(rooms.room_name, rooms.room_id), plane, kap_factor, valid_from, valid_to, certificate,
+        coalesce(as_of between valid_from and coalesce(valid_to, as_of), false)
+    from marts.dim_room as rooms
+    left join marts.dim_kap_calibration as calibrations on rooms.room_id = calibrations.room_id
+    cross join (select max(as_of) as as_of from ledger.publication)
+    where rooms.room_id <> 'unknown'
+    order by 1, plane, valid_from desc
 """

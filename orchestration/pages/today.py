@@ -11,7 +11,7 @@ from itertools import groupby
 import duckdb
 
 from orchestration.figures.digest import Balance, read_advice, read_days
-from orchestration.figures.habits import LEAST_OF_A_RATIO
+from orchestration.figures.habits import least_of_a_ratio
 from orchestration.figures.open_findings import AUDIENCES, Finding, read_findings
 from orchestration.letters.advice import advice_of
 from orchestration.letters.finding_words import PROJECTED, explanation
@@ -177,7 +177,7 @@ def today_figures(connection: duckdb.DuckDBPyConnection, as_of: date) -> TodayFi
         cases=tuple(sorted(read_cases(connection, of_procedures, list(of_procedures)), key=by_gravity)),
         people=people,
         limits=nearest_limits(connection, findings, NEAR_SHARE),
-        habits=tuple(HabitRow(*row) for row in connection.execute(_HABITS, [LEAST_OF_A_RATIO]).fetchall()),
+        habits=tuple(HabitRow(*row) for row in connection.execute(_HABITS, [least_of_a_ratio(connection)]).fetchall()),
         skin=tuple(SkinRow(*row) for row in connection.execute(_SKIN).fetchall()),
         faults=_faults(recent, rooms),
         not_worn=sum(finding.rule == "badge_not_worn" and bool(finding.procedure_id) for finding in recent),
@@ -200,7 +200,7 @@ def today_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
         figures=figures,
         heading=heading(figures, frame),
         shown=SHOWN,
-        least_rows=LEAST_OF_A_RATIO,
+        least_rows=least_of_a_ratio(connection),
         ratios=RATIOS,
         near_share=NEAR_SHARE,
         advise=advise,

@@ -116,7 +116,7 @@ def test_follow_ups_are_in_every_state(paper: duckdb.DuckDBPyConnection) -> None
 def test_every_operator_with_dose_by_event_learns_which_beams_gave_it(paper: duckdb.DuckDBPyConnection) -> None:
     """Issue 24: no beam direction stood out, for the demo's dose did not depend on any."""
     people = paper.execute("select distinct operator_id from marts.fct_operator_event").fetchall()
-    sides = {operator_id: own_figures(paper, operator_id).main_side for (operator_id,) in people}
+    sides = {operator_id: own_figures(paper, operator_id, {}).main_side for (operator_id,) in people}
     assert len(sides) == 17
     assert {side and side.side for side in sides.values()} == {"lao"}
 

@@ -102,6 +102,8 @@ DDL = """
         is_changed boolean, is_enabled boolean);
 """
 CONTENT = """
+    create table marts.dim_comparison_threshold (name varchar, value double, unit varchar, source varchar);
+    insert into marts.dim_comparison_threshold values ('min_protection_rows', 20, 'rows', '');
     insert into marts.dim_alert_threshold (rule, name, threshold_value) values
         ('procedure_dose', 'reference_days', 365), ('procedure_dose', 'min_reference', 20);
     insert into marts.fct_procedure (procedure_id, room_id, procedure_type, procedure_date) values

@@ -12,7 +12,7 @@ import pytest
 from slow.orchestration.pages.conftest import Changed, Night
 
 from orchestration.figures.operator import page_folder
-from orchestration.pages.operator_page import own_figures
+from orchestration.pages.operator_page import WORST, highest_procedures, own_figures
 
 SECRETS = (
     ("marts.fct_procedure", "procedure_id"),
@@ -95,7 +95,7 @@ def test_a_class_is_the_own_median_beside_quartiles_of_enough_others(night: Nigh
         ).fetchall()
         compared = 0
         for operator_id in {row[0] for row in rows}:
-            found = own_figures(connection, operator_id).classes
+            found = own_figures(connection, operator_id, {}).classes
             assert len(found) == len({row[1:3] for row in rows if row[0] == operator_id})
             for row in found:
                 of_class = [other for other in rows if other[1:3] == (row.procedure_type, row.role_group)]
@@ -126,7 +126,7 @@ def test_four_other_people_are_too_few(changed: Changed) -> None:
         rows, people = connection.execute(f"select count(*), count(distinct operator_id) {others}").fetchall()[0]
         assert rows >= 20
         assert people == 4
-        classes = own_figures(connection, "P0").classes
+        classes = own_figures(connection, "P0", {}).classes
         assert classes
         assert {row.others for row in classes} == {None}
 
@@ -135,7 +135,7 @@ def test_directions_share_the_whole_dose_and_radiation(night: Night) -> None:
     with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
         some = 0
         for operator_id in values(night, "marts.dim_operator", "operator_id"):
-            directions = own_figures(connection, operator_id).directions
+            directions = own_figures(connection, operator_id, {}).directions
             if directions:
                 some += 1
                 assert sum(row.dose_share for row in directions) == pytest.approx(1)
@@ -199,3 +199,82 @@ def test_a_badge_without_dose_by_event_is_not_said_to_have_no_direction(night: N
     for page in english(changed("delete from marts.fct_operator_event")):
         assert "Your badge gives no dose by beam direction" in page
         assert "No beam direction stands out" not in page
+
+
+def test_the_highest_procedures_are_the_own_of_31_days_with_the_own_badge_and_the_c_arm_only(night: Night) -> None:
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        procedures = highest_procedures(connection)
+        drawn = 0
+        for operator_id in values(night, "marts.dim_operator", "operator_id"):
+            expected = connection.execute(
+                "select hp10_usv from marts.fct_operator_procedure as doses"
+                " join marts.fct_procedure using (procedure_id)"
+                " left join marts.fct_dose_explanation as explained"
+                " on doses.procedure_id = explained.procedure_id and doses.operator_id = explained.operator_id"
+                " where doses.operator_id = ? and hp10_usv is not null"
+                " and procedure_date > (select max(as_of) from ledger.publication) - 31"
+                " order by hp10_ratio desc nulls last, hp10_usv desc, doses.procedure_id limit ?",
+                [operator_id, WORST],
+            ).fetchall()
+            worst = own_figures(connection, operator_id, procedures).worst
+            assert [(row.hp10_usv,) for row in worst] == expected
+            for row in worst:
+                assert row.timeline is not None
+                assert {badge.wearer for badge in row.timeline.badges} <= {"", operator_id}
+                assert {person.operator_id for person in row.timeline.case.people} == {operator_id}
+                assert {wearer for event in row.timeline.events for wearer in event.doses} <= {"", operator_id}
+                assert row.timeline.case.accession_number is row.timeline.age_years is None
+                own = [badge for badge in row.timeline.lanes if badge.wearer == operator_id]
+                drawn += bool(own)
+                assert sum(badge.dose_usv for badge in own) <= row.hp10_usv + 1e-6
+        assert drawn
+
+
+def test_every_window_of_a_limit_is_on_the_page(night: Night) -> None:
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        for operator_id in values(night, "marts.dim_operator", "operator_id"):
+            expected = connection.execute(
+                "select quantity, dose_window, limit_msv from marts.fct_operator_limit where operator_id = ?"
+                " and dose_window <> 'pregnancy' and warning_fraction is not null",
+                [operator_id],
+            ).fetchall()
+            limits = own_figures(connection, operator_id, {}).limits
+            assert sorted((row.quantity, row.dose_window, row.limit_msv) for row in limits) == sorted(expected)
+            assert [row.quantity for row in limits] == sorted(
+                (row.quantity for row in limits), key=[row.quantity for row in limits].index
+            )
+
+
+LEARNING = (
+    "update marts.fct_procedure set procedure_type = 'pci'",
+    "update marts.fct_operator_procedure set role_group = 'first_operator',"
+    " operator_id = 'P' || (hash(procedure_id, operator_id) % {people})::varchar",
+    "insert into marts.dim_operator by name select 'P' || n as operator_id,"
+    " case when n = 0 then 'trainee' else 'consultant' end as grade from range({people}) as people(n)",
+)
+
+
+def test_a_trainee_is_beside_the_median_of_consultants(changed: Changed) -> None:
+    night = changed(*(statement.format(people=6) for statement in LEARNING))
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        rows = connection.execute(
+            "select operator_id, date_trunc('quarter', procedure_date)::date, hp10_usv"
+            " from marts.fct_operator_procedure join marts.fct_procedure using (procedure_id)"
+            " where hp10_usv is not null and coalesce(patient_age_years, 18) >= 18"
+        ).fetchall()
+        usual = median(dose for operator_id, _, dose in rows if operator_id != "P0")
+        learning = own_figures(connection, "P0", {}).learning
+        assert [row.quarter for row in learning] == sorted({row[1] for row in rows if row[0] == "P0"})
+        for row in learning:
+            own = [dose / usual for operator_id, quarter, dose in rows if (operator_id, quarter) == ("P0", row.quarter)]
+            assert (row.n, row.median) == (len(own), pytest.approx(median(own)))
+        consultant = own_figures(connection, "P1", {})
+        assert (consultant.is_trainee, consultant.learning) == (False, ())
+
+
+def test_four_consultants_are_too_few_for_a_trainee(changed: Changed) -> None:
+    night = changed(*(statement.format(people=5) for statement in LEARNING))
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        figures = own_figures(connection, "P0", {})
+        assert (figures.is_trainee, figures.learning) == (True, ())

@@ -135,6 +135,42 @@ def test_a_room_whose_c_arm_badge_was_moved_does_not_lead(changed: Changed, is_m
     assert ('review">not compared' in (night.physics / "rooms.html").read_text("utf-8")) == is_moved
 
 
+def test_calibrations_are_those_of_the_site_and_rooms_without_are_named(changed: Changed) -> None:
+    night = changed(
+        "delete from marts.dim_kap_calibration",
+        "insert into marts.dim_kap_calibration select room_id, plane, factor, valid_from, valid_to, 'Cert 7' from"
+        " (select min(room_id) as room_id from marts.dim_room where room_id <> 'unknown'), (values"
+        "   ('single', 0.9, date '2023-01-01', date '2023-12-31'), ('single', 1.234, date '2024-01-01', null),"
+        "   ('A', 1.1, date '2030-01-01', null)) as stated(plane, factor, valid_from, valid_to)",
+    )
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        figures = room_figures(connection)
+        ((rooms,),) = rows(connection, "select count(*) from marts.dim_room where room_id <> 'unknown'")
+    stated = [row for row in figures.calibrations if row.factor is not None]
+    assert [(row.plane, row.factor, row.is_in_force) for row in stated] == [
+        ("A", 1.1, False),
+        ("single", 1.234, True),
+        ("single", 0.9, False),
+    ]
+    assert len(figures.uncalibrated) == rooms - 1
+    assert len({row.room for row in figures.calibrations}) == rooms
+    assert re.search(r"single 1.234 1 Jan 2024 in force Cert 7", text_of(night, "rooms"))
+
+
+def test_thresholds_are_those_of_the_publication(changed: Changed) -> None:
+    """Not a number of the code: with others the pages compare otherwise, and say so."""
+    night = changed(
+        "update marts.dim_comparison_threshold set value = 7 where name = 'min_protection_rows'",
+        "update marts.dim_comparison_threshold set value = 1e9 where name = 'min_kap'",
+        "update marts.dim_comparison_threshold set value = 4321 where name = 'min_hp10'",
+    )
+    with duckdb.connect(night.folder / "warehouse.duckdb", read_only=True) as connection:
+        assert room_figures(connection).scatter == ()
+        assert {row.is_enough for row in room_figures(connection).shielding if row.n >= 7} == {True}
+    assert "from 7 procedures" in text_of(night, "rooms")
+    assert "dose below 4,321 µSv" in text_of(night, "index")
+
+
 def test_scatter_is_the_geometric_mean_of_c_arm_dose_per_kap(warehouse: duckdb.DuckDBPyConnection) -> None:
     logs: dict[str, list[float]] = {}
     for room, dose, kap in rows(

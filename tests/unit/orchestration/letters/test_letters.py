@@ -176,7 +176,7 @@ PERSONAL = Personal(
     (LimitShare("lens", "calendar_year", "annual_20", date(2026, 1, 1), AS_OF, 17.79, 17.79, 20.0, 0.8894, 1.188),),
     (OwnProcedure("pci", 12.5), OwnProcedure("pci", 0.0), OwnProcedure("tips", 402.0)),
     (ClassQuartiles("pci", 544, 4.37, 11.7, 33.8),),
-    Habit(20, 11, "protection", 7, (Protection("first_operator", 120, 2.1, 1.9, 2.3, 17100.0, 8800.0),)),
+    Habit(20, 11, "protection", 7, (Protection("first_operator", 120, 2.1, 1.9, 2.3, 17100.0, 8800.0, True),)),
 )
 ENVELOPE = Envelope(
     "DoseLedger <doseledger@hospital.example>",
