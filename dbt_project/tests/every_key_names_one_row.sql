@@ -3,9 +3,10 @@
 {#- Each model with a key in its yml. The graph that names them gives no order: the test runs after the last models of the
     project, and so after all of them. -#}
 {%- set last_models = [
-    ref('bridge_procedure_report'), ref('clock_offset'), ref('counter_balance'), ref('dim_advice'), ref('dim_date'),
-    ref('dim_device'), ref('dim_procedure_class'), ref('dim_room'), ref('dose_balance'), ref('dose_statistics'),
-    ref('expected_study'), ref('fct_class_quarter'), ref('fct_dose_link'), ref('fct_irradiation_event'), ref('fct_operator_event'),
+    ref('bridge_procedure_report'), ref('clock_offset'), ref('counter_balance'), ref('dim_advice'),
+    ref('dim_comparison_threshold'), ref('dim_date'), ref('dim_device'), ref('dim_kap_calibration'),
+    ref('dim_procedure_class'), ref('dim_room'), ref('dose_balance'), ref('dose_statistics'), ref('expected_study'),
+    ref('fct_class_quarter'), ref('fct_dose_link'), ref('fct_irradiation_event'), ref('fct_operator_event'),
     ref('fct_operator_limit'), ref('fct_operator_protection'), ref('fct_patient_exposure'), ref('fct_room_month'),
     ref('fct_rule_outcome'), ref('fct_skin_dose'), ref('fct_study_dose'),
     ref('file_balance'), ref('oddity'), ref('pull'), ref('reader_clock'), ref('report_balance'), ref('unlinked_dose'),
