@@ -24,6 +24,7 @@ def rendered(model: str) -> str:
     return template.render(
         ref=lambda name: name,
         as_of=lambda: f"date '{AS_OF}'",
+        dose_sum=lambda dose: f"cast(coalesce(sum({dose}), 0) as decimal(18, 9))",
         config=lambda **_: "",
         kept_by=lambda *_: {},
         is_made_now=lambda _: "true",

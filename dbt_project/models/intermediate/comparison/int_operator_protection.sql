@@ -1,6 +1,21 @@
 -- Logarithms of an operator's protection factors over the 12 months to as_of and over each quarter: number, mean and deviation.
-with factors as (
+-- Not of rooms whose C-arm badge was moved: the share of its dose would be the badge's, not the operator's.
+with all_factors as (
     select * from {{ ref('int_dose_factor') }}
+),
+
+moved_badges as (
+    select * from {{ ref('int_moved_c_arm_badge') }}
+),
+
+factors as (
+    select all_factors.*
+    from all_factors
+    anti join moved_badges
+        on
+            all_factors.room_id = moved_badges.room_id
+            and all_factors.procedure_date >= moved_badges.from_date
+            and all_factors.procedure_date < moved_badges.to_date
 ),
 
 rolling as (
