@@ -149,8 +149,11 @@ def rooms_page(connection: duckdb.DuckDBPyConnection, frame: Frame) -> Page:
     """Render the page."""
     figures = room_figures(connection)
     least_rows = least_of_a_ratio(connection)
+    least_kap, least_c_arm = connection.execute(_LEAST_OF_SCATTER).fetchall()[0]
     values = {
         "least_rows": least_rows,
+        "least_kap": least_kap,
+        "least_c_arm": least_c_arm,
         "shares": _scale([point for row in figures.shielding for point in row.months if point.n >= least_rows]),
         "scatters": _scale([point for row in figures.scatter for point in row.months]),
         "clock_days": CLOCK_DAYS,
@@ -200,6 +203,11 @@ _SHIELDING = """
     left join months on facts.room_id = months.room_id and facts.role_group = months.role_group
     group by facts.room, facts.role_group
     order by facts.role_group <> 'first_operator', facts.role_group, usual desc, facts.room
+"""
+
+_LEAST_OF_SCATTER = """
+    select max(value) filter (name = 'min_kap'), max(value) filter (name = 'min_c_arm_dose')
+    from marts.dim_comparison_threshold
 """
 
 _SCATTER = """
