@@ -45,8 +45,8 @@ TABLES: dict[str, Table] = {
     ),
     "marts.fct_operator_procedure": _table(
         "procedure_id operator_id role role_group worn_at dosimeter_serial hp10_usv hp10_apportioned_usv"
-        " other_over_apron_usv peak_rate_usv_per_h hp10_per_kap_usv_per_gy_cm2 hp10_to_c_arm_percent hp3_estimate_usv"
-        " link_method link_confidence badge_status",
+        " other_over_apron_usv peak_rate_usv_per_h hp10_per_kap_usv_per_gy_cm2 hp10_per_fluoro_min_usv"
+        " hp10_to_c_arm_percent hp3_estimate_usv link_method link_confidence badge_status",
         "procedure_id operator_id",
     ),
     "marts.fct_operator_event": _table(

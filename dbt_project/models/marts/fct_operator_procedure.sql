@@ -24,6 +24,8 @@ final as (
         operator_procedures.peak_rate_usv_per_h,
         cast(operator_procedures.hp10_usv as double)
         / nullif(cast(operator_procedures.kap_gy_cm2 as double), 0) as hp10_per_kap_usv_per_gy_cm2,
+        60 * cast(operator_procedures.hp10_usv as double)
+        / nullif(cast(operator_procedures.fluoro_time_s as double), 0) as hp10_per_fluoro_min_usv,
         100 * cast(operator_procedures.hp10_usv as double)
         / nullif(cast(operator_procedures.c_arm_dose_usv as double), 0) as hp10_to_c_arm_percent,
         cast(operator_procedures.hp10_usv * lens_factors.value as double) as hp3_estimate_usv,

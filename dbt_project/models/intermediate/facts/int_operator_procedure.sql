@@ -124,6 +124,7 @@ final as (
         procedures.started_at,
         coalesce(procedures.patient_age_years < thresholds.adult_age, false) as is_child,
         procedures.kap_gy_cm2,
+        procedures.fluoro_time_s,
         c_arm_doses.c_arm_dose_usv
     from grouped
     cross join thresholds
