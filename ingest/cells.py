@@ -11,8 +11,9 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from ingest.problems import did_you_mean
 from ingest.times import Clock, UnreadableTime
 
 Value = str | date | datetime | Decimal | int | bool | None
@@ -53,8 +54,20 @@ def known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of the database raises OSError
-        raise CellError("is not an IANA time zone; write one such as Europe/Madrid") from None
+        meant = _meant_zone(name)
+        advice = f"did you mean {meant}?" if meant else "write one such as Europe/Madrid"
+        raise CellError(f"is not an IANA time zone; {advice}") from None
     return name
+
+
+def _meant_zone(name: str) -> str | None:
+    """The zone that is spelt nearly so, or, of a city alone, that of the city."""
+    zones = sorted(available_timezones())
+    if meant := did_you_mean(name, zones):
+        return meant
+    cities = {zone.rpartition("/")[2]: zone for zone in zones if "/" in zone}
+    city = did_you_mean(name.rpartition("/")[2].replace(" ", "_"), cities)
+    return cities[city] if city else None
 
 
 def mail_address(text: str) -> str:

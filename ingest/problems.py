@@ -24,6 +24,7 @@ class Problem:
         field: column or key concerned, or None.
         message: what is wrong and what to do. It never quotes a private value.
         code: short machine name. ``invalid`` stops a run; the others are findings of a run that goes on.
+        is_consequence: whether it disappears when another problem is corrected.
     """
 
     file: str
@@ -31,11 +32,25 @@ class Problem:
     field: str | None
     message: str
     code: str = "invalid"
+    is_consequence: bool = False
 
     def __str__(self) -> str:
         line = f" line {self.line}" if self.line is not None else ""
         field = f", field {self.field}" if self.field is not None else ""
         return f"{self.file}{line}{field}: {self.message}"
+
+
+def root_causes(problems: Iterable[Problem]) -> list[str]:
+    """One sentence for each problem that has to be corrected: equal ones once, consequences of others as a number."""
+    listed = list(problems)
+    lines: dict[tuple[str, str | None, str], list[Problem]] = {}
+    for problem in listed:
+        if not problem.is_consequence:
+            lines.setdefault((problem.file, problem.field, problem.message), []).append(problem)
+    sentences = [f"{same[0]}{f' (and {len(same) - 1:,} more)' if len(same) > 1 else ''}" for same in lines.values()]
+    if n_more := sum(problem.is_consequence for problem in listed):
+        sentences.append(f"{n_more:,} more rows are refused because they name a row that is refused: see above.")
+    return sentences
 
 
 class SiteError(UserError):

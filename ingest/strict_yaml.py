@@ -110,7 +110,7 @@ def read_yaml(content: bytes, file: str) -> YamlDocument:
         data = loader.construct_document(node) if node is not None else {}
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise SiteError([Problem(file, line, None, f"is not valid YAML: {error.problem}")]) from None
+        raise SiteError([Problem(file, line, None, f"is not valid YAML: {_in_plain_words(error)}")]) from None
     finally:
         loader.dispose()
     if not isinstance(data, dict):
@@ -120,6 +120,35 @@ def read_yaml(content: bytes, file: str) -> YamlDocument:
     if wrong:
         raise SiteError([Problem(file, line, key, message) for line, key, message in wrong])
     return YamlDocument(file, data, lines)
+
+
+# What PyYAML states of a mistake, and what the user has to do about it.
+PLAIN_WORDS = (
+    (
+        r"mapping values are not allowed here",
+        "a second ':' in one value, or a line that is indented too far; put a text that holds ': ' in quotes",
+    ),
+    (r"found character '\\t'", "a tab; indent with blanks"),
+    (r"found character '(.)' that cannot start any token", r"a value begins with \1; put it in quotes"),
+    (r"expected ',' or '\]'.*", "a list that begins with '[' is not closed before this line; add ']'"),
+    (r"expected ',' or '\}'.*", "a section that begins with '{' is not closed before this line; add '}'"),
+    (
+        r"expected <block end>.*",
+        "the line is indented otherwise than those around it; give all keys of a section the same number of blanks",
+    ),
+    (r"could not find expected ':'", "the line has no ':'; write 'key: value'"),
+    (r"found unexpected end of stream", "a quotation mark is not closed; close it"),
+    (r"found unknown escape character '(.)'", r"\\\1 in double quotes; use single quotes"),
+    (r".*found another document", "'---' begins a second document; remove the line"),
+)
+
+
+def _in_plain_words(error: yaml.MarkedYAMLError) -> str:
+    problem = str(error.problem)
+    for pattern, words in PLAIN_WORDS:
+        if match := re.match(pattern, problem):
+            return match.expand(words)
+    return problem
 
 
 def _decoded(content: bytes, file: str) -> str:

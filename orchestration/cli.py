@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.control_characters import printable
-from ingest.problems import Problem, SiteError, UserError
+from ingest.problems import SiteError, UserError, root_causes
 from ingest.site.config import Rule
 from orchestration.console.alert_log import Action
 from orchestration.console.terminal import terminal, typed
@@ -42,6 +42,24 @@ app = typer.Typer(
 out = terminal()
 err = terminal(is_stderr=True)
 
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        out.print(f"doseledger {version('doseledger')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that need no command."""
+
+
 SiteOption = Annotated[Path, typer.Option("--site", help="The site folder (it holds site.yaml).")]
 
 
@@ -51,7 +69,8 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except SiteError as error:
-        _list_problems(error.problems)
+        for cause in root_causes(error.problems):
+            err.print(f"[red]✗[/] {escape(cause)}")
         raise typer.Exit(1) from None
     except UserError as error:
         err.print(f"[red]✗[/] {escape(str(error))}")
@@ -63,11 +82,6 @@ def _plain_errors() -> Iterator[None]:
             raise
         err.print(f"[red]✗[/] {escape(sentence)}")
         raise typer.Exit(1) from None
-
-
-def _list_problems(problems: list[Problem]) -> None:
-    for problem in problems:
-        err.print(f"[red]✗[/] {escape(str(problem))}")
 
 
 @app.command(epilog=EPILOG)
@@ -103,7 +117,12 @@ def check(
     from orchestration.console.check_badges import check_badges
     from orchestration.console.check_devices import unmatched_devices
     from orchestration.console.check_file import ignored_units_of_sources
-    from orchestration.console.check_inbox import files_to_read_again, misplaced_files
+    from orchestration.console.check_inbox import (
+        files_to_read_again,
+        left_to_fill_in,
+        misplaced_files,
+        unreadable_exports,
+    )
     from orchestration.console.check_limits import limit_warnings, regime_problems
     from orchestration.console.classify import unclassified_sentence
     from orchestration.console.procedure_classes import patterns_inside_words
@@ -119,6 +138,7 @@ def check(
             found = [*unmatched_devices(folder), *patterns_inside_words(folder), *misplaced_files(folder)]
             odd = [escape(str(problem)) for problem in found]
             odd += map(escape, limit_warnings(folder, day))
+            odd += map(escape, [*left_to_fill_in(folder), *unreadable_exports(folder)])
             unclassified = unclassified_sentence(folder)
             for warning in [*ignored_units_of_sources(folder), *odd, *unclassified, *files_to_read_again(folder)]:
                 out.print(f"[yellow]![/] {warning}")
@@ -127,7 +147,8 @@ def check(
             if badges.n_unread:
                 err.print(f"Large exports that were not read for badges of several sources: {badges.n_unread}.")
     if problems:
-        _list_problems(problems)
+        for sentence in root_causes(problems):
+            err.print(f"[red]✗[/] {escape(sentence)}")
         err.print(f"Problems: {len(problems)}. Nothing was loaded.")
         raise typer.Exit(1)
     out.print(f"[green]✓[/] {escape(str(site))}: site.yaml, reference files and sources are usable.")
@@ -675,19 +696,20 @@ def ui(
     from orchestration.dagster_home.instance import dagster_home
     from orchestration.dagster_home.stale_runs import end_stale_runs_of
     from orchestration.dagster_home.ticks_to_come import forget_ticks_to_come_of
-    from orchestration.dagster_home.ui_processes import serve
+    from orchestration.dagster_home.ui_processes import only_ui_of_site, serve
     from orchestration.dbt_build import ensure_manifest
 
     with _plain_errors():
         home = dagster_home(site)
-        end_stale_runs_of(load_site(site))
-        waiting = forget_ticks_to_come_of(home)
-    if waiting:
-        err.print(f"This computer's clock was ahead; these waited for that time and begin again: {', '.join(waiting)}.")
-    ensure_manifest()
-    environment = {**os.environ, "DOSELEDGER_SITE": str(site.absolute()), "DAGSTER_HOME": str(home)}
-    err.print(f"The Dagster UI is at http://127.0.0.1:{port}; Ctrl-C ends it and its daemon.")
-    raise typer.Exit(serve(port, environment, read_only=read_only))
+        with only_ui_of_site(home, port):
+            end_stale_runs_of(load_site(site))
+            if waiting := forget_ticks_to_come_of(home):
+                names = ", ".join(waiting)
+                err.print(f"This computer's clock was ahead; these waited for that time and begin again: {names}.")
+            ensure_manifest()
+            environment = {**os.environ, "DOSELEDGER_SITE": str(site.absolute()), "DAGSTER_HOME": str(home)}
+            err.print(f"The Dagster UI is at http://127.0.0.1:{port}; Ctrl-C ends it and its daemon.")
+            raise typer.Exit(serve(port, environment, read_only=read_only))
 
 
 @contextmanager

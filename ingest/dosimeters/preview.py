@@ -6,7 +6,7 @@ Only looking lives here; reading is ``reader.py``'s, so that a preview cannot di
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from ingest.records import DoseRow, Finding, RejectedRow
 
 FIRST_LINES = 8
 MOST_PROBLEMS = 50
+DAY_S = 86_400.0
 LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 Progress = Callable[[int], None]
 
@@ -39,6 +40,7 @@ class Preview:
         tokens: records below detection.
         n_ambiguous: records at a local time that happens twice.
         n_future: records that begin later than can be.
+        n_near: records that begin within a day of one of the procedures.
         findings: oddities of the file as a whole.
         begin, end: first and last instant, UTC.
         sums_usv: exact sum of the values by quantity; of counters these are readings, and a sum means nothing.
@@ -55,6 +57,7 @@ class Preview:
     tokens: int = 0
     n_ambiguous: int = 0
     n_future: int = 0
+    n_near: int = 0
     findings: list[Finding] = field(default_factory=list)
     begin: datetime | None = None
     end: datetime | None = None
@@ -65,7 +68,11 @@ class Preview:
 
 
 def preview_export(
-    path: Path, source: SourceDescription, progress: Progress | None = None, latest: datetime = LAST_INSTANT
+    path: Path,
+    source: SourceDescription,
+    progress: Progress | None = None,
+    latest: datetime = LAST_INSTANT,
+    procedures: Sequence[tuple[datetime, datetime]] = (),
 ) -> Preview:
     """Read an export and keep what a person wants to see of it; memory stays bounded.
 
@@ -74,14 +81,17 @@ def preview_export(
         source: how it is read.
         progress: told of the bytes read so far.
         latest: records that begin later are counted as future ones.
+        procedures: begin and end of each procedure, in the order of their begin.
 
     Raises:
         Refused: it would be quarantined.
         OSError: the file cannot be read.
     """
     preview = Preview()
+    is_near = _near(procedures)
     for batch in read_export(path, source):
         _add_rows(preview, batch.rows)
+        preview.n_near += is_near(batch.rows["started_at"])
         preview.n_future += pc.sum(pc.greater(batch.rows["started_at"], latest), min_count=0).as_py()
         preview.findings += batch.findings
         preview.reasons.update(row.reason for row in batch.rejected)
@@ -91,6 +101,20 @@ def preview_export(
     preview.ignored_units = ignored_units(path, source)
     preview.written = written_cells(path, source, {row.line for row in preview.first})
     return preview
+
+
+def _near(procedures: Sequence[tuple[datetime, datetime]]) -> Callable[[pa.ChunkedArray], int]:
+    """Counts the instants that are within a day of a procedure."""
+    begins = np.array([begin.timestamp() for begin, _ in procedures])
+    latest_ends = np.maximum.accumulate([end.timestamp() for _, end in procedures]) if procedures else begins
+
+    def count(instants: pa.ChunkedArray) -> int:
+        seconds = pc.cast(pc.cast(instants.drop_null(), pa.timestamp("us", "UTC")), pa.int64()).to_numpy() / 1e6
+        n_begun = np.searchsorted(begins, seconds + DAY_S, side="right")  # begun a day after the instant, or earlier
+        ended_late_enough = latest_ends[n_begun[n_begun > 0] - 1] >= seconds[n_begun > 0] - DAY_S
+        return int(ended_late_enough.sum())
+
+    return count
 
 
 def _add_rows(preview: Preview, rows: pa.Table) -> None:

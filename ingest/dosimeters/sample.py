@@ -137,12 +137,18 @@ def _delimiter(path: Path, lines: list[str]) -> tuple[str, int]:
 
 
 def _header_place(path: Path, cells: list[list[str]], width: int) -> int:
-    """Index of the line of names: the first of full width without a figure, that has figures below it."""
+    """Index of the line of names: of full width, without a figure, with figures below it, and with most names.
+
+    A spreadsheet pads the lines above it to full width, by empty cells.
+    """
+    places = []
     for place, row in enumerate(cells[:_MOST_ABOVE]):
         if len(row) == width and not any(_is_figure(cell) for cell in row):
             below = next((other for other in cells[place + 1 :] if len(other) == width), [])
             if any(_is_figure(cell) for cell in below) or not below:
-                return place
+                places.append(place)
+    if places:
+        return max(places, key=lambda place: sum(bool(cell.strip()) for cell in cells[place]))
     raise UserError(
         f"{path.name} has no line of column names above its rows; let the export write one, a source needs it."
     )

@@ -36,11 +36,13 @@ class ReferenceTable:
         table: its columns.
         rows: accepted rows: values by column name, and ``line`` (from 1) and ``extra`` (JSON of unknown columns).
         problems: why other rows were refused, and what is odd about accepted ones.
+        refused_keys: key column and value of each refused row, as far as it could be read.
     """
 
     table: Table
     rows: tuple[Row, ...] = ()
     problems: tuple[Problem, ...] = ()
+    refused_keys: frozenset[tuple[str, Value]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,15 @@ def read_table(table: Table, content: bytes, zone: ZoneInfo) -> ReferenceTable:
     header = _header(next(records, (1, []))[1], table)
     rows: list[Row] = []
     problems = _misspelt_columns(header, table)
+    refused_keys: set[tuple[str, Value]] = set()
     for line, cells in records:
         row, wrong = _row(table, header, line, cells, zone)
         problems += wrong
-        if not wrong:
+        if wrong:
+            refused_keys |= {(name, text) for name, text in zip(header, cells, strict=False) if name in table.key}
+        else:
             rows.append(row)
-    return ReferenceTable(table, tuple(rows), tuple(problems))
+    return ReferenceTable(table, tuple(rows), tuple(problems), frozenset(refused_keys))
 
 
 def _decoded(content: bytes, table: Table) -> str:
@@ -233,13 +238,15 @@ def check_together(tables: Mapping[str, ReferenceTable], source_ids: Collection[
     """
     known: dict[tuple[str, str], set[Value]] = {("sources", "source_id"): set(source_ids)}
     checked: dict[str, ReferenceTable] = {}
+    refused: set[tuple[str, str, Value]] = set()
     for table in TABLES:
         if table.name not in tables:
             continue
         read = tables[table.name]
-        linked = _without(read, _dangling(table, read.rows, known))
+        linked = _without(read, _dangling(table, read.rows, known, refused))
         checked[table.name] = result = _without(linked, _conflicting(table, linked.rows))
         known |= {(table.name, name): {row[name] for row in result.rows} for name in table.key}
+        refused |= {(table.name, name, value) for name, value in result.refused_keys}
     return _with_disagreements(checked)
 
 
@@ -247,10 +254,16 @@ def _without(result: ReferenceTable, refusals: Iterable[Problem]) -> ReferenceTa
     problems = tuple(refusals)
     lines = {problem.line for problem in problems}
     rows = tuple(row for row in result.rows if row["line"] not in lines)
-    return replace(result, rows=rows, problems=result.problems + problems)
+    keys = {(name, row[name]) for row in result.rows if row["line"] in lines for name in result.table.key}
+    return replace(result, rows=rows, problems=result.problems + problems, refused_keys=result.refused_keys | keys)
 
 
-def _dangling(table: Table, rows: Iterable[Row], known: Mapping[tuple[str, str], set[Value]]) -> Iterator[Problem]:
+def _dangling(
+    table: Table,
+    rows: Iterable[Row],
+    known: Mapping[tuple[str, str], set[Value]],
+    refused: Collection[tuple[str, str, Value]],
+) -> Iterator[Problem]:
     targets = [(column, column.refers_to) for column in table.columns if column.refers_to]
     referring = [(column, *target, known[target]) for column, target in targets if target in known]
     for row in rows:
@@ -259,7 +272,8 @@ def _dangling(table: Table, rows: Iterable[Row], known: Mapping[tuple[str, str],
             if strange is not None:
                 where = "described in sources/" if there == "sources" else f"in a valid row of {there}.csv"
                 message = f"no {key} {str(strange)[:60]!r} is {where}; add it there or correct it here"
-                yield _refusal(table, row, column.name, message)
+                problem = _refusal(table, row, column.name, message)
+                yield replace(problem, is_consequence=(there, key, strange) in refused)
 
 
 def _given(column: Column, row: Row) -> list[Value]:

@@ -5,7 +5,7 @@ Only choosing its source and saying what was found live here; what is found is `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from ingest.dosimeters.description import SourceDescription
 from ingest.dosimeters.preview import Preview, preview_export
 from ingest.dosimeters.reader import ignored_units, read_export
 from ingest.problems import UserError
+from ingest.raw.build_db import read_any_build
 from ingest.raw.file_ledger import DOSIMETER_FOLDER
 from ingest.raw.stores import LARGE_BYTES, MB, source_of
 from ingest.records import DoseRow, Refused
@@ -38,7 +39,8 @@ def check_export(root: Path, export: Path, out: Console, progress: Progress) -> 
     try:
         source = _source(site, export)
         out.print(f"[bold]{escape(export.name)}[/] is read as sources/{source.source_id}.yaml says ({source.layout})")
-        preview = preview_export(export, source, _told_of(export, progress), _latest(zone))
+        procedures = _procedures(site)
+        preview = preview_export(export, source, _told_of(export, progress), _latest(zone), procedures)
     except Refused as refused:
         out.print(f"[red]✗[/] {escape(export.name)} would be quarantined: {escape(refused.reason)}")
         return False
@@ -46,10 +48,30 @@ def check_export(root: Path, export: Path, out: Console, progress: Progress) -> 
         raise UserError(f"{export} cannot be read ({error.strerror}).") from None
     for line in _first_rows(preview, source, zone):
         out.print(escape(line))
-    for line in [*_counts(preview, source, zone), *_warnings(preview, source, site), *_problems(preview)]:
+    counts = [*_counts(preview, source, zone), _near_procedures(preview, procedures)]
+    for line in [*counts, *_warnings(preview, source, site), *_problems(preview)]:
         out.print(line)
     out.print("Nothing was loaded.")
     return True
+
+
+def _procedures(site: Site) -> list[tuple[datetime, datetime]]:
+    """Begin and end of each procedure of the last build; none before the first run."""
+    if not site.build_db.exists():
+        return []
+    with read_any_build(site) as con:
+        if not con.execute("select 1 from duckdb_tables() where table_name = 'fct_procedure'").fetchall():
+            return []
+        return con.execute("select started_at, ended_at from marts.fct_procedure order by started_at").fetchall()
+
+
+def _near_procedures(preview: Preview, procedures: Sequence[tuple[datetime, datetime]]) -> str:
+    if not procedures:
+        return "Within a day of a known procedure: not known, because no run has read a dose report yet."
+    share = f"{preview.n_near:,} of {preview.n_rows:,} rows ({len(procedures):,} procedures are known)"
+    sign = "" if preview.n_near or not preview.n_rows else "[yellow]![/] "
+    advice = " Are date format, time zone and dose reports those of this export?" if sign else ""
+    return f"{sign}Within a day of a known procedure: {share}.{advice}"
 
 
 def _latest(zone: ZoneInfo) -> datetime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +184,21 @@ def test_a_draft_goes_into_a_new_file_only_and_the_site_is_refused_until_it_is_d
         assert said.exit_code == 1
         assert "still says CONFIRM" in said.output
     assert CliRunner().invoke(app, ["describe", str(export)]).output == text
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize(
+    "above", [[["Report"]], [["Report; of, badges"]], [["From", "2024-03-01"], []], [["Site", "X"]]]
+)
+def test_a_preamble_that_a_spreadsheet_padded_is_no_header(
+    tmp_path: Path, mark: str, delimiter: str, above: list[list[str]]
+) -> None:
+    header = ["Badge", "Time", "Rate (uSv/h)", "Hub"]
+    rows = [["B1", f"2024-03-05 10:00:0{second}", "1.5", "BASE"] for second in range(5)]
+    text = io.StringIO()
+    padded = [line + [""] * (len(header) - len(line)) for line in above]
+    csv.writer(text, delimiter=delimiter).writerows([*padded, header, *rows])
+    found = draft(tmp_path, (mark + text.getvalue()).encode())
+    assert found["skip_rows"] == len(above)
+    assert list(found["columns"].values()) == header

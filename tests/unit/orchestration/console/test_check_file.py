@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.small_site import RATES, SOURCE, export, files, make_site, rows, run, write
+from support.small_site import RATES, SOURCE, export, files, looking, make_site, rows, run, write
 from typer.testing import CliRunner
 
 from orchestration.cli import app
@@ -89,3 +89,21 @@ def test_nothing_is_touched_and_the_load_says_the_same(root: Path) -> None:
     assert rows(root, "select rows_loaded, rows_rejected from raw.file") == [(2, 1)]
     total = rows(root, "select sum(value_usv) from raw.dose_record")[0][0]
     assert f"Sum of hp10: {total:.9f}" in said
+
+
+def test_rows_within_a_day_of_a_known_procedure_are_counted(root: Path) -> None:
+    """A wrong date format shows here before anything is loaded: its rows are near no procedure."""
+    file = write(root, f"{RATES}/a.csv", export(1, 2) + export(1, 2, 3, day=9).partition("\n")[2])
+    assert "Within a day of a known procedure: not known" in check(root, file)[1]
+    run(root)
+    with looking(root) as con:
+        con.execute(
+            "create schema marts; create table marts.fct_procedure (started_at timestamptz, ended_at timestamptz)"
+        )
+        con.execute("insert into marts.fct_procedure values ('2024-03-04 07:00:00+00', '2024-03-04 09:00:00+00')")
+        con.execute("insert into marts.fct_procedure values ('2024-03-07 07:00:00+00', '2024-03-07 08:00:00+00')")
+    _, said = check(root, file)
+    # 10:00:00 in Madrid is 09:00:00 UTC: the first row is a day after the end, the second a second more.
+    assert "Within a day of a known procedure: 1 of 5 rows (2 procedures are known)." in " ".join(said.split())
+    far = write(root, f"{RATES}/b.csv", export(1, 2, day=29))
+    assert "! Within a day of a known procedure: 0 of 2 rows" in " ".join(check(root, far)[1].split())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from support.small_site import KEY, make_site, write
+from support.small_site import KEY, RATES, export, make_site, run, write
 from typer.testing import CliRunner, Result
 
 from ingest.raw.build_db import run_lock
@@ -48,6 +49,50 @@ def test_a_new_site_passes_its_check(tmp_path: Path) -> None:
     assert call("init", tmp_path / "my_hospital").exit_code == 0
     assert call("check", "--site", tmp_path / "my_hospital").exit_code == 0
     assert "not empty" in refused("init", tmp_path / "my_hospital")
+
+
+def test_version_is_that_of_the_package() -> None:
+    result = call("--version")
+    assert (result.exit_code, result.output.strip()) == (0, f"doseledger {version('doseledger')}")
+
+
+def test_check_of_a_new_site_names_what_to_fill_in(tmp_path: Path) -> None:
+    call("init", tmp_path / "my_hospital")
+    said = " ".join(call("check", "--site", tmp_path / "my_hospital").output.split())
+    for file in ("rooms", "operators", "dosimeters"):
+        assert f"reference/{file}.csv has no row yet: add a row for each" in said
+    assert "sources/ has no description yet" in said
+    assert "inbox/dose_reports/ has no dose report yet" in said
+    write(make_site(tmp_path / "used"), f"{RATES}/a.csv", export(1))
+    said = call("check", "--site", tmp_path / "used").output
+    assert "no row yet" not in said
+    assert "no export yet" not in said
+
+
+def test_check_looks_into_exports_that_no_run_has_read(tmp_path: Path) -> None:
+    root = make_site(tmp_path / "site")
+    write(root, f"{RATES}/a.csv", export(1))
+    write(root, f"{RATES}/b.csv", "Badge;When;Rate;Hub\nB1;x;1;BASE\n")
+    result = call("check", "--site", root)
+    said = " ".join(result.output.split())
+    assert f"{RATES}/b.csv would be quarantined:" in said
+    assert "Time" in said
+    assert "a.csv" not in said
+    run(root)
+    assert "b.csv" not in call("check", "--site", root).output  # `status` names it
+
+
+def test_what_follows_from_one_mistake_is_a_number(tmp_path: Path) -> None:
+    """A typing error in a person's row refuses the person's badges and every entry of the logbook that names them."""
+    entries = "".join(f"1.2.{number},,OP1,nurse\n" for number in range(30))
+    logbook = f"study_instance_uid,accession_number,operator_id,role\n{entries}1.3,,OP9,nurse\n1.4,,OP9,nurse\n"
+    operators = "operator_id,name,grade\nOP1,Ana,consultent\nOP2,Zoë,nurse\n"
+    said = refused("check", "--site", make_site(tmp_path, operators=operators, logbook=logbook))
+    assert "reference/operators.csv line 2, field grade: 'consultent' must be one of" in said
+    assert said.count("OP1") == 0
+    assert "reference/logbook.csv line 32, field operator_id: no operator_id 'OP9' is in a valid row" in said
+    assert "correct it here (and 1 more)" in said
+    assert "31 more rows are refused because they name a row that is refused" in said  # 30 entries and the badge
 
 
 @pytest.mark.parametrize("command", ["check", "run", "status", "rebuild", "ui"])
