@@ -176,6 +176,41 @@ def record(con: duckdb.DuckDBPyConnection, build_id: str, verdict: Verdict) -> N
     con.commit()
 
 
+def recorded(con: duckdb.DuckDBPyConnection, build_id: str, settings: Settings) -> Verdict | None:
+    """The verdict that was recorded for a build by these checks; None if there is none.
+
+    Args:
+        con: the build database; it must have been judged once.
+        build_id: the build.
+        settings: the site's limits, as for `judge`.
+    """
+    if not con.execute("select 1 from duckdb_tables() where schema_name || table_name = 'opscheck_result'").fetchall():
+        return None
+    suites = con.execute(
+        "select suite, checks_run, failures::varchar from ops.verdict where build_id = ?", [build_id]
+    ).fetchall()
+    rows = con.execute(
+        "select check_id, failing_rows, smallest, largest from ops.check_result where build_id = ?", [build_id]
+    ).fetchall()
+    found = {check_id: (n_rows, low, high) for check_id, n_rows, low, high in rows}
+    all_checks = checks(settings)
+    if {suite for suite, *_ in suites} != set(SUITES) or found.keys() != {check.id for check in all_checks}:
+        return None
+    failures = {suite: [Failure(**failure) for failure in json.loads(text)] for suite, _, text in suites}
+    broken = {(failure.table, failure.column, failure.rule): failure for of in failures.values() for failure in of}
+
+    def results(suite: Suite) -> list[CheckResult]:
+        return [
+            CheckResult(check, n_rows, low, high, broken.get((check.table, check.column, check.rule)))
+            for check in all_checks
+            if check.suite == suite
+            for n_rows, low, high in [found[check.id]]
+        ]
+
+    n_run = {suite: n for suite, n, _ in suites}
+    return Verdict([SuiteVerdict(suite, n_run[suite], failures[suite], results(suite)) for suite in SUITES])
+
+
 def _recorded(result: CheckResult) -> tuple[object, ...]:
     """The columns of ops.check_result after its build; a check that could not be judged blocks whatever it is."""
     check, failure = result.check, result.failure

@@ -20,33 +20,38 @@ import vl_convert
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 
 from expectations.data_docs import data_docs
-from expectations.gate import SuiteVerdict, judge, record
+from expectations.gate import SuiteVerdict, Verdict, judge, record, recorded
 from expectations.suites import QUESTIONS, SUITES, Settings
+from ingest.problems import UserError
 from ingest.raw.file_ledger import input_fingerprint
 from ingest.raw.loader import Summary, load_dose_reports, load_dosimeters
 from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import reread_changed
+from ingest.site.config import Site
 from ingest.sources.pull_record import copy_into
 from orchestration.built_tables import Contents, contents_of, failing_rows, row_count
 from orchestration.charts.night import pictures_of
 from orchestration.dbt_build import NodeResult, build_tables
+from orchestration.expectation_checks import results_of, schema_checks, table_checks
 from orchestration.failures import notify_operations
 from orchestration.letters.delivery import deliver
 from orchestration.letters.operations import PULL, Trouble
 from orchestration.pages.audiences import write_pages
 from orchestration.publication.build_record import (
+    Build,
+    forget_dates,
     forget_tables_of_other_code,
     last_build,
     made_from,
     record_input,
 )
 from orchestration.publication.clock_guard import clock_at, date_without_request
-from orchestration.publication.data_docs import write_data_docs
+from orchestration.publication.data_docs import data_docs_file, write_data_docs
 from orchestration.publication.history import current_publication, keep_wanted
 from orchestration.publication.publish import NothingNew, becomes_current, publish
 from orchestration.publication.snapshot import DEPARTMENT_SCHEMA, SCHEMAS
 from orchestration.resources import Pull, Report, SiteResource, plain_errors
-from orchestration.steps import CHARTS, DBT_MODELS, GATE, LETTERS, PUBLICATION
+from orchestration.steps import CHARTS, DBT_MODELS, EXPECTATIONS, GATE, JUDGED, JUDGED_TABLE, LETTERS, PUBLICATION
 from orchestration.ui_metadata import shown
 from orchestration.webhooks import post_publication
 
@@ -200,9 +205,30 @@ class BuildConfig(dg.Config):
     Attributes:
         as_of: ISO date (valid time, site-local), not later than today; empty = the site's local date, or
             the publication's where site.yaml fixes the date.
+        rebuild_from: ISO date, local at the site; from this date to `rebuild_to` every incremental table is built anew,
+            although nothing has changed. Both or none.
+        rebuild_to: ISO date, included.
     """
 
     as_of: str = ""
+    rebuild_from: str = ""
+    rebuild_to: str = ""
+
+    def dates_to_rebuild(self) -> tuple[date, date] | None:
+        """First and last date; None if nothing but what has changed is built.
+
+        Raises:
+            UserError: they are no dates, or no period.
+        """
+        if not (self.rebuild_from or self.rebuild_to):
+            return None
+        try:
+            first, last = date.fromisoformat(self.rebuild_from), date.fromisoformat(self.rebuild_to)
+        except ValueError:
+            raise UserError("rebuild_from and rebuild_to must both be dates such as 2024-03-31.") from None
+        if first > last:
+            raise UserError(f"rebuild_from ({first}) is later than rebuild_to ({last}).")
+        return first, last
 
 
 class Translator(DagsterDbtTranslator):
@@ -240,6 +266,9 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             with site.build(folder) as con:
                 fingerprint = made_from(input_fingerprint(con))
                 forget_tables_of_other_code(con)
+                if period := config.dates_to_rebuild():
+                    n_dates = forget_dates(con, *period)
+                    context.log.info(f"Rebuilding {n_dates} dates of incremental tables, {period[0]} to {period[1]}.")
             built = build_tables(
                 folder.build_db,
                 as_of,
@@ -311,35 +340,70 @@ def gate_over(models: dg.AssetsDefinition) -> dg.AssetsDefinition:
         owners=MEDICAL_PHYSICS,
         pool=POOL,
         check_specs=[
-            dg.AssetCheckSpec(suite, asset=GATE, blocking=True, description=QUESTIONS[suite]) for suite in SUITES
+            *(dg.AssetCheckSpec(suite, asset=GATE, blocking=True, description=QUESTIONS[suite]) for suite in SUITES),
+            *schema_checks(),
         ],
     )
-    def gate(site: SiteResource, report: dg.ResourceParam[Report]) -> Iterator[dg.MaterializeResult[None]]:
-        """Judges the last build by the suites structural, logical and plausible, and records the verdict for it."""
-        report("checks", 0, len(SUITES))
+    def gate(site: SiteResource) -> Iterator[dg.MaterializeResult[None]]:
+        """The verdict on the last build by the suites structural, logical and plausible: may it be published?"""
         with plain_errors():
             folder = site.load()
-            verdict = judge(folder.build_db, Settings(folder.config.gate.max_quarantined_files_share))
             with site.build(folder) as con:
-                build = last_build(con, folder.build_db.stem)
-                if build is None:
-                    raise dg.Failure(description="Nothing was built yet.", allow_retries=False)
-                record(con, build.build_id, verdict)
-            facts = {
-                "Site": f"{folder.config.name} ({folder.config.site_id})",
-                "As of": build.as_of,
-                "Build": build.build_id,
-                "Judged at": f"{datetime.now(ZoneInfo(folder.config.timezone)):%Y-%m-%d %H:%M %Z}",
-            }
-            page = data_docs("Checks of the build", facts, verdict)
-            docs = dg.MetadataValue.path(write_data_docs(folder.data_dir, build.build_id, page))
-        report("checks", len(SUITES), len(SUITES))
+                build = _build_to_judge(con, folder)
+                verdict = recorded(con, build.build_id, _limits(folder))
+            verdict = verdict or _judge(site, folder)
+            docs = dg.MetadataValue.path(data_docs_file(folder.data_dir, build.build_id))
         yield dg.MaterializeResult(
             metadata={"build_id": build.build_id, "passed": verdict.passed, "data_docs": docs},
-            check_results=[_check_result(suite, docs) for suite in verdict.suites],
+            check_results=[
+                *(_check_result(suite, docs) for suite in verdict.suites),
+                *results_of(verdict, {spec.key for spec in schema_checks()}),
+            ],
         )
 
     return gate
+
+
+@dg.multi_asset_check(name=EXPECTATIONS, specs=table_checks(), can_subset=True, pool=POOL)
+def expectations(
+    context: dg.AssetCheckExecutionContext, site: SiteResource, report: dg.ResourceParam[Report]
+) -> Iterator[dg.AssetCheckResult]:
+    """Judges the last build by every check and records the verdict; a check that fails does not fail this step."""
+    report("checks", 0, len(SUITES))
+    with plain_errors():
+        verdict = _judge(site, site.load())
+    report("checks", len(SUITES), len(SUITES))
+    selected = context.selected_asset_check_keys
+    yield from results_of(verdict, selected)
+    if dg.AssetCheckKey(dg.AssetKey(JUDGED_TABLE), JUDGED) in selected:
+        yield dg.AssetCheckResult(asset_key=JUDGED_TABLE, check_name=JUDGED, passed=True)
+
+
+def _judge(site: SiteResource, folder: Site) -> Verdict:
+    """Judges the last build, records the verdict for it and writes its data docs."""
+    verdict = judge(folder.build_db, _limits(folder))
+    with site.build(folder) as con:
+        build = _build_to_judge(con, folder)
+        record(con, build.build_id, verdict)
+    facts = {
+        "Site": f"{folder.config.name} ({folder.config.site_id})",
+        "As of": build.as_of,
+        "Build": build.build_id,
+        "Judged at": f"{datetime.now(ZoneInfo(folder.config.timezone)):%Y-%m-%d %H:%M %Z}",
+    }
+    write_data_docs(folder.data_dir, build.build_id, data_docs("Checks of the build", facts, verdict))
+    return verdict
+
+
+def _limits(folder: Site) -> Settings:
+    return Settings(folder.config.gate.max_quarantined_files_share)
+
+
+def _build_to_judge(con: duckdb.DuckDBPyConnection, folder: Site) -> Build:
+    build = last_build(con, folder.build_db.stem)
+    if build is None:
+        raise dg.Failure(description="Nothing was built yet.", allow_retries=False)
+    return build
 
 
 def _check_result(suite: SuiteVerdict, docs: dg.PathMetadataValue) -> dg.AssetCheckResult:

@@ -16,7 +16,7 @@ from orchestration.failures import DETAILS, notify_operations, troubles_of
 from orchestration.letters.operations import RUN, Trouble
 from orchestration.publication.clock_guard import ClockRefused, run_date
 from orchestration.resources import SiteResource
-from orchestration.steps import PUBLICATION, RAW
+from orchestration.steps import DBT_MODELS, PUBLICATION, RAW
 
 NIGHTLY = dg.define_asset_job(
     "nightly", selection=dg.AssetSelection.all(), description="Everything: files, tables, checks, publication, letters."
@@ -25,6 +25,34 @@ REBUILD = dg.define_asset_job(
     "rebuild",
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
     description="Every table anew from what was read; no file is opened.",
+)
+A_DATE = "YYYY-MM-DD"  # to be replaced in the launchpad: no date, so that a run that keeps it is refused
+NO_PARTITIONS = (
+    "There are no partitions: a late file changes dates of any month, and each run rebuilds the dates whose fingerprint"
+    " changed, whichever they are."
+)
+REBUILD_DATES = dg.define_asset_job(
+    "rebuild_dates",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
+    config=dg.RunConfig(
+        ops={
+            DBT_MODELS: {"config": {"as_of": "", "rebuild_from": A_DATE, "rebuild_to": A_DATE}},
+            PUBLICATION: {"config": {"even_if_same": True}},
+        }
+    ),
+    description=(
+        f"Builds the dates from `rebuild_from` to `rebuild_to` anew in every incremental table, checks and publishes."
+        f" Write both dates in the launchpad. {NO_PARTITIONS}"
+    ),
+)
+AS_OF = dg.define_asset_job(
+    "as_of",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
+    config=dg.RunConfig(ops={DBT_MODELS: {"config": {"as_of": A_DATE}}}),
+    description=(
+        "The warehouse as of the date `as_of`, from what was read: write the date in the launchpad. A date before the"
+        f" current publication's goes to published/as_of/ and replaces nothing. {NO_PARTITIONS}"
+    ),
 )
 AT_NIGHT = "30 3 * * *"  # after the day's reports have arrived, before the morning round
 READ_BY = "0 6 * * *"
@@ -80,7 +108,7 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
 
 @dg.run_failure_sensor(
     name="operations_letter",
-    monitored_jobs=[NIGHTLY, REBUILD],
+    monitored_jobs=[NIGHTLY, REBUILD, REBUILD_DATES, AS_OF],
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Writes to mail.operations that a run failed: which step, why, what to do; one trouble once a day.",
 )

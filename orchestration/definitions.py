@@ -11,10 +11,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.assets import RAW, charts, dbt_models_from, gate_over, letters, publication
+from orchestration.assets import RAW, charts, dbt_models_from, expectations, gate_over, letters, publication
 from orchestration.automation import (
+    AS_OF,
     NIGHTLY,
     REBUILD,
+    REBUILD_DATES,
     freshness_of,
     inbox_sensor,
     nightly_schedule,
@@ -53,7 +55,8 @@ def build_definitions(
     )
     return dg.Definitions(
         assets=list(assets),
-        jobs=[NIGHTLY, REBUILD],
+        asset_checks=[expectations],
+        jobs=[NIGHTLY, REBUILD, REBUILD_DATES, AS_OF],
         schedules=[nightly_schedule(zone, has_site=site_root is not None)],
         sensors=[inbox_sensor, operations_letter_sensor] if site_root else [],
         resources={

@@ -25,7 +25,7 @@ from orchestration.letters.delivery import deliver_troubles
 from orchestration.letters.operations import RUN, SITE, Trouble
 from orchestration.publication.build_record import Build, last_build
 from orchestration.publication.data_docs import data_docs_file
-from orchestration.steps import GATE, RAW
+from orchestration.steps import EXPECTATIONS, GATE, RAW
 from orchestration.webhooks import post_troubles
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _without_patients(sentence: str) -> str:
 
 
 def _room_of(step: str) -> str:
-    return RAW if step.startswith(f"{RAW}__") else step
+    return RAW if step.startswith(f"{RAW}__") else {EXPECTATIONS: GATE}.get(step, step)
 
 
 def _sentences(data: dg.StepFailureData, step: str, root: Path) -> list[str]:

@@ -20,7 +20,7 @@ from ingest.raw.file_ledger import whats_new
 from ingest.site.config import Site, load_site
 from ingest.sources.pull import Pulled, pull_all
 from orchestration.disk_space import sentence_of
-from orchestration.publication.clock_guard import clock_at, date_without_request, run_date
+from orchestration.publication.clock_guard import ClockRefused, clock_at, date_without_request, run_date
 from orchestration.steps import DBT_MODELS
 
 # step, done, to do
@@ -84,9 +84,13 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def date_of_run(self, site: Site, as_of: str) -> date:
         """The as-of date of a run that begins now; raises ClockRefused."""
-        return run_date(
-            site, date.fromisoformat(as_of) if as_of else None, lambda: whats_new(site, self.key(site)).has_files
-        )
+        try:
+            requested = date.fromisoformat(as_of) if as_of else None
+        except ValueError:
+            raise ClockRefused(
+                f"as_of is {as_of!r}, no date such as 2024-03-31: correct it in the launchpad."
+            ) from None
+        return run_date(site, requested, lambda: whats_new(site, self.key(site)).has_files)
 
     def key(self, site: Site) -> Key:
         """The site's pseudonymisation key; raises KeyRefused."""

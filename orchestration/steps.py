@@ -3,6 +3,9 @@
 RAW = "raw"  # prefix of the steps that read the site's files
 DOSIMETER_EXPORTS = f"{RAW}__dosimeter_exports"
 DBT_MODELS = "dbt_models"
+EXPECTATIONS = "expectations"  # judges each check on its table
+JUDGED = "all_checks_are_evaluated"  # the check that lets the gate wait for them, and its table
+JUDGED_TABLE = ("ledger", "dose_balance")
 GATE = "gate"
 PUBLICATION = "publication"
 LETTERS = "letters"

@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'int_disposition'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'dose_balance'}}}) }}
 
 {#- Each model with a key in its yml. The graph that names them gives no order: the test runs after the last models of the
     project, and so after all of them. -#}

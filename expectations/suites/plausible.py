@@ -61,6 +61,7 @@ def _few_files_are_quarantined(settings: Settings) -> list[Check]:
                 " file to where it belongs, then run again."
             ),
             source="input contract, site.yaml",
+            family=f"{of_files} few are quarantined",
             unexpected_rows=(
                 f"select count(*) filter (status = 'quarantined') as quarantined, count(*) as files {RECENT_FILES}"
                 f" having count(*) {bound} and count(*) filter (status = 'quarantined') > {share:f} * count(*)"

@@ -108,6 +108,26 @@ def forget_tables(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("commit")
 
 
+def forget_dates(con: duckdb.DuckDBPyConnection, first: date, last: date) -> int:
+    """Forgets from what the chosen dates were made, so that the next build makes them anew in every incremental table.
+
+    Args:
+        con: a connection to the build database.
+        first: local date at the site.
+        last: local date, included.
+
+    Returns:
+        The number of dates of tables that are made anew.
+    """
+    if not con.execute("select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'part'").fetchall():
+        return 0  # nothing was built: the next build makes all dates
+    # A fingerprint that no date has: the rows stay until the next build replaces them, in one transaction.
+    changed = con.execute(
+        "update ops.part set fingerprint = -1 where part between ? and ? returning part", [first, last]
+    )
+    return len(changed.fetchall())
+
+
 def forget_tables_of_other_code(con: duckdb.DuckDBPyConnection) -> None:
     """Forgets the tables unless this very product and DuckDB made them: what others kept must not be continued.
 

@@ -27,7 +27,7 @@ from orchestration.definitions import build_definitions, defs
 from orchestration.letters.operations import PULL, SITE, STEPS
 from orchestration.publication.snapshot import SCHEMAS
 from orchestration.resources import SiteResource
-from orchestration.steps import AFTER_PUBLICATION, PUBLICATION, RAW
+from orchestration.steps import AFTER_PUBLICATION, EXPECTATIONS, PUBLICATION, RAW
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +146,10 @@ def test_the_line_hangs_together(without_site: dg.Definitions) -> None:
 def test_one_writer_and_blocking_checks(without_site: dg.Definitions) -> None:
     assets = list(without_site.resolve_asset_graph().assets_defs)
     suites = {spec.name: spec for asset in assets for spec in asset.check_specs if spec.key.asset_key.path == ["gate"]}
-    assert set(suites) == set(SUITES)
-    assert all(spec.blocking and spec.description for spec in suites.values())
+    assert {name for name, spec in suites.items() if spec.blocking} == set(SUITES)
+    assert all(spec.description for spec in suites.values())
     executable = [asset for asset in assets if asset.is_executable]
-    assert len(executable) == 9
+    assert len(executable) == 10
     assert {asset.op.pool for asset in executable} == {"duckdb_write"}
 
 
@@ -240,6 +240,7 @@ def test_the_manifest_is_parsed_only_when_a_file_is_newer(monkeypatch: pytest.Mo
 def test_the_steps_that_letters_speak_of_are_those_of_the_job(without_site: dg.Definitions) -> None:
     """A name that no step has would never be met; a step after the publication without a name would be misreported."""
     steps = {node.name for node in without_site.resolve_job_def(NIGHTLY.name).nodes}
+    steps.remove(EXPECTATIONS)  # its failure is one of the gate
     assert {RAW if step.startswith(f"{RAW}__") else step for step in steps} == set(STEPS) - {SITE, PULL}
     follow = {
         name: {".".join(dep.asset_key.path) for dep in spec.deps} for name, spec in specs_of(without_site).items()
