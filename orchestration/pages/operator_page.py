@@ -26,7 +26,7 @@ from orchestration.pages.svg import Scale
 
 WORST = 3
 RATIOS = Scale(0.25, 4, is_log=True)
-SIDE_DEG = 15  # a beam within so many degrees of the vertical comes from neither side
+SIDE_DEG = 15  # a beam within so many degrees of the vertical is straight
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class OwnClass:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """A side that the beam came from: share of the own dose, and of the radiation in the same procedures."""
+    """A direction of beams, named by the detector's side: share of the own dose, and of the radiation there."""
 
     side: str
     dose_share: float

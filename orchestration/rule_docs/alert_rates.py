@@ -129,6 +129,7 @@ def _introduction(before: Counts, after: Counts) -> Iterator[str]:
     yield "The paper preset (`doseledger demo --preset paper`, 30 September 2024), contract version 2:"
     for when, counts in (("before", before), ("after", after)):
         yield f"{when} {counts.operator_months} operator-months and {counts.judged} doses of operators in procedures."
+    yield "The counts before are of the preset as it was until beam directions and children were built into it."
     yield "All of it is synthetic: rates of a hospital are its own"
     yield "(`python -m orchestration.rule_docs.firing_rates`, `marts.fct_rule_outcome`)."
     yield ""
