@@ -43,6 +43,11 @@ class FollowUp:
         return self.primary_angle_deg is not None and self.secondary_angle_deg is not None
 
     @property
+    def is_done(self) -> bool:
+        """Tell whether nothing is left to do, or only the second look months later."""
+        return self.state == "seen" or (self.state == "informed" and self.due_on is None)
+
+    @property
     def severity(self) -> str:
         """Urgent while the skin is to be examined; noticed while a patient is to be informed; good when it is done."""
         if self.state not in ("open", "overdue") and self.due_on is None:
@@ -68,9 +73,10 @@ class PatientFigures:
     follow_ups: tuple[FollowUp, ...]
     recurrent: tuple[Recurrent, ...]
 
-    def count(self, *states: str) -> int:
-        """Count the follow-ups in some states."""
-        return sum(row.state in states for row in self.follow_ups)
+    @property
+    def unfinished(self) -> int:
+        """Number of follow-ups of which something is left to do."""
+        return sum(not row.is_done for row in self.follow_ups)
 
     def in_state(self, state: str) -> tuple[FollowUp, ...]:
         """List the follow-ups in a state."""

@@ -230,6 +230,25 @@ def test_patients_are_those_of_the_register_and_of_100_msv(night: Night, warehou
         assert (row.patient_key or "a key") not in page  # its beginning tells patients apart
 
 
+def test_a_patient_who_was_informed_as_needed_is_finished_and_a_late_one_keeps_the_record(changed: Changed) -> None:
+    """The demo's filled register showed both wrong: finished ones as unfinished, and records as no records."""
+    night = changed(
+        "delete from marts.fct_skin_followup",
+        "insert into marts.fct_skin_followup by name select procedure_id, procedure_date, 'examine' as need,"
+        " 'overdue' as state, date '2024-04-20' as due_on, date '2024-03-30' as informed_on"
+        " from marts.fct_procedure order by procedure_id limit 1",
+        "insert into marts.fct_skin_followup by name select procedure_id, procedure_date, 'inform' as need,"
+        " 'informed' as state, date '2024-03-31' as informed_on from marts.fct_procedure order by procedure_id desc"
+        " limit 2",
+    )
+    assert heading_of(night, "patients") == "1 skin follow-up is not finished, 1 overdue"
+    page = text_of(night, "patients")
+    assert "2 follow-ups are finished." in page
+    assert "nothing is on record" not in page
+    assert "informed 30 Mar" in page
+    assert "30 Mar;" not in page
+
+
 def test_a_patient_without_key_or_angles_is_listed(changed: Changed) -> None:
     night = changed(
         "insert into marts.fct_skin_followup (procedure_id, procedure_date, need, state) "
