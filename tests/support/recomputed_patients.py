@@ -46,6 +46,15 @@ CAP_DEG = 25
 LEVEL_QUANTITIES = {"kap_gy_cm2": "kap", "ka_r_mgy": "ka_r", "fluoro_time_s": "fluoro_time"}
 
 
+# Every procedure with what the rules about patients judge it by.
+PROCEDURES = """
+    select fct_procedure.*, dim_procedure_type.specialty as class_specialty, dim_procedure_class.body_region
+    from marts.fct_procedure
+    left join marts.dim_procedure_type using (procedure_type)
+    left join marts.dim_procedure_class on fct_procedure.procedure_type = dim_procedure_class.procedure_class
+"""
+
+
 def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     """Rows of a query as dictionaries."""
     result = con.execute(query)

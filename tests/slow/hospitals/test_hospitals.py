@@ -334,13 +334,6 @@ def test_nothing_of_a_patient_is_in_any_published_byte(hospital: Hospital) -> No
 
 # --- patients, reference levels and rooms, computed again ----------------------------------------------------------
 
-PROCEDURES = """
-    select fct_procedure.*, dim_procedure_type.specialty as class_specialty, dim_procedure_class.body_region
-    from marts.fct_procedure
-    left join marts.dim_procedure_type using (procedure_type)
-    left join marts.dim_procedure_class on fct_procedure.procedure_type = dim_procedure_class.procedure_class
-"""
-
 
 def test_effective_dose_estimates_are_those_of_the_coefficients(hospital: Hospital) -> None:
     studies = hospital.published(
@@ -348,7 +341,7 @@ def test_effective_dose_estimates_are_those_of_the_coefficients(hospital: Hospit
         "from marts.fct_study_dose where modality = 'XA'"
     )
     events = recomputed.rows(hospital.con, "from marts.fct_irradiation_event where procedure_id is not null")
-    for procedure in recomputed.rows(hospital.con, PROCEDURES):
+    for procedure in recomputed.rows(hospital.con, recomputed.PROCEDURES):
         estimate, method, gap = studies[procedure["study_instance_uid"]]
         own = [event for event in events if event["procedure_id"] == procedure["procedure_id"]]
         expected = recomputed.effective_dose(procedure, own)
@@ -379,7 +372,7 @@ def test_typical_values_and_their_reference_levels(hospital: Hospital) -> None:
             hospital.con, "from marts.fct_reference_level where quantity in ('kap', 'ka_r', 'fluoro_time')"
         )
     }
-    expected = recomputed.typical_values(recomputed.rows(hospital.con, PROCEDURES), hospital.as_of)
+    expected = recomputed.typical_values(recomputed.rows(hospital.con, recomputed.PROCEDURES), hospital.as_of)
     assert found.keys() == expected.keys()
     for key, values in expected.items():
         row = found[key]
@@ -399,7 +392,7 @@ def test_typical_values_and_their_reference_levels(hospital: Hospital) -> None:
 
 
 def test_findings_about_patients_and_rooms(hospital: Hospital) -> None:
-    procedures = recomputed.rows(hospital.con, PROCEDURES)
+    procedures = recomputed.rows(hospital.con, recomputed.PROCEDURES)
     offsets = recomputed.rows(hospital.con, "from ledger.clock_offset")
     alerts = recomputed.rows(hospital.con, "from alerts.alert where rule in ('patient_dose', 'data_quality')")
 

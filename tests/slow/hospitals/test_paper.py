@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from support import recomputed_patients as recomputed
+from support.reckoning import Reckoning, differences, rows_of
 from support.recomputed_comparison import comparison_differences
 
 from orchestration.nightly import run_nightly
@@ -34,6 +37,19 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
         yield con
 
 
+@pytest.fixture(scope="module")
+def reckoning(paper: duckdb.DuckDBPyConnection) -> Iterator[Reckoning]:
+    """What is published of operators, once more from the raw badge rows."""
+    folder = Path(one(paper, "select path from duckdb_databases() where path is not null")).parent
+    with (
+        duckdb.connect(str(folder.parents[2] / "build/doseledger.duckdb"), read_only=True) as raw,
+        duckdb.connect(str(folder / "restricted/restricted.duckdb"), read_only=True) as published,
+    ):
+        for con in (raw, published):
+            con.execute("set TimeZone = 'UTC'")
+        yield Reckoning(raw, published, AS_OF)
+
+
 def one(con: duckdb.DuckDBPyConnection, query: str) -> Any:
     """The single value of a query."""
     ((value,),) = con.execute(query).fetchall()
@@ -42,6 +58,53 @@ def one(con: duckdb.DuckDBPyConnection, query: str) -> Any:
 
 def test_every_comparison_is_what_a_recomputation_finds(paper: duckdb.DuckDBPyConnection) -> None:
     assert comparison_differences(paper, AS_OF) == {}
+
+
+def test_every_warning_dose_and_limit_is_what_a_recomputation_finds(reckoning: Reckoning) -> None:
+    for table, key, expected in (
+        ("fct_operator_month", ("operator_id", "month"), reckoning.months),
+        ("fct_operator_limit", ("operator_id", "quantity", "dose_window", "limit_rule"), reckoning.limits),
+    ):
+        published = {
+            tuple(row[name] for name in key): row for row in rows_of(reckoning.published, f"from marts.{table}")
+        }
+        assert published
+        assert differences(published, expected) == {}
+
+
+def test_the_exposure_of_every_patient_is_what_a_recomputation_finds(paper: duckdb.DuckDBPyConnection) -> None:
+    found = {
+        (row["patient_key"], row["dose_window"]): row
+        for row in recomputed.rows(paper, "from marts.fct_patient_exposure")
+    }
+    expected = recomputed.exposures(recomputed.rows(paper, "from marts.fct_study_dose"), AS_OF)
+    assert found.keys() == expected.keys()
+    assert len(found) > 1000
+    for key, (n, without, total, peak) in expected.items():
+        row = found[key]
+        assert (row["studies"], row["studies_without_estimate"]) == (n, without), key
+        assert row["effective_dose_estimate_msv"] == (None if total is None else pytest.approx(total))
+        assert row["peak_msv"] == (None if peak is None else pytest.approx(peak))
+
+
+def test_the_skin_of_every_patient_is_what_a_recomputation_finds(paper: duckdb.DuckDBPyConnection) -> None:
+    """The dose of the skin of a sample of procedures, every follow-up and every finding."""
+    sampled = "from marts.fct_irradiation_event where procedure_id like '0%'"  # a hash: one procedure in sixteen
+    doses = {row["procedure_id"]: row for row in recomputed.rows(paper, "from marts.fct_skin_dose")}
+    expected = recomputed.skin_doses(recomputed.rows(paper, sampled))
+    assert {name for name in doses if name.startswith("0")} == expected.keys()
+    assert len(expected) > 50
+    for name, (peak, n_events, estimate, upper) in expected.items():
+        row = doses[name]
+        assert row["n_events_in_cap"] == n_events
+        assert (row["peak_ka_r_mgy"], row["skin_dose_estimate_mgy"], row["skin_dose_upper_mgy"]) == pytest.approx(
+            (peak, estimate, upper), rel=1e-9
+        )
+    steps = recomputed.rows(paper, "from alerts.alert where rule = 'patient_dose' and procedure_id is not null")
+    states = dict(paper.execute("select procedure_id, state from marts.fct_skin_followup").fetchall())
+    assert states == recomputed.followup_states(steps, AS_OF)
+    found = {(row["procedure_id"], row["step"]) for row in steps}
+    assert found == recomputed.skin_findings(recomputed.rows(paper, recomputed.PROCEDURES))
 
 
 def test_persistent_is_not_for_everybody(paper: duckdb.DuckDBPyConnection) -> None:
