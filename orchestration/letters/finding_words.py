@@ -203,6 +203,9 @@ def _detail(finding: Finding, words: Wording) -> str:
         return NOT_KNOWN
     if finding.rule == "reference_level":
         return words.class_name(finding.detail)
+    kind, _, name = finding.detail.partition("/")
+    if finding.quantity == "feed_silent" and words.knows(f"silent.{kind}"):
+        return words.say(f"silent.{kind}", value=name.replace("/", ", "))
     return finding.detail.replace("/", ", ")
 
 

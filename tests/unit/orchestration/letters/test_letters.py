@@ -317,6 +317,7 @@ def test_no_text_is_left_in_english() -> None:
         "line.judged",
         "line.begin",
         "rules.patient_dose.kinds.ka_r",
+        "silent.source",
     }
     for language in ("fr", "es"):
         same = {key for key, text in texts(wording(language).texts).items() if text == english[key]}
@@ -583,6 +584,7 @@ def test_sentences_say_how_many_how_long_and_what() -> None:
     )
     assert sentence("reference_level", "kap", detail="pci") == "pci: median of 23 procedures."
     assert sentence("data_quality", "unknown_hub", detail="rates/BASE.1") == "Source and hub: rates, BASE.1."
+    assert sentence("data_quality", "feed_silent", step="feed_silent", detail="room/IR1") == "Silent: room IR1."
     assert sentence("data_quality", "unlinked", detail="staff") == "Badges of the staff, March 2026."
     assert sentence("absolute_dose", "hp10", step="1") == ""
 
