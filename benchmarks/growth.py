@@ -28,7 +28,7 @@ from expectations.gate import judge, record
 from expectations.suites import Settings
 from ingest.raw.build_db import SCHEMA_VERSION, raw_ddl
 from orchestration.dbt_build import build_tables
-from orchestration.publication.build_record import last_build, made_from, record_input
+from orchestration.publication.build_record import inputs_of_build, last_build, record_input
 from orchestration.publication.publish import publish
 
 SIZES = (0, 10_000, 100_000, 1_000_000)
@@ -124,7 +124,7 @@ def night(home: Path, what: str, days: int) -> Night:
     verdict = judge(build_db, Settings(max_quarantined_files_share=Decimal("0.05")))
     with duckdb.connect(build_db) as con:
         record(con, build.build_id, verdict)
-        record_input(con, build.build_id, made_from(f"{days} days"))
+        record_input(con, build.build_id, inputs_of_build(f"{days} days"))
         last = last_build(con, build_db.stem)
         procedures, samples = _counts(con)
     if last is None or last.blocked_by:

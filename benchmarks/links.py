@@ -78,7 +78,7 @@ select procedure_id, procedure_date, 'OP' || badge || room_id as operator_id, 'o
 from intermediate.int_procedure cross join range(1, 3) as badges (badge);
 create table intermediate.int_clock_day as
 select distinct
-    procedure_date, procedure_date - 1 as from_date, procedure_date + 1 as to_date, true as is_due
+    procedure_date, procedure_date - 1 as from_date, procedure_date + 1 as to_date, true as is_stale
 from intermediate.int_procedure;
 create schema staging;
 create table staging.stg_source as select 'rates' as source_id, 1 as sample_seconds;
@@ -90,7 +90,7 @@ select
     case when badge > 0 then 'OP' || badge || room_id end as operator_id,
     if(badge = 0, 'c_arm', 'over_apron_collar') as worn_at, case when badge = 0 then room_id end as c_arm_room_id,
     case when badge = 0 or hash(room_id, badge) % 10 > 0 then room_id end as evident_room_id,
-    'room' as clock_basis, cast(null as varchar) as barred_reason, cast(null as varchar) as token,
+    'room' as clock_basis, cast(null as varchar) as excluded_reason, cast(null as varchar) as token,
     cast(null as varchar) as hub, false as is_gap, false as is_not_occupational,
     cast(started_at as date) as measured_date,
     make_timestamptz((epoch_us(started_at) // 1000000 + second) * 1000000) as started_at,
@@ -103,8 +103,8 @@ create table intermediate.int_link_day as
 select distinct measured_date, [measured_date] as neighbour_dates from intermediate.int_dose_evidence;
 create table intermediate.int_beam_day as
 select distinct report_day, [report_day] as reached_days from intermediate.int_event;
--- A build takes days by the block (macros/kept_parts.sql); here all are one.
-create temporary table part_now as
+-- A build takes days by the block (macros/incremental_by_date.sql); here all are one.
+create temporary table batch_date as
 select measured_date as part from intermediate.int_link_day union select report_day from intermediate.int_beam_day;
 """
 # What one would write first: every sample against every event of the room, and the procedure of the first that fits.

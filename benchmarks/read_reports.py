@@ -35,7 +35,7 @@ UID = re.compile(rb"2\.25\.\d{5}")
 
 
 def read_into_records(files: list[Path]) -> None:
-    """DoseLedger: every value that is asked for, in its unit, with findings, freed of the patient."""
+    """DoseLedger: every value that is read, in its unit, with findings, de-identified."""
     from ingest.dose_reports import read_dose_report
 
     for file in files:

@@ -62,7 +62,7 @@ PAGES = {
     "run": Page("/runs/{run_id}", "Success", 1000),
 }
 
-# The browser speaks to nobody but the UI.
+# The browser connects to the UI only.
 CHROMIUM = (
     "--headless",
     "--no-sandbox",
@@ -134,7 +134,7 @@ def browser() -> Iterator[Tab]:
 
 
 class Tab:
-    """One tab, spoken to by the DevTools protocol."""
+    """One tab, controlled by the DevTools protocol."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection

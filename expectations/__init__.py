@@ -1,6 +1,6 @@
-"""What makes the built tables believable, and the verdict on one build.
+"""Checks of the built tables, and the verdict on one build.
 
-Tables and rules only: nothing here knows where the data comes from, how it is computed or who reads it.
+Tables and rules only, without the sources of the data, its computation or its readers.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The published tables as the output contract lists them: columns, key and legal words of each.
 
-Names only. What a value may be is stated in suites/; how a table is computed is dbt's business.
+Names only. Legal values are in suites/; tables are computed by dbt.
 """
 
 from __future__ import annotations

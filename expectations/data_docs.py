@@ -1,6 +1,6 @@
-"""Data docs of one build: every check with its result, as one HTML page that needs nothing but itself.
+"""Data docs of one build: every check with its result, as one self-contained HTML page.
 
-Only the page lives here; where it is written and for how long it is kept is orchestration's. Great Expectations' own
+This module renders the page; orchestration decides where it is written and how long it is kept. Great Expectations' own
 data docs load styles and scripts from public hosts, and would show numbers instead of the rows that break a rule.
 """
 

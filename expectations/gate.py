@@ -1,6 +1,7 @@
 """The gate: judges one build by all suites, words each failure for its reader, and records the verdict.
 
-Checks are data (suites/), Great Expectations is behind validator.py. What follows from a verdict: orchestration.
+Checks are data (suites/); only validator.py calls Great Expectations.
+Consequences of a verdict are orchestration's.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class SuiteVerdict:
 
     @property
     def passed(self) -> bool:
-        """Nothing that blocks."""
+        """No failure blocks."""
         return not any(failure.severity == "block" for failure in self.failures)
 
 
@@ -212,7 +213,7 @@ def recorded(con: duckdb.DuckDBPyConnection, build_id: str, settings: Settings) 
 
 
 def _recorded(result: CheckResult) -> tuple[object, ...]:
-    """The columns of ops.check_result after its build; a check that could not be judged blocks whatever it is."""
+    """The columns of ops.check_result after its build; a check that could not be judged always blocks."""
     check, failure = result.check, result.failure
     severity = failure.severity if failure else check.severity
     subject = (check.id, check.suite, severity, check.table, check.column or None, check.rule)
@@ -275,7 +276,7 @@ def _failure(check: Check, unexpected: Unexpected, result: Result) -> Failure:
 
 
 def _cannot_judge(check: Check, reason: str) -> Failure:
-    """Blocks whatever the check's severity is: nothing is known about the table."""
+    """Blocks at any severity: the table could not be read."""
     first_line = reason.strip().splitlines()[0]
     return Failure(
         table=check.table,

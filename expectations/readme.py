@@ -1,6 +1,6 @@
-"""The risk tables of README.md, made from the checks themselves so that they cannot go stale.
+"""The risk tables of README.md, generated from the checks so that they are never stale.
 
-`python -m expectations.readme` writes them; a test fails when it was forgotten.
+`python -m expectations.readme` writes them; a test compares them with the checks.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def _risks(all_checks: Sequence[Check]) -> Iterator[str]:
         yield from (f"## {suite.capitalize()}", "", QUESTIONS[suite], "")
         yield from ("| risk | check | effect | what to do |", "|---|---|---|---|")
         for (risk, effect, advice), questions in rows.items():
-            asked = [line for question, found in questions.items() for line in _asked(question, found)]
-            yield f"| {risk} | {'<br>'.join(asked)} | {effect} | {advice} |"
+            places = [line for question, found in questions.items() for line in _question(question, found)]
+            yield f"| {risk} | {'<br>'.join(places)} | {effect} | {advice} |"
         yield ""
 
 
@@ -56,8 +56,8 @@ def _places(all_checks: Sequence[Check]) -> Iterator[str]:
         yield from ("", "</details>")
 
 
-def _asked(question: str, found: Sequence[Check]) -> Iterator[str]:
-    """A question with its places; one with many is said once, with their number."""
+def _question(question: str, found: Sequence[Check]) -> Iterator[str]:
+    """A question with its places; one with many places is stated once, with their number."""
     if len(found) > NAMED_PLACES:
         yield f"{question} ({len(found)} places)"
         return

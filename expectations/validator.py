@@ -1,4 +1,4 @@
-"""Great Expectations: three suites, one checkpoint, one batch; nothing else imports it.
+"""Great Expectations: three suites, one checkpoint, one batch; no other module imports it.
 
 DuckDB is no data source of Great Expectations and pandas is, so the batch is a data frame of one row: for each check a
 column with the number of rows that break it. Each expectation is that its column is 0. The context is ephemeral: no

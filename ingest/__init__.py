@@ -1,4 +1,4 @@
 """Bytes to typed records: files, DICOM, CSV, units, clocks' zones, pseudonyms, raw tables.
 
-This room knows nothing of Dagster, dbt, marts or alerts.
+This package imports neither Dagster nor dbt, and has no marts or alerts.
 """

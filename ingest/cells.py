@@ -1,7 +1,7 @@
 """One cell of a reference CSV: text to a typed value, or what is wrong with it and what to do.
 
-Nothing about which column has which type lives here (``site/reference.py``), nor about the cells of badge exports,
-whose spelling is the source's own (``ingest/dosimeters``).
+Types of columns are in ``site/reference.py``; cells of badge exports, spelled as their source describes, are in
+``ingest/dosimeters``.
 """
 
 from __future__ import annotations

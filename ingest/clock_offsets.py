@@ -119,7 +119,7 @@ class ClockDecision:
 
 @dataclass(frozen=True, slots=True)
 class _Edges:
-    """Moments at which something goes on (+1) or off (-1), in order, in bins since the epoch."""
+    """Moments at which a signal switches on (+1) or off (-1), in order, in bins since the epoch."""
 
     at: IntArray
     sign: FloatArray
@@ -136,7 +136,7 @@ def estimate_offset(beam_on: FloatArray, signal: FloatArray, sample_s: float = 1
         sample_s: length of a sample in seconds.
 
     Returns:
-        The best offset, believed or not; None where there is nothing to compare: no beam, no dose that a searched
+        The best offset, accepted or not; None where there is nothing to compare: no beam, no dose that a searched
         offset could bring to one, or samples longer than ``COARSEST_SAMPLE_S``.
 
     Raises:
@@ -194,8 +194,8 @@ def first_accepted(beam_on: FloatArray, signals: Sequence[FloatArray], sample_s:
 def carry(days: Sequence[tuple[date, OffsetEstimate | None]]) -> list[ClockDecision]:
     """Decide the offset of every day of one room from the estimates, looking only backwards.
 
-    A day is decided by itself if its estimate is accepted, or if a refused one agrees with the last accepted offset:
-    to pick a few seconds out of few takes less evidence than out of 90 minutes. Else the last accepted offset is
+    A day is decided from its own signals if its estimate is accepted, or if a refused one agrees with the last accepted
+    offset: a few seconds out of few take less evidence than out of 90 minutes. Else the last accepted offset is
     carried for ``CARRIED_DAYS``. One of a zone fault is not: it can end over night, and be wrong by an hour unseen.
 
     Args:

@@ -1,6 +1,6 @@
-"""Control characters: in names they change what a terminal or a letter shows; here is which they are.
+"""Control characters: in names they change what a terminal or a letter shows. This module lists them.
 
-The site's own files are refused for them; texts from elsewhere are shown with each of them written out.
+The site's own files are refused for them; texts of other origin are shown with each of them escaped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Making folders with modes that are set, whatever the account's umask is."""
+"""Create folders with a set mode, independent of the account's umask."""
 
 from __future__ import annotations
 

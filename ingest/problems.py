@@ -1,6 +1,6 @@
-"""How a problem in what a site gave is said: where it is (file, line, field), what is wrong, what to do.
+"""Wording of a problem in a site's input: where it is (file, line, field), what is wrong, what to do.
 
-Only the shape of such sentences lives here. The modules that read the site's files find the problems.
+The modules that read the site's files find the problems.
 """
 
 from __future__ import annotations

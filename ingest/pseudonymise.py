@@ -1,6 +1,6 @@
-"""The site's secret key and what it makes of patients and paths: keyed hashes that nobody can count through.
+"""The site's secret key, and keyed hashes of patients and paths, which cannot be found by trying all values.
 
-Only the key lives here. Freeing text of names is in ``ingest/dose_reports/scrub.py``; where hashes are stored is in
+De-identification of text is in ``ingest/dose_reports/scrub.py``; hashes are stored by
 ``ingest/raw/loader.py``.
 """
 
@@ -86,7 +86,7 @@ class Key:
         )
 
     def path_key(self, path: bytes) -> str:
-        """Keyed hash of a path relative to the site: tells files apart whose stored paths are freed of names."""
+        """Keyed hash of a path relative to the site: distinguishes files whose stored paths are de-identified."""
         return self._hash(b"path", path)
 
     def _hash(self, *parts: bytes) -> str:

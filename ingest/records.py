@@ -28,7 +28,7 @@ class Refused(Exception):
         status: ``not_dose`` (a legal object of another kind), ``ignored`` (a temporary or hidden file by its name) or
             ``quarantined`` (damaged, unknown or unmapped).
         reason: one sentence for a person, free of patient data.
-        patient: whose object it is, where that can be read all the same: its path is freed of the name.
+        patient: whose object it is, where that can be read all the same: its path is de-identified.
         statement: what an export states that could be read and is refused all the same.
     """
 
@@ -179,7 +179,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class DoseReport:
-    """One dose report object. Free text is already freed of the patient's name and ID (``***``).
+    """One dose report object. Free text is already de-identified (``***``).
 
     Attributes:
         modality: what the report's template measures (``projection`` or ``ct``); a study's modality is decided in dbt.

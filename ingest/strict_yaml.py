@@ -1,4 +1,4 @@
-"""YAML as site files use it: plain data with the line of every key, and pydantic's complaints said with these lines.
+"""YAML as site files use it: plain data with the line of every key, and pydantic's messages with these lines.
 
 What the keys mean is in the models of ``ingest/site/config.py`` and ``ingest/dosimeters/description.py``.
 """

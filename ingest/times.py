@@ -1,7 +1,7 @@
-"""What the clock of a badge system says, as UTC instants: formats, zones, and the hours that are doubled or missing.
+"""Times of a badge system's clock as UTC instants: formats, zones, and the hours that are doubled or missing.
 
-Knows text, zones and the calendar. Knows nothing of files, columns or doses; dose reports have their own time rules
-(``ingest/dose_reports/times.py``), and a clock that goes wrong is judged in dbt, never here.
+Text, zones and the calendar, without files, columns or doses; dose reports have their own time rules
+(``ingest/dose_reports/times.py``), and a wrong clock is judged in dbt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 ISO8601 = "iso8601"
-FIRST_YEAR, LAST_YEAR = 1990, 2099  # of badge records; a clock that lost its battery says 1970 or 2000 + something odd
+FIRST_YEAR, LAST_YEAR = 1990, 2099  # of badge records; a clock that lost its battery shows 1970 or a year near 2000
 
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ISO_INSTANT = re.compile(
@@ -41,7 +41,7 @@ _STANDARD_TIME_OF = {"Europe/Dublin": ZoneInfo("UTC"), "Eire": ZoneInfo("UTC")}
 
 
 class UnreadableTime(ValueError):
-    """A time or date that says no instant; the text tells why, as the end of a sentence about its field."""
+    """A time or date without an instant; the text is the reason, as the end of a sentence about its field."""
 
 
 class Instant(NamedTuple):
@@ -62,7 +62,7 @@ class Clock:
 
     Attributes:
         zone: the zone whose time it shows.
-        dst: whether it goes forward in summer; if not, it shows the zone's standard time all year.
+        dst: whether it is put forward in summer; if not, it shows the zone's standard time all year.
     """
 
     zone: ZoneInfo
@@ -223,5 +223,5 @@ def _from_iso(text: str) -> datetime:
 
 
 def _refused_by_name(text: str) -> str | None:
-    """Why a spelling that people know is not read here."""
+    """Why a common spelling is not read here."""
     return next((why for spelling, why in _REFUSED_SPELLINGS if spelling.search(text)), None)

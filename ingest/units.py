@@ -1,6 +1,6 @@
 """The one table of units: what a unit code means and how it becomes the canonical unit of its quantity.
 
-Only units and their exact factors live here; which column carries which quantity is said by the readers' tables.
+Only units and their exact factors; the readers' tables map columns to quantities.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 # Canonical units: KAP Gy.cm2, air kerma and dose mGy, DLP mGy.cm, time s, badge dose microsievert, rate microsievert/h.
-# Source: UCUM as used in DICOM PS3.16. How else a code may be spelled is said by ``dicom_unit`` below.
+# Source: UCUM as used in DICOM PS3.16. Other spellings of a code: ``dicom_unit`` below.
 DICOM_UNITS: dict[str, tuple[str, Decimal]] = {
     "Gy.m2": ("kap", Decimal(10_000)),
     "mGy.m2": ("kap", Decimal(10)),
@@ -75,7 +75,7 @@ def dicom_unit(code: str) -> tuple[str, Decimal] | None:
     """What a unit's code means, also in the spellings of devices: ``Gym2``, ``µGy·m²``, ``{pulses}/s``.
 
     Args:
-        code: as it stands in the report; case counts, as in UCUM (mGy is no MGy).
+        code: as in the report; case counts, as in UCUM (mGy is no MGy).
 
     Returns:
         Kind of quantity and the factor to its canonical unit, or None if the unit is unknown.

@@ -42,7 +42,6 @@ from orchestration.publication.build_record import (
     forget_dates,
     forget_tables_of_other_code,
     last_build,
-    made_from,
     record_input,
 )
 from orchestration.publication.clock_guard import clock_at, date_without_request

@@ -23,7 +23,7 @@ from orchestration.disk_space import NoRoom, check_room, is_full, is_nearly_full
 from orchestration.failures import notify_operations, operations_notified, troubles_of, unexpected_errors
 from orchestration.letters.delivery import Delivery, deliver
 from orchestration.letters.operations import PULL, Trouble
-from orchestration.publication.build_record import forget_tables, made_from
+from orchestration.publication.build_record import drop_built_tables, inputs_of_build
 from orchestration.publication.clock_guard import clock_at, leap_of, run_date
 from orchestration.publication.history import current_publication, holds
 from orchestration.steps import DBT_MODELS, DOSIMETER_EXPORTS, LETTERS, PUBLICATION
@@ -124,7 +124,7 @@ def _rebuild(site: Site, report: Report) -> NightlyResult:
         run_date(site, None, lambda: True)
         as_of = current.as_of if current else clock_at(site).today
         with open_build(site, key) as con:
-            forget_tables(con)
+            drop_built_tables(con)
         return _execute("rebuild", site, as_of, report, [], [])
 
 
@@ -134,7 +134,7 @@ def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
     if current is None or not site.build_db.exists() or whats_new(site, key):
         return None
     with read_build(site, key) as con:
-        fingerprint = made_from(input_fingerprint(con))
+        fingerprint = inputs_of_build(input_fingerprint(con))
     return current.folder if holds(current, fingerprint, as_of) else None
 
 

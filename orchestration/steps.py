@@ -1,4 +1,4 @@
-"""Names of the nightly line's steps: assets.py defines steps of these names, messages and letters speak of them."""
+"""Names of the nightly line's steps: assets.py defines steps of these names, messages and letters use them."""
 
 RAW = "raw"  # prefix of the steps that read the site's files
 DOSIMETER_EXPORTS = f"{RAW}__dosimeter_exports"

@@ -5,9 +5,9 @@
         {% do run_query("create schema if not exists ops") %}
         {% do run_query("create table if not exists ops.run (as_of date not null, may_become_current boolean not null)") %}
         {% do run_query("create table if not exists ops.build (build_no bigint not null, build_id varchar primary key, started_at timestamptz not null, finished_at timestamptz, as_of date not null, is_complete boolean not null, succeeded boolean not null, failures varchar)") %}
-        {# What each part of a kept model was made from: macros/kept_parts.sql. #}
-        {% do run_query("create table if not exists ops.part (model varchar not null, part date not null, fingerprint hugeint not null, build_id varchar not null)") %}
-        {# The order of builds is counted: a clock may go back. #}
+        {# The fingerprint that each date of an incremental model was built from: macros/incremental_by_date.sql. #}
+        {% do run_query("create table if not exists ops.date_partition (model varchar not null, partition_date date not null, fingerprint hugeint not null, build_id varchar not null)") %}
+        {# Builds are ordered by a number: a clock may be set back. #}
         {% do run_query("insert into ops.build select coalesce(max(build_no), 0) + 1, '" ~ invocation_id ~ "', now(), null, " ~ as_of() ~ ", false, false, null from ops.build") %}
     {% endif %}
 {% endmacro %}

@@ -1,4 +1,4 @@
-{# DuckDB takes 80 % of the machine's memory, of which a build needs a part: it takes no more than that, and no more than there is. #}
+{# Limits a build to memory_gb: DuckDB's own limit is 80 % of the machine's memory. A lower limit of DuckDB is kept. #}
 {% macro limit_memory() %}
     {% set found = run_query("select parse_formatted_bytes(current_setting('memory_limit'))").columns[0][0] %}
     {% if found > var('memory_gb') * 1000 ** 3 %}

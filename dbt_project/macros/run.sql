@@ -16,7 +16,7 @@
     {%- if execute -%}
         {%- set rows = run_query("select cast(" ~ column ~ " as varchar) from ops.run").rows -%}
         {%- if rows | length != 1 -%}
-            {{ exceptions.raise_compiler_error("ops.run does not say which date to build for: dbt run-operation set_run --args '{as_of: 2024-03-31}'") }}
+            {{ exceptions.raise_compiler_error("ops.run has no date to build for: dbt run-operation set_run --args '{as_of: 2024-03-31}'") }}
         {%- endif -%}
         {{ rows[0][0] }}
     {%- endif -%}

@@ -1,5 +1,5 @@
 {# Comparing texts that people typed. Pure SQL over DuckDB, so that `doseledger classify` uses the same comparison
-   (it renders this file by itself). #}
+   (which renders this file without dbt). #}
 
 {# Text as the reference files compare it: trimmed, case and accents ignored. #}
 {% macro folded(expression) -%}

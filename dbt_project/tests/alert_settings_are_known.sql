@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'stg_alert_setting'}}}) }}
 
--- A row is a setting of site.yaml under "alerts" whose rule has no threshold of that name: nothing would come of it.
+-- A row is a setting of site.yaml under "alerts" whose rule has no threshold of that name: it would have no effect.
 with settings as (
     select * from {{ ref('stg_alert_setting') }}
 ),

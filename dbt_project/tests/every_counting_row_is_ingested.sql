@@ -2,7 +2,7 @@
 
 -- The ledger's ingested dose against the parsed rows themselves, past every model between: a row is a source, badge and
 -- date whose counting rows (of the newest file in force the highest of each measurement) sum to something else. Tested are
--- dates that no build that succeeded has made, and those of files that came since then, whatever the models took for touched. Counters (their steps are no sums of rows), totals by
+-- dates that no successful build has built, and those of files that came since then, independent of what the models took for stale. Counters (their steps are no sums of rows), totals by
 -- study (they may have no date) and doubled hours (equal times are two measurements) are left to the tests of their models.
 with stated as (
     select * from {{ ref('stg_dose_record') }}
@@ -71,16 +71,16 @@ dates as (
 ),
 
 -- Files that may have rows of these dates: others are not even read.
-asked_files as (
+checked_files as (
     select distinct file_spans.load_seq
     from file_spans
     inner join dates on file_spans.from_date <= dates.measured_date and file_spans.to_date >= dates.measured_date
 ),
 
-asked_records as not materialized (
+checked_records as not materialized (
     select records.*
     from records
-    inner join asked_files on records.load_seq = asked_files.load_seq
+    inner join checked_files on records.load_seq = checked_files.load_seq
 ),
 
 -- Times by the minute, within which no date ends: millions of instants would keep the calendar busy for long.
@@ -88,10 +88,10 @@ minutes as (
     select distinct
         period_end_date,
         began_at
-    from asked_records
+    from checked_records
 ),
 
-asked_minutes as (
+checked_minutes as (
     select
         minutes.period_end_date,
         minutes.began_at,
@@ -107,26 +107,26 @@ asked_minutes as (
 
 increments as (
     select
-        asked_records.*,
-        asked_minutes.measured_date,
-        {{ measured_in('asked_records.layout', 'sources.has_hubs', 'asked_records.source_id') }} as measured_in,
+        checked_records.*,
+        checked_minutes.measured_date,
+        {{ measured_in('checked_records.layout', 'sources.has_hubs', 'checked_records.source_id') }} as measured_in,
         hash(
-            {{ measured_in('asked_records.layout', 'sources.has_hubs', 'asked_records.source_id') }},
-            asked_records.dosimeter_serial,
-            asked_records.quantity,
-            asked_records.layout,
-            asked_records.started_at,
-            case when asked_records.layout = 'badge_periods' then asked_records.period_end_date end
+            {{ measured_in('checked_records.layout', 'sources.has_hubs', 'checked_records.source_id') }},
+            checked_records.dosimeter_serial,
+            checked_records.quantity,
+            checked_records.layout,
+            checked_records.started_at,
+            case when checked_records.layout = 'badge_periods' then checked_records.period_end_date end
         ) as measurement_key
-    from asked_records
-    inner join asked_minutes
+    from checked_records
+    inner join checked_minutes
         on
-            asked_records.began_at is not distinct from asked_minutes.began_at
-            and asked_records.period_end_date is not distinct from asked_minutes.period_end_date
-    inner join sources on asked_records.source_id = sources.source_id
+            checked_records.began_at is not distinct from checked_minutes.began_at
+            and checked_records.period_end_date is not distinct from checked_minutes.period_end_date
+    inner join sources on checked_records.source_id = sources.source_id
     where
-        asked_records.layout in ('rate_samples', 'sessions', 'badge_periods')
-        or (asked_records.layout = 'hourly_totals' and sources.counter = 'increment')
+        checked_records.layout in ('rate_samples', 'sessions', 'badge_periods')
+        or (checked_records.layout = 'hourly_totals' and sources.counter = 'increment')
 ),
 
 -- Most measurements come once: only the others are compared.

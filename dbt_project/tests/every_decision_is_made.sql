@@ -19,7 +19,7 @@
     ),
 ] -%}
 
--- A row lacks what decides over others, or has a word that nobody knows.
+-- A row lacks a value that decides over other rows, or has a word outside its list.
 with final as (
     {% for table, key, gap in gaps %}
         select

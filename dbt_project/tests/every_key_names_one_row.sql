@@ -28,8 +28,8 @@ with final as (
             '{{ model.config.meta.key | join(", ") }}' as key_columns,
             count(*) as n_rows
         from {{ model.relation_name }}
-        {% if model.config.meta.part -%}
-            where {{ is_untested(model.name, model.config.meta.part) }}
+        {% if model.config.meta.date_column -%}
+            where {{ is_untested(model.name, model.config.meta.date_column) }}
         {%- endif %}
         group by "{{ model.config.meta.key | join('", "') }}"
         having count(*) > 1

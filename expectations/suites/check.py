@@ -50,7 +50,7 @@ class Check:
         table: the table it is about, with its schema.
         column: the column (or comma-separated columns) it is about.
         rule: one sentence that holds for every row of a believable table.
-        risk: what would go wrong for a reader if the rule were broken and nobody noticed.
+        risk: what would go wrong for a reader if the rule were broken unnoticed.
         advice: what the reader of a failure does about it.
         source: where the rule or the bound comes from.
         family: what checks with the same question are called together; empty = the rule states it.

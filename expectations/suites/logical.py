@@ -223,7 +223,7 @@ def _rows_agree() -> list[Check]:
                 table,
                 column,
                 "no date lies after the as-of date of the build",
-                "a figure for a past date changes with the day on which it is asked",
+                "a figure for a past date changes with the day of the query",
                 CONTRACT,
                 f'select distinct "{column}" as later_than_as_of from {table} where "{column}" > {AS_OF}',
             )
@@ -238,7 +238,7 @@ def _rows_agree() -> list[Check]:
             "marts.fct_patient_exposure",
             "peak_msv",
             "no window of a patient holds more than the peak of its length, and a longer one not less than a shorter",
-            "a patient who needs to be looked at is overlooked",
+            "a patient who needs an examination is overlooked",
             CONTRACT,
             "select patient_key, dose_window, effective_dose_estimate_msv, peak_msv from marts.fct_patient_exposure"
             " where effective_dose_estimate_msv > peak_msv"
@@ -258,7 +258,7 @@ def _rows_agree() -> list[Check]:
             "alerts.alert",
             "operator_id",
             "a finding for an operator names the operator",
-            "a finding reaches nobody or the wrong person",
+            "a finding reaches no person or the wrong one",
             CONTRACT,
             f"select alert_id, rule, {TABLES['alerts.alert'].restricted} as is_restricted"
             " from alerts.alert where audience = 'operator' and operator_id is null",

@@ -13,7 +13,7 @@ SEE_REPORT = (
     " reference/kap_calibration.csv."
 )
 SEE_BADGE = (
-    "Look at the badge's export rows; dose that nobody received belongs into reference/corrections.csv"
+    "Inspect the badge's export rows; dose that no person received belongs into reference/corrections.csv"
     " (not_occupational)."
 )
 

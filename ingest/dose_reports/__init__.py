@@ -1,6 +1,6 @@
 """X-ray dose reports: DICOM bytes in, one frozen record out, or a refusal with its reason.
 
-Folders, networks and tables are not known here: see ingest.sources and ingest.raw.loader.
+Folders, networks and tables are in ingest.sources and ingest.raw.loader.
 """
 
 from ingest.dose_reports.dicom_file import MAX_BYTES, is_dicom

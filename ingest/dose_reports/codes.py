@@ -1,7 +1,7 @@
 """The tables of codes: which (scheme, code value) means which concept, value or column of a dose report.
 
 Only data is here: PS3.16 codes with their retired and SNOMED synonyms, and the unit and scale of each column.
-SNM3 and 99SDM are names of SRT (tree.py); every SRT code stands beside its SCT successor (PS3.16 annex O).
+SNM3 and 99SDM are names of SRT (tree.py); every SRT code is beside its SCT successor (PS3.16 annex O).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def snomed(srt: str, sct: str) -> Concepts:
 
 
 DOSE_REPORT_TITLE = dcm("113701")
-# Schemes of private reports that hold dose but that nobody outside the vendor can read safely: quarantined by name.
+# Schemes of private reports with dose that only the vendor can read safely: quarantined by name.
 PRIVATE_DOSE_SCHEMES = frozenset({"99SMS_RADSUM"})  # Siemens radiation summary
 
 # Root

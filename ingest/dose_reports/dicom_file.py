@@ -58,7 +58,7 @@ class DicomFile:
     """A whole data set of a class that may be a dose report.
 
     Attributes:
-        data: the data set, values as they stand in the file.
+        data: the data set, values as in the file.
         sop_class_uid: of the data set.
         sender_ae: (0002,0016), or None.
         decoder: for the text of this data set.
@@ -71,7 +71,7 @@ class DicomFile:
 
     @property
     def is_dose_class(self) -> bool:
-        """Its class alone says that it is an X-ray dose report."""
+        """Whether its class alone makes it an X-ray dose report."""
         return self.sop_class_uid in DOSE_SRS
 
 
@@ -98,7 +98,7 @@ def open_dicom(data: bytes) -> DicomFile:
         raise Refused("quarantined", f"the DICOM structure is damaged: {broken}") from broken
     sop_class = _uid(dataset, SOP_CLASS)
     if sop_class is None:
-        raise Refused("quarantined", "the object does not say its SOP class (0008,0016)")
+        raise Refused("quarantined", "the object does not state its SOP class (0008,0016)")
     if header_class in DOSE_SRS or (header_class is None and code_of(dataset, CONCEPT_NAME) in DOSE_REPORT_TITLE):
         _refuse_contradiction(sop_class)
     _refuse_other_class(sop_class)
@@ -107,7 +107,7 @@ def open_dicom(data: bytes) -> DicomFile:
 
 
 class Identity(NamedTuple):
-    """What tells one DICOM object from all others. One SOP Instance UID may stand in two studies: copies do that."""
+    """Identity of a DICOM object. One SOP Instance UID may occur in two studies, as copies have it."""
 
     study_uid: str
     series_uid: str
@@ -165,7 +165,7 @@ def _begin(data: bytes) -> int | None:
 def _decoded(header: DataSet, body: bytes) -> tuple[bytes, Syntax]:
     """The data set's bytes, inflated where they are deflated, and how they are encoded.
 
-    A bare data set has no header that could say how: then its first element shows it.
+    A bare data set has no header with its encoding: then its first element shows it.
     """
     if not header and body[:2] == FIRST_GROUP:
         is_explicit = body[4:6] in SHORT_VRS | LONG_VRS
@@ -222,7 +222,7 @@ def _refuse_other_class(sop_class: str | None) -> None:
 def _refuse_contradiction(sop_class: str) -> None:
     """Refuse what is an X-ray dose report by its header or title and something else by its class."""
     if _is_other_class(sop_class):
-        raise Refused("quarantined", f"an X-ray dose report whose SOP class says: {class_name(sop_class)}")
+        raise Refused("quarantined", f"an X-ray dose report with the SOP class {class_name(sop_class)}")
 
 
 def class_name(uid: str) -> str:

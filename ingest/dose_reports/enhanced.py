@@ -1,7 +1,7 @@
 """Enhanced X-ray dose reports (TID 10040): totals by X-ray source, event summaries, and details by windows of time.
 
-Only what differs from the older templates is here; what a value means is in codes.py. Details are put to an event only
-where its windows agree: nothing is computed from them.
+Only the differences from the older templates are here; meanings of values are in codes.py. An event gets details only
+where its windows agree: they are not added or averaged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CONCEPTS = {q.column: q.concepts[0] for q in _TECHNIQUE} | {_FILTERS: codes.FIL
 
 
 class _Span(NamedTuple):
-    """A stretch of time of one X-ray source."""
+    """An interval of one X-ray source."""
 
     source: str
     begin: timedelta
@@ -40,14 +40,14 @@ class _Span(NamedTuple):
 
 
 class _Track(NamedTuple):
-    """What one X-ray source did over time: stretches of one value each in order, none over another."""
+    """Values of one X-ray source over time: intervals of one value each, in order, without overlap."""
 
     begins: list[timedelta]
     ends: list[timedelta]
     values: list[object]
 
     def during(self, span: _Span) -> list[object]:
-        """The value, or the first two where it changes, of a stretch of time; none where nothing is known."""
+        """The value, or the first two where it changes, of an interval; none where no value is known."""
         found: list[object] = []
         at = bisect_left(self.ends, span.begin)
         while at < len(self.begins) and self.begins[at] <= span.end and len(found) < 2:
@@ -138,13 +138,13 @@ def _of_event(plane: SourcePlane | None) -> Plane:
 
 def _note_unknown_plane(reading: Reading) -> None:
     reading.findings.add(
-        "unknown_plane", "the name of an X-ray source (113832 DCM) does not tell its plane", "113832 DCM"
+        "unknown_plane", "the name of an X-ray source (113832 DCM) does not state its plane", "113832 DCM"
     )
 
 
 def _tracks(root: Children, header_offset_min: int | None, reading: Reading) -> dict[tuple[str, str], _Track]:
     """By X-ray source and column: tube voltage and current, and filters, over time."""
-    stretches: defaultdict[tuple[str, str], list[tuple[timedelta, timedelta, object]]] = defaultdict(list)
+    intervals: defaultdict[tuple[str, str], list[tuple[timedelta, timedelta, object]]] = defaultdict(list)
     for details in root.find(codes.IRRADIATION_DETAILS):
         for item in details.children.find((*codes.TECHNIQUE, *codes.FILTRATION)):
             span = _span(item.children, header_offset_min, reading)
@@ -152,14 +152,14 @@ def _tracks(root: Children, header_offset_min: int | None, reading: Reading) -> 
             values[_FILTERS] = read_filters(item.children.find(codes.FILTERS), reading) or None
             for column, value in values.items():
                 if span is not None and value is not None:
-                    stretches[span.source, column].append((span.begin, span.end, value))
-    return {key: track for key, found in stretches.items() if (track := _track(found, reading)) is not None}
+                    intervals[span.source, column].append((span.begin, span.end, value))
+    return {key: track for key, found in intervals.items() if (track := _track(found, reading)) is not None}
 
 
-def _track(stretches: list[tuple[timedelta, timedelta, object]], reading: Reading) -> _Track | None:
-    """The stretches in order, those of one value that touch as one; None if any overlap: the standard forbids that."""
+def _track(intervals: list[tuple[timedelta, timedelta, object]], reading: Reading) -> _Track | None:
+    """The intervals in order, adjacent ones of one value merged; None if any overlap, which the standard forbids."""
     track = _Track([], [], [])
-    for begin, end, value in sorted(stretches, key=lambda stretch: stretch[:2]):
+    for begin, end, value in sorted(intervals, key=lambda interval: interval[:2]):
         if end < begin or (track.ends and begin < track.ends[-1]):
             reading.findings.add("overlapping_details", "windows of irradiation details overlap: they are not used")
             return None
@@ -173,7 +173,7 @@ def _track(stretches: list[tuple[timedelta, timedelta, object]], reading: Readin
 
 
 def _detail(tracks: dict[tuple[str, str], _Track], column: str, span: _Span | None, reading: Reading) -> object:
-    """What the details say of an event; what changes during it is not stated."""
+    """Values of an event from the details; a value that changes during the event is not stated."""
     track = None if span is None else tracks.get((span.source, column))
     values = track.during(span) if track is not None and span is not None else []
     if len(values) > 1:
@@ -193,5 +193,5 @@ def _span(children: Children, header_offset_min: int | None, reading: Reading) -
 
 def _instant(start: events.Start) -> timedelta:
     """Time since the first day of the calendar; by UTC where an offset is known, else by the device's clock."""
-    assert start.local is not None  # noqa: S101 - asked before
+    assert start.local is not None  # noqa: S101 - checked before
     return (start.local - datetime.min) - timedelta(minutes=start.utc_offset_min or 0)  # noqa: DTZ901

@@ -1,6 +1,6 @@
 """What events of all kinds of report share: identity, start, numbers, coded names, and the check of concept schemes.
 
-What is special to projection, CT or enhanced reports lies in their modules.
+What differs between projection, CT and enhanced reports is in their modules.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_numbers(children: Children, quantities: Iterable[Quantity], reading: Re
 
 
 def read_name(children: Children, concepts: Concepts, names: Mapping[Code, str]) -> str | None:
-    """What a coded item says, where nothing is decided by it: its name in the table, else ``SCHEME:code``.
+    """A coded item on which no decision depends: its name in the table, else ``SCHEME:code``.
 
     None if there is none or more than one.
     """
@@ -78,13 +78,13 @@ def with_uids(
 ) -> tuple[IrradiationEvent, ...]:
     """Give each event a UID that no other irradiation has, the same in every later report of it.
 
-    An event without UID gets a hash of what tells it from others. Several of one report that share a UID though plane
-    or start differ (both planes of a biplane exposure) are several irradiations: the first keeps the UID.
+    An event without UID gets a hash of what distinguishes it from others. Several of one report that share a UID though
+    plane or start differ (both planes of a biplane exposure) are several irradiations: the first keeps the UID.
 
     Args:
         events: of one report, in document order.
         device_serial: of the device, or None.
-        study: what names the study: a device repeats its protocols, so events without a start are told apart by it.
+        study: what names the study: a device repeats its protocols, so events without a start are distinguished by it.
         reading: where a shared UID is noted.
     """
     made: Counter[str] = Counter()
@@ -96,15 +96,17 @@ def with_uids(
         if not event.event_uid:
             scope = (device_serial,) if event.started_raw else (device_serial, study)
             digest = _digest(*scope, *where_and_when, event.kap_gy_cm2, event.dlp_mgy_cm, event.kvp)
-            made[digest] += 1  # those that cannot be told apart get a number, so that no dose is lost
+            made[digest] += 1  # those that cannot be distinguished get a number, so that no dose is lost
             event = event._replace(event_uid=f"made-{digest}-{made[digest]}", is_uid_made=True)
         elif (keeper.plane, keeper.started_raw) != where_and_when:
-            reading.findings.add("shared_uid", "irradiation events share one UID and are told apart by plane and start")
+            reading.findings.add(
+                "shared_uid", "irradiation events share one UID and are distinguished by plane and start"
+            )
             uid = f"made-{_digest(event.event_uid, *where_and_when)}-1"
             event = event._replace(event_uid=uid, is_uid_made=True)
         elif event is not keeper and event._replace(event_no=keeper.event_no) != keeper:
             reading.findings.add(
-                "repeated_uid", "an irradiation event stands twice with different values: the first counts"
+                "repeated_uid", "an irradiation event is listed twice with different values: the first counts"
             )
         result.append(event)
     return tuple(result)
@@ -115,7 +117,7 @@ def _digest(*facts: object) -> str:
 
 
 def count_stated(children: Children) -> int:
-    """How many event containers a content tree has, wherever they lie and whatever scheme their code is said to be of.
+    """How many event containers a content tree has, at any depth and with any code scheme.
 
     This does not depend on what is read of them: it is what the read events are compared with.
     """

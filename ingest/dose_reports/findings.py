@@ -1,6 +1,6 @@
-"""What was odd in one dose report: collected while it is read, each oddity once with its count.
+"""Oddities of one dose report: collected while it is read, each once with its count.
 
-Only collecting is here; what is odd is decided where values are read.
+The modules that read values decide what is odd.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the attributes around the content tree say: patient, study, device, versions and request.
+"""Attributes around the content tree: patient, study, device, versions and request.
 
-Dose lies in the content tree (projection.py, ct.py). Nothing is freed from names here; the reader does that once.
+Dose is in the content tree (projection.py, ct.py). De-identification is done once, in the reader.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PATIENT_ID, ISSUER, BIRTH_DATE, AGE, SEX = 0x00100020, 0x00100021, 0x00100030, 0
 TEMPLATE, TEMPLATE_ID = 0x0040A504, 0x0040DB00
 
 LARGEST_INSTANCE_NUMBER = 2**31 - 1  # IS of PS3.5
-OLDEST = 130  # years; anonymised files say more
+OLDEST = 130  # years; anonymised files state more
 AGE_UNITS_PER_YEAR = {"Y": 1, "M": 12, "W": 52, "D": 365}
 SEXES = frozenset({"M", "F", "O"})
 _AGE = re.compile(r"(\d{1,3})([YMWD])")
@@ -176,6 +176,6 @@ def patient_named_in(data: bytes) -> Patient | None:
             )
             names = [str(dataset[tag].value) for tag in PATIENT_NAMES if tag in dataset]
             patient_id = str(dataset[PATIENT_ID].value) if PATIENT_ID in dataset else None
-    except Exception:  # noqa: BLE001 - it may be damaged in any way, or be no DICOM at all: then nobody is named
+    except Exception:  # noqa: BLE001 - it may be damaged in any way, or be no DICOM at all: then no patient is named
         return None
     return Patient(patient_id, None, tuple(filter(None, names)), None)

@@ -1,4 +1,4 @@
-"""What bytes are that do not begin as DICOM: positively something else, or nothing that can be recognised.
+"""What bytes are that do not begin as DICOM: positively something else, or not recognised.
 
 Only what is recognised is ``not_dose``. Anything else may be a dose report that was damaged, packed or converted on its
 way, and is quarantined.
@@ -10,7 +10,7 @@ import re
 
 from ingest.records import Refused
 
-TEXT_BYTES = 65_536  # from the begin: so much is enough to tell text from other bytes
+TEXT_BYTES = 65_536  # from the begin: enough to distinguish text from other bytes
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")  # control characters that no text file holds
 _WIDE_TEXT = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16
 # How files of other kinds begin (their documented signatures).

@@ -46,7 +46,7 @@ def stated_totals(
 
 
 def _breast_totals(children: Children, plane: StatedPlane, reading: Reading) -> list[Stated]:
-    """Accumulated average glandular dose (mGy) of each breast; the breast is said by a child of the value."""
+    """Accumulated average glandular dose (mGy) of each breast; the breast is stated by a child of the value."""
     totals = []
     for item in children.find(codes.BREAST_TOTAL.concepts):
         value = reading.number(Children([item]), codes.BREAST_TOTAL)
@@ -54,7 +54,7 @@ def _breast_totals(children: Children, plane: StatedPlane, reading: Reading) -> 
         if value is not None and side is not None:
             totals.append(Stated(plane, f"agd_{side}", value))
         elif value is not None:
-            reading.findings.add("unknown_side", "111637 DCM does not say which breast", "111637 DCM")
+            reading.findings.add("unknown_side", "111637 DCM does not state which breast", "111637 DCM")
             totals.append(Stated(plane, "agd", value))
     return totals
 
@@ -121,14 +121,14 @@ def _event_plane(children: Children, reading: Reading) -> Plane:
 
 
 def breast_side(children: Children, reading: Reading) -> str | None:
-    """Left or right, said by the event itself or below its anatomy or target region."""
+    """Left or right, stated by the event itself or below its anatomy or target region."""
     places = [children, *(item.children for item in children.find((*codes.ANATOMY, *codes.TARGET_REGION)))]
     sides = {reading.coded(place, codes.LATERALITY, codes.LATERALITIES) for place in places} - {None}
     return sides.pop() if len(sides) == 1 else None
 
 
 def read_filters(containers: Iterable[Item], reading: Reading) -> tuple[Filter, ...]:
-    """The filters in the beam in document order; one that the report says is not there is ``none`` with 0 mm."""
+    """The filters in the beam in document order; a filter that the report states to be absent is ``none`` with 0 mm."""
     return tuple(_filter(container.children, reading) for container in containers)
 
 
@@ -143,9 +143,9 @@ def _filter(children: Children, reading: Reading) -> Filter:
 
 
 def copper_mm(filters: Iterable[Filter]) -> Decimal | None:
-    """Copper in the beam (mm): the sum over copper filters, 0 where the report says that there is no filter.
+    """Copper in the beam (mm): the sum over copper filters, 0 where the report states that there is no filter.
 
-    Filters of other materials alone say nothing about copper.
+    Filters of other materials only give no value for copper.
     """
     copper = [f for f in filters if f["material"] in {"copper", "none"}]
     known = [t for f in copper if (t := f["minimum_mm"] if f["maximum_mm"] is None else f["maximum_mm"]) is not None]

@@ -1,6 +1,6 @@
 """Bytes of one DICOM object into a dose report record, or a refusal: the one entry of this package.
 
-Which parts there are is said here; how each is read lies in its module. Rooms, classes, versions and totals over
+This module has the order of the parts; each part is read in its own module. Rooms, classes, versions and totals over
 several reports are decided in dbt.
 """
 
@@ -28,7 +28,7 @@ def read_dose_report(data: bytes, transfer_ae: str | None = None) -> DoseReport:
         transfer_ae: AE title of the sender where the object came over the network and names none itself.
 
     Returns:
-        The report in the units of ``ingest.records``; free text is freed of the patient's name, ID and birth date.
+        The report in the units of ``ingest.records``; free text is de-identified.
 
     Raises:
         Refused: ``not_dose`` (no DICOM, or an object of another kind, which is named) or ``quarantined`` (damaged,
@@ -47,12 +47,12 @@ def _read(data: bytes, transfer_ae: str | None) -> DoseReport:
     reading = Reading(file.decoder, Findings())
     attributes = Header(file.data, reading)
     root = Children.of(file.data)
-    if not root.items:  # a file cut off between two elements is whole as far as it goes
+    if not root.items:  # a file cut off between two elements is legal up to there
         raise Refused("quarantined", "a dose report without content (0040,A730): perhaps it is cut off")
     report = _assembled(file, attributes, root, transfer_ae)
     if file.decoder.rule != "stated":
         reading.findings.add("charset_fallback", f"text is not legal in its character set: {file.decoder.rule}")
-    return _freed(replace(report, charset_rule=file.decoder.rule, findings=reading.findings.all()))
+    return _deidentified(replace(report, charset_rule=file.decoder.rule, findings=reading.findings.all()))
 
 
 def _refuse_other_titles(file: DicomFile) -> None:
@@ -68,21 +68,21 @@ def _refuse_other_titles(file: DicomFile) -> None:
 
 
 def _is_private_dose(title: Code, file: DicomFile) -> bool:
-    """A vendor's own kind of dose report: its scheme is known for that, or a private title speaks of dose."""
+    """A vendor's own kind of dose report: its scheme is known for that, or a private title names dose."""
     scheme, _ = title
     meaning = b" ".join(raw(item, CODE_MEANING) for item in sequence(file.data, CONCEPT_NAME))
     return scheme in codes.PRIVATE_DOSE_SCHEMES or (scheme.startswith("99") and b"dose" in meaning.lower())
 
 
 def _states_dose(file: DicomFile) -> bool:
-    """Whether template or containers are those of an X-ray dose report, whatever its title."""
+    """Whether template or containers are those of an X-ray dose report, under any title."""
     root = Children.of(file.data)
     template = Header(file.data, Reading(file.decoder, Findings())).template_id()
     return template in codes.TEMPLATES or bool(root.find(codes.DOSE_CONTAINERS))
 
 
 def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae: str | None) -> DoseReport:
-    """The report as it stands in the object, not yet freed of the patient."""
+    """The report as in the object, not yet de-identified."""
     reading = attributes.reading
     sop_instance_uid = attributes.uid(header.SOP_INSTANCE_UID)
     if sop_instance_uid is None:
@@ -137,7 +137,7 @@ def _assembled(file: DicomFile, attributes: Header, root: Children, transfer_ae:
 
 
 def _modality(root: Children, template_id: str | None, reading: Reading) -> Modality:
-    """What the report measures: by its containers, else its template, else the procedure that it says it reports."""
+    """What the report measures: by its containers, else its template, else the procedure that it states to report."""
     has_ct = bool(root.find((*codes.ACCUMULATED_CT, *codes.CT_EVENT)))
     has_projection = bool(root.find((*codes.ACCUMULATED_PROJECTION, *codes.PROJECTION_EVENT)))
     has_enhanced = bool(root.find(codes.ENHANCED_CONTAINERS))
@@ -153,8 +153,8 @@ def _modality(root: Children, template_id: str | None, reading: Reading) -> Moda
     return stated
 
 
-def _freed(report: DoseReport) -> DoseReport:
-    """The report with all text that a person or a device's user typed freed of the patient."""
+def _deidentified(report: DoseReport) -> DoseReport:
+    """The report with all typed text de-identified."""
 
     @cache  # the events of one report repeat a few texts
     def free(text: str | None) -> str | None:
@@ -170,12 +170,12 @@ def _freed(report: DoseReport) -> DoseReport:
         station_name=free(report.station_name),
         physical_location=free(report.physical_location),
         template_id=free(report.template_id),
-        events=tuple(_freed_event(event, free) for event in report.events),
+        events=tuple(_deidentified_event(event, free) for event in report.events),
         findings=tuple(replace(f, message=scrub(f.message, report.patient)) for f in report.findings),
     )
 
 
-def _freed_event(event: IrradiationEvent, free: Callable[[str | None], str | None]) -> IrradiationEvent:
+def _deidentified_event(event: IrradiationEvent, free: Callable[[str | None], str | None]) -> IrradiationEvent:
     return event._replace(
         started_raw=event.started_raw if event.started_local else free(event.started_raw),
         acquisition_protocol=free(event.acquisition_protocol),

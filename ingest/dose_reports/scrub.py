@@ -1,4 +1,4 @@
-"""Frees a text (or path) from the patient's name, ID and birth date: each occurrence becomes ``***``.
+"""Remove the patient's name, ID and birth date from a text or path: each occurrence becomes ``***``.
 
 Pure text work on one patient. Keyed hashes of patients are made in ingest.pseudonymise.
 """
@@ -13,7 +13,7 @@ from functools import lru_cache
 from ingest.records import Patient
 
 HIDDEN = "***"
-SHORTEST_NAME = 3  # letters; shorter parts ("de", "Al") stand in too many words
+SHORTEST_NAME = 3  # letters; shorter parts ("de", "Al") occur in too many words
 ANYWHERE_NAME = 6  # letters from which a name is hidden inside a longer word too
 ANYWHERE_ID = 4  # characters from which an ID is hidden inside a longer word too; shorter ones only on their own
 _BIRTH_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%Y")
@@ -80,9 +80,9 @@ def _united(spans: Iterable[Span]) -> list[Span]:
     return united
 
 
-@lru_cache(maxsize=1)  # one report's texts are freed one after the other
+@lru_cache(maxsize=1)  # one report's texts are de-identified one after the other
 def _secrets(patient: Patient) -> tuple[str, ...]:
-    """What must stand in a folded text for anything to be hidden. Hardly any does, and finding that out is cheap."""
+    """What a folded text must contain for anything to be hidden: a cheap test that few texts pass."""
     return tuple(filter(None, (_identity(patient), *_birth_dates(patient), *_name_words(patient))))
 
 

@@ -1,7 +1,7 @@
-"""The bytes of a DICOM data set into its elements: one pass that checks each length and keeps each value as it stands.
+"""The bytes of a DICOM data set into its elements: one pass that checks each length and keeps each value unchanged.
 
-Only tags, value representations and lengths are looked at here; what values mean belongs to other modules. Small items
-are remembered by their bytes, because nine of ten in a report are the same as another one (a code, a filter) or differ
+Only tags, value representations and lengths are inspected here; other modules interpret values. Small items
+are cached by their bytes, because nine of ten in a report are the same as another one (a code, a filter) or differ
 from it in a number only; reading looks at all bytes but those of values, so it need not be done again. pydicom
 tolerates truncation and overlong lengths, so its own reading of a file would have to come after this check, as a second
 pass over every element; its dictionary of tags is used, and its decoding of text (text.py).

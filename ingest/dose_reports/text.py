@@ -1,6 +1,6 @@
 """Bytes of a data set into text: the stated character set, else a recorded fallback; never an exception.
 
-Only decoding and trimming live here. Which text matters, and its freeing from names, live in other modules.
+Only decoding and trimming are here; other modules select texts and de-identify them.
 """
 
 from __future__ import annotations

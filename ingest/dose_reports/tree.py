@@ -1,6 +1,6 @@
 """The content tree of a structured report: its items, their concepts and plain values, found by code.
 
-How the tree is walked is said here once; what the codes mean is in codes.py, numbers and times in their own modules.
+The traversal of the tree is here; meanings of codes are in codes.py, numbers and times in their own modules.
 """
 
 from __future__ import annotations

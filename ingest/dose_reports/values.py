@@ -1,7 +1,7 @@
 """One value out of the items of a container: numbers by the unit in the item, codes by table, text, UIDs.
 
-Whatever cannot be read for certain is None with a finding that names concept and cause. Where values go is not known
-here.
+A value that cannot be read for certain is None, with an oddity that names concept and cause. Other modules assign
+values to columns.
 """
 
 from __future__ import annotations

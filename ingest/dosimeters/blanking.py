@@ -1,6 +1,6 @@
 """An export without the cells of its ignored columns, so that a copy of it can be kept: they may name people.
 
-Everything else stays: lines and their numbers, mapped cells as they are written, and whether a line can be read.
+All else is unchanged: lines and their numbers, mapped cells as written, and whether a line can be read.
 """
 
 from __future__ import annotations

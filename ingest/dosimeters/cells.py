@@ -1,7 +1,7 @@
 """Lines of an export as cells, line by line or column by column: delimiters, quotes, and how many cells a line has.
 
-Knows nothing of what a column means. Files and line numbers are the matter of ``lines.py``; what is said of a line that
-does not have its cells is that of ``reader.py``.
+Without the meaning of columns. Files and line numbers are in ``lines.py``; the message about a line that
+does not have its cells is in ``reader.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The description of one dosimeter source (sources/<id>.yaml): how its exports are written, checked as a whole.
 
-Keys, legal values and what they need of each other live here, and nothing else: what a layout is says ``layouts.py``,
+Keys, legal values and their dependencies only: layouts are in ``layouts.py``,
 exports are read by ``reader.py``. Contract: docs/contract/inputs.md#I15. What changes a number has no default.
 """
 

@@ -1,6 +1,6 @@
 """One cell of a dose column: text to microsievert, exact, or why it is no dose.
 
-Numbers, units and tokens live here; which cell belongs to which quantity is the matter of ``rows.py``.
+Numbers, units and tokens; ``rows.py`` maps cells to quantities.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A first draft of sources/<id>.yaml from one export: what the file shows, and CONFIRM where it does not show enough.
 
-Only drafting lives here; a draft is for a person to read, and ``load_description`` refuses it as long as one CONFIRM is
-in it. Words that columns are called by, units and spellings of dates are tables.
+Only drafting is here; the user must complete a draft: ``load_description`` refuses it as long as one CONFIRM is in it.
+Names of columns, units and spellings of dates are tables.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The last line of an export that has no line end: whether the file itself shows that nothing of it is cut off.
+"""The last line of an export that has no line end: whether the file itself shows that it is complete.
 
-Only that evidence lives here. It is asked for one cell a file, the last one; everything before a delimiter is whole.
+Only the last cell of a file is judged; every cell before a delimiter is complete.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The six layouts of badge exports as one table: which columns each has and what its rows mean.
 
-Data only (docs/contract/inputs.md#I15, table of layouts). How a source spells its columns is its description's matter
-(``description.py``), how cells become records that of ``rows.py``.
+Data only (docs/contract/inputs.md#I15, table of layouts). How a source spells its columns is in its description
+(``description.py``), how cells become records in ``rows.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An export as numbered lines, in pieces of bounded size: bytes, character sets, line ends, preamble and footer.
 
-Knows nothing of columns and values. A line is a physical line, numbered from 1 as an editor numbers it.
+Without columns and values. A line is a physical line, numbered from 1 as an editor numbers it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether a file of rate samples has lost the seconds of its times, as one that was saved by a spreadsheet has.
 
-Only that sign lives here: rows that share badge, quantity, time and hub with an earlier row of the file, whatever their
+The sign: rows that share badge, quantity, time and hub with an earlier row of the file, at any
 values. Rows of a local time that happens twice are never such a sign.
 """
 

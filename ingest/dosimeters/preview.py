@@ -1,6 +1,6 @@
 """How an export would be read, without loading it: which source it is of, its first rows, counts, sums and problems.
 
-Only looking lives here; reading is ``reader.py``'s, so that a preview cannot differ from the load. Nothing is stored.
+It reads by ``reader.py``, so that a preview cannot differ from the load. Nothing is stored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Columns of an export as the records that its lines state, by layout.
 
-Knows what the canonical columns mean. Files, lines and headers are the matter of ``lines.py`` and ``reader.py``,
-numbers that of ``doses.py``, clocks that of ``ingest/times.py``. Each distinct text of a column is read once: exports
+Files, lines and headers are in ``lines.py`` and ``reader.py``,
+numbers in ``doses.py``, clocks in ``ingest/times.py``. Each distinct text of a column is read once: exports
 have millions of rows and repeat themselves.
 """
 

@@ -1,7 +1,7 @@
-"""The outward shape of an export that nobody has described yet: its characters, delimiter, header line and footer.
+"""The shape of an export without a description: its characters, delimiter, header line and footer.
 
-Only what can be seen without knowing what a column means lives here; that is ``draft.py``'s. Nothing here is used when
-exports are loaded: there the description decides (``reader.py``).
+Only what is visible without the meaning of columns, which ``draft.py`` guesses. It is not used when
+exports are loaded: then the description decides (``reader.py``).
 """
 
 from __future__ import annotations

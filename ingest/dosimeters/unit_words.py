@@ -1,4 +1,4 @@
-"""Units of dose and dose rate as people write them in the name of a column, in a line above it, or in cells.
+"""Units of dose and dose rate as written in the name of a column, in a line above it, or in cells.
 
 Only for drafts and warnings: the units of a source description are those of ``ingest/units.py`` alone.
 """

@@ -1,7 +1,7 @@
 """Compressed copies of loaded exports, from which they are read again when the description of their source changes.
 
 The copies lie below ``data_dir/archive``, named by the hash of the content; which content is in which copy is in
-``raw.archived_export``. When something is read again is decided in ``reread.py``.
+``raw.archived_export``. ``reread.py`` decides when a file is read again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Opening the build database and keeping a second run out: who may write to it, and whose it is.
+"""Open the build database and exclude a second run: who may write to it, and to which site it belongs.
 
-What is written into it lives in ``ingest/raw/loader.py`` (raw tables) and in dbt (everything else).
+Raw tables are written by ``ingest/raw/loader.py``, all others by dbt.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The ledger of files: what lies in the inbox, what of it is known, and what is therefore to be read.
+"""The ledger of files: which files are in the inbox, which of them are known, and which must be read.
 
-Files are looked at here but not opened; reading them and writing the ledger's rows is in ``ingest/raw/loader.py``.
+Files are listed here but not opened; reading them and writing the ledger's rows is in ``ingest/raw/loader.py``.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def shown_path(
 
 
 def own_path(name: bytes, patient: Patient | None) -> str:
-    """A path as it is stored and printed: freed of the patient, and of characters that are not text."""
+    """A path as it is stored and printed: de-identified, and without characters that are not text."""
     text = name.decode("utf-8", "backslashreplace")
     printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return scrub(printable, patient) if patient else printable

@@ -14,7 +14,7 @@ create table if not exists raw.file (  -- one row per reading of a (path, conten
     load_seq bigint primary key,
     order_seq bigint not null,  -- place in the order of versions: load_seq of the first reading of these bytes at this path
     superseded_by bigint,  -- load_seq of a later reading of the same bytes, under a changed description
-    path varchar not null,  -- relative to the site, freed of the patient that the file names; for the site's own account
+    path varchar not null,  -- relative to the site, de-identified; for the site's own account
     shown_path varchar not null,  -- as it is published: of what is no readable report, a keyed hash (ingest/raw/published_path.py)
     path_key varchar not null,  -- keyed hash of the true path
     sha256 varchar not null,  -- of the bytes; empty where there are none to read (a pipe, a broken link)

@@ -413,7 +413,7 @@ def _read_tables(folder: _Folder, zone: ZoneInfo) -> dict[str, ReferenceTable]:
 
 
 def _unread_files(root: Path) -> Iterable[Problem]:
-    """Files that nobody will read although their name looks like one that is read."""
+    """Unread files whose name looks like one that is read."""
     absent = [name for name in TABLES_BY_NAME if not (root / "reference" / f"{name}.csv").exists()]
     for path in sorted((root / "reference").glob("*")):
         meant = did_you_mean(path.stem, absent)

@@ -74,7 +74,7 @@ class Table:
         key: columns that together name a row; a later row with the same values is refused.
         one_at_a_time: columns for whose values only one row may hold at any time of ``span``.
         span: first and last column of a row's validity, the first never after the last.
-        checks: what columns cannot say alone; each returns (column, what is wrong) or None.
+        checks: rules over several columns; each returns (column, what is wrong) or None.
         derived: columns of the raw table that are computed from a legal row, with their computation.
         is_required: the site must have the file.
     """
@@ -99,7 +99,7 @@ class Table:
         return f"reference/{self.name}.csv"
 
 
-# --- what a row must say beyond its single cells -------------------------------------------------------------------
+# --- rules over several cells of a row -------------------------------------------------------------------
 
 
 def _room_has_a_real_name(row: Row) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
-"""Reading the reference CSVs: bytes to typed rows, and every row that is refused said by file, line and field.
+"""Reading the reference CSVs: bytes to typed rows, and every refused row with file, line and field.
 
-Pure. What a legal row is, says the table in ``reference.py``; files are opened by ``config.py``.
+Pure functions. ``reference.py`` defines a legal row; ``config.py`` opens the files.
 Of rows that contradict each other the first in the file stays and the later is refused; badge assignments differ:
 there all rows stay, and the days of an overlap are refused (``badge_overlaps``).
 """
@@ -30,7 +30,7 @@ UNREAD_COLUMN = "unread_column"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceTable:
-    """What one reference CSV says.
+    """The content of one reference CSV.
 
     Attributes:
         table: its columns.
@@ -63,7 +63,7 @@ class BadgeOverlap:
 
 
 def read_table(table: Table, content: bytes, zone: ZoneInfo) -> ReferenceTable:
-    """The rows of one CSV whose cells are legal, each by itself.
+    """The rows of one CSV whose single cells are legal.
 
     Args:
         table: what the file should hold.
@@ -143,7 +143,7 @@ def _missing_columns(names: list[str], table: Table) -> Iterator[Problem]:
 
 
 def _misspelt_columns(header: list[str], table: Table) -> list[Problem]:
-    """Columns that nobody will read although their name looks like a known one that is missing."""
+    """Unread columns whose name looks like a known one that is missing."""
     missing = [column.name for column in table.columns if column.name not in header]
     unknown = [name for name in header if name not in {column.name for column in table.columns}]
     return [
@@ -399,7 +399,7 @@ def _overlap_problems(assignments: Iterable[Row]) -> Iterator[Problem]:
         until = "" if end == date.max else f" to {end}"
         message = (
             f"badge {serial} has another assignment in line {earlier['line']} from {begin}{until}; "
-            "nobody gets its dose of these days until the dates or the sources (source_id) are corrected"
+            "its dose of these days is assigned to no operator until the dates or the sources (source_id) are corrected"
         )
         yield replace(_refusal(TABLES_BY_NAME["dosimeters"], later, "valid_from", message), code=BADGE_OVERLAP)
 

@@ -24,7 +24,7 @@ as_of: today                       # the date of a run that states none; fixed: 
 lens_regime: null                  # null = the jurisdiction's own; annual_20 or five_year_100 (mSv) where it has both
 passive_delay_days: 45             # days after which the result of a passive badge is late
 data_dir: data                     # everything that is written goes below this folder
-patient_id_placeholders: [ANONYMOUS, UNKNOWN, TEST, "0"]   # patient IDs that stand for nobody
+patient_id_placeholders: [ANONYMOUS, UNKNOWN, TEST, "0"]   # patient IDs that mean no patient
 patient_id: {{strip_leading_zeros: false}}   # true: IDs that differ in leading zeros only are one patient's
 expected_modalities: [XA, RF]      # studies of these that a server names and no dose report came for are listed
 
@@ -41,7 +41,7 @@ dose_reports:
 mail:
   from: doseledger@hospital.example
   medical_physics: []              # who gets the digest of new findings
-  operations: []                   # who hears of a failed run
+  operations: []                   # who is notified of a failed run
   restricted: []                   # who gets restricted findings (occupational physician)
   # NAME of the environment variable that holds smtp://host:port; while it is unset, letters go to data_dir/outbox.
   smtp_url_env: DOSELEDGER_SMTP_URL

@@ -1,6 +1,6 @@
-"""A PACS that is asked by C-FIND (study root) and gives by C-GET, one object at a time, over one association.
+"""A PACS that is queried by C-FIND (study root) and sends by C-GET, one object at a time, over one association.
 
-Only talking DIMSE as the asking side is here.
+This is the requesting side of DIMSE.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
 
 
 class DimseSource:
-    """One PACS; the association is opened when it is first asked."""
+    """One PACS; the association is opened at the first request."""
 
     def __init__(self, settings: Dimse) -> None:
         self.settings = settings
@@ -112,7 +112,7 @@ class DimseSource:
         return list(self._arrived)
 
     def _query(self, level: str, **keys: str) -> list[Dataset]:
-        """All answers to one C-FIND: taken before the next is asked, for one association answers one at a time."""
+        """All answers to one C-FIND: taken before the next query, because one association answers one at a time."""
         answers: list[Dataset] = []
         status = Dataset()
         for status, answer in self._responses(_identifier(level, **keys), STUDY_ROOT_FIND):
@@ -186,7 +186,7 @@ class DimseSource:
         if not needed <= accepted:
             raise SourceFailed(f"{self.address} does not allow C-FIND and C-GET (study root) to us.")
 
-    def _hear(self, event: Event) -> None:
+    def _on_pdu(self, event: Event) -> None:
         """Of a peer that refuses and closes at once pynetdicom may only see that it closed."""
         self._is_refused |= isinstance(event.pdu, A_ASSOCIATE_RJ)
 
@@ -201,7 +201,7 @@ class DimseSource:
         return [
             (evt.EVT_CONN_OPEN, guard, [self._budget.spend]),
             (evt.EVT_C_STORE, self._take),
-            (evt.EVT_PDU_RECV, self._hear),
+            (evt.EVT_PDU_RECV, self._on_pdu),
         ]
 
 

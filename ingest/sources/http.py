@@ -1,6 +1,6 @@
 """GET requests to one HTTP server within a budget of time and bytes, headers and redirects included.
 
-``requests`` is used as it is, but for three things: a watchdog cuts the connection of an answer that takes too long,
+``requests`` is used with three changes: a watchdog cuts the connection of an answer that takes too long,
 for its timeouts begin again with each byte; the body of a redirect is not read; no other host is followed.
 """
 

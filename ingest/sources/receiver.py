@@ -55,7 +55,7 @@ def serve(site: Site, say: Say) -> None:
         say: prints a line for the user.
 
     Raises:
-        UserError: there is nothing to listen on, or nobody may send.
+        UserError: there is no port to listen on, or no sender is allowed.
     """
     settings, store, say = _settings(site), ReceivedStore.of(site), _in_turn(say)
     store.clear_unfinished()
@@ -98,7 +98,9 @@ def _settings(site: Site) -> Receive:
     if settings is None:
         raise UserError("site.yaml has no dose_reports.receive; say port, ae_title and allowed_ae there.")
     if not settings.allowed_ae:
-        raise UserError("site.yaml, dose_reports.receive.allowed_ae is empty: nobody may send; name the AE titles.")
+        raise UserError(
+            "site.yaml, dose_reports.receive.allowed_ae is empty: no sender is allowed; name the AE titles."
+        )
     return settings
 
 
@@ -202,7 +204,7 @@ def _keep(event: Event, store: ReceivedStore, say: Say) -> int:
     try:
         is_new = store.keep(as_file(event, sender))
     except OSError as error:
-        say(f"An object of {sender} cannot be kept below {store.folder} ({error.strerror}); the sender is told so.")
+        say(f"An object of {sender} cannot be kept below {store.folder} ({error.strerror}); the sender gets a failure.")
         return OUT_OF_RESOURCES
     say(f"{sender}: {'an object kept' if is_new else 'an object that was there'}.")
     return SUCCESS

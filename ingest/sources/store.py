@@ -1,6 +1,6 @@
 """The objects that were pulled or received, as files below ``<data_dir>/received``: each once, whole or not at all.
 
-Only keeping and finding again live here. Where objects come from is in the modules beside, what they say elsewhere.
+Storing and finding objects. The other modules of this package fetch them; ``ingest/dose_reports`` reads them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _META_START = 132  # 128 free bytes and "DICM"
 class ReceivedStore:
     """Objects by identity and content.
 
-    A name is made of two hashes, never of what a peer says: ``received/<ab>/<identity's>-<content's>.dcm``. The same
-    object again has the same name, from whatever source it comes; other bytes under its UIDs lie beside it. An object
-    that is too damaged to tell its UIDs is kept by its content alone, for the reader to refuse it by name.
+    A name consists of two hashes, never of text from a peer: ``received/<ab>/<identity's>-<content's>.dcm``. The same
+    object again has the same name, from any source; other bytes under its UIDs are stored beside it. An object
+    that is too damaged to have UIDs is kept by its content alone, for the reader to refuse it by name.
 
     Attributes:
         folder: is read like the inbox.
@@ -109,7 +109,7 @@ def _content_hash(content: bytes) -> str:
 
 
 def _data_set_start(content: bytes) -> int:
-    """Where the data set begins, by the group length (0002,0000); 0 if the file does not say."""
+    """Where the data set begins, by the group length (0002,0000); 0 if the file does not state it."""
     head = content[_META_START : _META_START + 12]
     if head[:8] != b"\x02\x00\x00\x00UL\x04\x00":
         return 0

@@ -1,6 +1,6 @@
-"""What the build database says of its builds: ops.build (by dbt), ops.verdict (by the gate), ops.build_input, ops.code.
+"""Records of builds: ops.build (by dbt), ops.verdict (by the gate), ops.build_input, ops.code, ops.run.
 
-And what the next one is for: ops.run. Reading and a row of bookkeeping only; what follows is decided by those who ask.
+This module reads and writes these rows; callers decide what follows from them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ create table if not exists ops.build_input (
     input_fingerprint varchar not null
 )
 """
-# Everything but what was read (raw) and the record of builds and verdicts (ops).
-MADE_BY_DBT = ("seeds", "staging", "intermediate", "marts", "ledger", "department", "alerts")
-# What made the tables that dbt keeps from night to night: macros/kept_parts.sql.
+# All schemas but raw (what was read) and ops (builds and verdicts).
+SCHEMAS_OF_DBT = ("seeds", "staging", "intermediate", "marts", "ledger", "department", "alerts")
+# The version of product and DuckDB that built the incremental tables: macros/incremental_by_date.sql.
 CODE_DDL = "create schema if not exists ops; create table if not exists ops.code (fingerprint varchar not null)"
 
 
 @dataclass(frozen=True)
 class Build:
-    """The last build, whole or not.
+    """The last build, complete or not.
 
     Attributes:
         as_of: valid-time date that it was built for (site-local).
-        input_fingerprint: what it was made from (`made_from`); None if dbt was started by hand.
-        checks_passed: number of checks of the gate that held.
+        input_fingerprint: its inputs (`inputs_of_build`); None if dbt was started by hand.
+        checks_passed: number of checks of the gate that passed.
         blocked_by: why it must not be published, one sentence each; empty = it may.
     """
 
@@ -46,7 +46,7 @@ class Build:
 
 
 def last_build(con: duckdb.DuckDBPyConnection, database: str) -> Build | None:
-    """Reads the last build of an attached build database; None if there has never been one.
+    """Read the last build of an attached build database; None if there is none.
 
     Args:
         con: a connection.
@@ -63,11 +63,11 @@ def last_build(con: duckdb.DuckDBPyConnection, database: str) -> Build | None:
     build_id, as_of, has_finished, is_complete, succeeded, failures = row
     blocked_by = []
     if not has_finished:
-        blocked_by.append("the last build of the tables was broken off")
+        blocked_by.append("the last build of the tables was interrupted")
     elif not succeeded:
         blocked_by.append(f"the last build of the tables failed: {failures}")
     elif not is_complete:
-        blocked_by.append("the last build made only a part of the tables")
+        blocked_by.append("the last build built only some of the tables")
     checks_passed, verdict_blocks = _verdict(con, database, build_id)
     return Build(
         build_id,
@@ -79,7 +79,7 @@ def last_build(con: duckdb.DuckDBPyConnection, database: str) -> Build | None:
 
 
 def set_run(con: duckdb.DuckDBPyConnection, as_of: date, *, may_become_current: bool) -> None:
-    """Says what the next build is for: dbt reads it (macros/run.sql).
+    """Set what the next build is for: dbt reads it (macros/run.sql).
 
     Args:
         con: a connection to the build database.
@@ -94,17 +94,17 @@ def set_run(con: duckdb.DuckDBPyConnection, as_of: date, *, may_become_current: 
 
 
 def record_input(con: duckdb.DuckDBPyConnection, build_id: str, input_fingerprint: str) -> None:
-    """Notes what a build was made from, so that a publication can tell that nothing is new."""
+    """Record the inputs of a build, so that a publication without news is recognised."""
     con.execute(BUILD_INPUT_DDL)
     con.execute("insert or replace into ops.build_input values (?, ?)", [build_id, input_fingerprint])
 
 
-def forget_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Drops every table that dbt made, and what it noted of their parts: the next build makes all of them from raw."""
+def drop_built_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop every table of dbt and the record of its date partitions: the next build builds all from raw."""
     con.execute("begin")
-    for schema in MADE_BY_DBT:
+    for schema in SCHEMAS_OF_DBT:
         con.execute(f"drop schema if exists {schema} cascade")
-    con.execute("drop table if exists ops.part")
+    con.execute("drop table if exists ops.date_partition")
     con.execute("commit")
 
 
@@ -136,22 +136,22 @@ def forget_tables_of_other_code(con: duckdb.DuckDBPyConnection) -> None:
     code = f"{product_fingerprint()}+duckdb {duckdb.__version__}"  # hash() may differ between versions of DuckDB
     con.execute(CODE_DDL)
     recorded = con.execute(
-        "select 1 from duckdb_tables() where schema_name = 'ops' and table_name in ('build', 'part')"
+        "select 1 from duckdb_tables() where schema_name = 'ops' and table_name in ('build', 'date_partition')"
     )
     if len(recorded.fetchall()) < 2 or con.execute("select fingerprint from ops.code").fetchall() != [(code,)]:
-        forget_tables(con)
+        drop_built_tables(con)
         con.execute("begin; delete from ops.code")
         con.execute("insert into ops.code values (?)", [code])
         con.execute("commit")
 
 
-def made_from(input_fingerprint: str) -> str:
-    """What a build is made from: everything that was read, and the product itself."""
+def inputs_of_build(input_fingerprint: str) -> str:
+    """Fingerprint of everything that was read, and of the product itself."""
     return f"{input_fingerprint}+{product_fingerprint()}"
 
 
 def _verdict(con: duckdb.DuckDBPyConnection, database: str, build_id: str) -> tuple[int, list[str]]:
-    """Number of checks that held, and why this build is blocked: a suite without a verdict blocks too."""
+    """Number of checks that passed, and why this build is blocked: a suite without a verdict blocks too."""
     rows = []
     if _has_table(con, database, "verdict") and _has_table(con, database, "check_result"):
         rows = con.execute(

@@ -21,7 +21,7 @@ from ingest.raw.reference_load import load_reference
 from ingest.raw.reread import reread_changed
 from ingest.site.config import Site, load_site
 from orchestration.dbt_build import Finished, build_tables
-from orchestration.publication.build_record import forget_tables, forget_tables_of_other_code
+from orchestration.publication.build_record import drop_built_tables, drop_tables_of_other_code
 from support.small_site import KEY, write
 from synthetic_hospital import write_hospital
 
@@ -197,8 +197,8 @@ class ChangingHospital:
         folder.mkdir(parents=True)
         copy = Path(shutil.copy(self.site.build_db, folder / self.site.build_db.name))
         with duckdb.connect(copy) as con:
-            forget_tables(con)
-        make_tables(copy, as_of, block_rows=10**9)
+            drop_built_tables(con)
+        make_tables(copy, as_of, batch_rows=10**9)
         return copy
 
     # --- making it ---
@@ -258,14 +258,14 @@ def night(root: Path, as_of: date = LAST_DAY, finished: Finished = lambda _name,
         load_dose_reports(con, site, key)
         reread_changed(con, site, key)
         load_dosimeters(con, site, key)
-        forget_tables_of_other_code(con)
+        drop_tables_of_other_code(con)
     make_tables(site.build_db, as_of, finished=finished)
 
 
 def make_tables(
     build_db: Path,
     as_of: date,
-    block_rows: int = 100,
+    batch_rows: int = 100,
     finished: Finished = lambda _name, _done, _total: None,
 ) -> None:
     """Seeds and models, without tests: these compare the tables."""
@@ -273,7 +273,7 @@ def make_tables(
         build_db,
         as_of,
         selection=("--exclude-resource-type", "test"),
-        variables={"block_rows": block_rows},
+        variables={"batch_rows": batch_rows},
         finished=finished,
     )
     assert build.failures == []

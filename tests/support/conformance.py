@@ -246,7 +246,7 @@ Units are also known without dots, with either micro sign, with superscripts and
 
 | what | what happens |
 |---|---|
-| private dose report (99SMS_RADSUM, or a private title that speaks of dose) | `quarantined`, named |
+| private dose report (99SMS_RADSUM, or a private title that names dose) | `quarantined`, named |
 | radiopharmaceutical and patient dose reports, other reports, images, text, documents | `not_dose`, named |
 | a bare data set: no preamble, or no header at all (little endian) | read |
 | header and data set name different classes | the data set counts; a dose report by its header only is `quarantined` |

@@ -26,8 +26,8 @@ def rendered(model: str) -> str:
         as_of=lambda: f"date '{AS_OF}'",
         dose_sum=lambda dose: f"cast(coalesce(sum({dose}), 0) as decimal(18, 9))",
         config=lambda **_: "",
-        kept_by=lambda *_: {},
-        is_made_now=lambda _: "true",
+        incremental_by_date=lambda *_: {},
+        is_in_batch=lambda _: "true",
     )
 
 

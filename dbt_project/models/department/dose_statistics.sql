@@ -1,6 +1,6 @@
 -- What a head of department may see. Each breakdown is a tree (all, branch, leaf): what is too small is pooled as
--- 'others', with the smallest large one where the pool is itself too small. So whatever is told minus whatever else is
--- told is a union of large leaves, and nobody can be calculated (docs/physicist/department.md).
+-- 'others', with the smallest large one where the pool is itself too small. So any published figure minus another
+-- is a union of large leaves, and no person can be calculated (docs/physicist/department.md).
 with procedures as (
     select * from {{ ref('fct_procedure') }}
 ),
@@ -13,7 +13,7 @@ operators as (
     select * from {{ ref('dim_operator') }}
 ),
 
--- Only months that are over: a month that grows would tell the difference between two nights.
+-- Only months that are over: a growing month would show the difference between two nights.
 span as (
     select
         cast(date_trunc('month', {{ as_of() }} + 1) as date) as end_date,
@@ -47,7 +47,7 @@ participations as (
     where procedures.procedure_date < span.end_date
 ),
 
--- The three trees. A patient's dose counts once a procedure, and not where operators are told apart.
+-- The three trees. A patient's dose counts once a procedure, and not where operators are distinguished.
 records as (
     select
         'month_room' as breakdown,

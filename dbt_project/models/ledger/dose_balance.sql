@@ -1,14 +1,14 @@
 -- Two independent paths: what was read, summed from the doses that count; where it went, summed from the dispositions.
-{{ config(**kept_by('measured_date', 'int_disposition_day')) }}
-{% set is_made_now = is_made_now('measured_date') %}
+{{ config(**incremental_by_date('measured_date', 'int_disposition_day')) }}
+{% set is_in_batch = is_in_batch('measured_date') %}
 with doses as (
     select * from {{ ref('int_dose') }}
-    where {{ is_made_now }}
+    where {{ is_in_batch }}
 ),
 
 disposed_doses as (
     select * from {{ ref('int_disposed_dose') }}
-    where {{ is_made_now }}
+    where {{ is_in_batch }}
 ),
 
 ingested as (

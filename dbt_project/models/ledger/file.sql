@@ -1,4 +1,4 @@
--- The reader's verdict on a file, and what later files made of it: replaced, or nothing new in it.
+-- The reader's verdict on a file, and what follows from later files: replaced, or without news.
 with files as (
     select * from {{ ref('stg_file') }}
 ),

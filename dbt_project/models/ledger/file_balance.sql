@@ -81,7 +81,7 @@ taken_back as (
     where readings.reading_state in ('superseded', 'withdrawn')
 ),
 
--- Of a file that was refused after it had been read nothing is kept but its statement.
+-- Of a file that was refused after it had been read only its statement remains.
 refused as (
     select
         statements.load_seq,

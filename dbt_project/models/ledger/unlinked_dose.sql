@@ -1,10 +1,10 @@
-{{ config(**kept_by('measured_date', 'int_disposition_day')) }}
+{{ config(**incremental_by_date('measured_date', 'int_disposition_day')) }}
 with dispositions as (
     select * from {{ ref('int_disposition') }}
     where
         disposition = 'unlinked'
         and quantity = 'hp10'
-        and {{ is_made_now('measured_date') }}
+        and {{ is_in_batch('measured_date') }}
 ),
 
 final as (

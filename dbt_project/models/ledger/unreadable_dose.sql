@@ -1,4 +1,4 @@
--- Studies that state a dose which cannot be read: nothing is published in its place, and a physicist must look.
+-- Studies that state a dose which cannot be read: no dose is published in its place, and a physicist must check it.
 with findings as (
     select * from {{ ref('stg_finding') }}
 ),

@@ -1,4 +1,4 @@
--- Which dose reports a procedure is made of, with the objects that a later version replaced left out.
+-- Dose reports that a procedure consists of, without objects that a later version replaced.
 with reports as (
     select * from {{ ref('int_report') }}
     where is_latest_of_sop

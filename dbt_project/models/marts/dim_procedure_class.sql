@@ -6,7 +6,7 @@ rules as (
     select * from {{ ref('stg_procedure_type_rule') }}
 ),
 
--- Classes that only the site knows: of these there is no name but their own.
+-- Classes of the site only: these have no display name but their own.
 own_classes as (
     select distinct rules.procedure_type as procedure_class
     from rules

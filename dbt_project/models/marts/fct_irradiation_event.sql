@@ -1,14 +1,14 @@
-{{ config(**kept_by('report_day', 'int_procedure_day')) }}
+{{ config(**incremental_by_date('report_day', 'int_procedure_day')) }}
 with events as (
     select * from {{ ref('int_event_kap') }}
-    where {{ is_made_now('report_day') }}
+    where {{ is_in_batch('report_day') }}
 ),
 
 procedures as (
     select * from {{ ref('int_procedure') }}
 ),
 
--- Of the report whose values count: what it says of pulses, beam and table.
+-- Pulses, beam and table from the report whose values count.
 sent as (
     select * from {{ ref('stg_irradiation_event') }}
 ),

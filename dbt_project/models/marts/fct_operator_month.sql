@@ -27,7 +27,7 @@ lens_factors as (
     select * from {{ ref('lens_dose_factors') }}
 ),
 
--- One row of an export is one result, whatever quantities it gives.
+-- One row of an export is one result, with any number of quantities.
 below_detection as (
     select distinct
         operator_id,

@@ -48,7 +48,7 @@ sums as (
         patient_windows.window_end,
         count(studies.study_date) as studies,
         count(studies.study_date) - count(studies.effective_dose_estimate_msv) as studies_without_estimate,
-        -- Studies whose dose nobody could estimate are no dose of 0; a window without studies is.
+        -- Studies without an estimate are no dose of 0; a window without studies is.
         case
             when count(studies.study_date) = 0 then 0
             else sum(studies.effective_dose_estimate_msv)

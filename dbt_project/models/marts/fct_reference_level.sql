@@ -52,7 +52,7 @@ examinations as (
     where modality = 'CT'
 ),
 
--- Each speaks for its room and for the whole site.
+-- Each counts for its room and for the whole site.
 recent as (
     select
         unnest([examinations.room_id, null]) as room_id,

@@ -1,4 +1,4 @@
--- Whether the patient was informed and the skin seen after a dose that asks for it. The skin shows after two weeks at the
+-- Whether the patient was informed and the skin examined after a dose that requires it. The skin shows after two weeks at the
 -- earliest: a patient seen before was informed, no more.
 with skin_steps as (
     select * from {{ ref('int_skin_step') }}
@@ -71,7 +71,7 @@ reported as (
     group by all
 ),
 
--- The last date of what is to be done next; NULL: nothing.
+-- The last date of the next step; NULL: no step is open.
 due as (
     select
         *,
@@ -100,7 +100,7 @@ final as (
             when need is null then 'not_needed'
             when due_date < {{ as_of() }} then 'overdue'
             when second_seen_date is not null then 'seen'
-            -- Between the two looks nothing is to be done before the second may begin.
+            -- Between the two examinations no step is open before the second may begin.
             when seen_date is not null and {{ as_of() }} >= procedure_date + to_months(second_from_month) then 'open'
             when seen_date is not null then 'seen'
             when informed_date is not null then 'informed'

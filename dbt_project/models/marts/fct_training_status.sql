@@ -28,7 +28,7 @@ longest as (
     select * from trainings
     qualify row_number() over (
         partition by operator_id
-        -- Without a date of expiry nothing says until when it holds: such a training decides only where no other does.
+        -- A training without a date of expiry decides only where no other does.
         order by valid_until_date desc nulls last, completed_date desc nulls last, course asc
     ) = 1
 ),

@@ -48,7 +48,7 @@ units: {{hp10: uSv}}
 """
 RAW_OF_FILES = ("file", "file_stat", "dose_record", "rejected_row", "rejected_dose", "file_statement")
 ALL_DAYS = """
-create or replace temporary table part_now as
+create or replace temporary table batch_date as
 select date '0001-01-01' as part union all select unnest(range(date '2024-10-01', date '2024-11-30', interval 1 day))
 """
 BALANCE = """

@@ -71,7 +71,7 @@ def night(root: Path) -> NightlyResult:
     return run_nightly(root, date(2024, 4, 30), silent)
 
 
-@pytest.mark.parametrize("lost", ["drop schema ops cascade", "drop table ops.part", "drop table ops.build"])
+@pytest.mark.parametrize("lost", ["drop schema ops cascade", "drop table ops.date_partition", "drop table ops.build"])
 def test_a_build_database_without_its_records_is_built_from_raw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:

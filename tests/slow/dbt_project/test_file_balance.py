@@ -34,7 +34,7 @@ PLACES = ("intermediate/files", "intermediate/badges", "intermediate/links", "le
 DISPOSITIONS = ("counted", "repeated", "replaced", "conflicting", "after_as_of", "rejected", "superseded", "withdrawn")
 Quantity = Literal["hp10", "hp007", "hp3"]
 ALL_DAYS = """
-create or replace temporary table part_now as
+create or replace temporary table batch_date as
 select date '0001-01-01' as part union all select unnest(range(date '2024-01-01', date '2025-01-01', interval 1 day))
 """
 

@@ -1,4 +1,4 @@
-"""A night makes only the days anew that something touched, and the tables are those of a rebuild, value for value.
+"""A night rebuilds only the dates whose inputs changed, and its tables equal those of a rebuild, value for value.
 
 Whole sequences of nights on a small hospital: files that come late, again and corrected, everything that people
 change in reference files afterwards, and runs for a past date between.
@@ -23,19 +23,19 @@ from hypothesis import strategies as st
 from support.changing_hospital import CHANGES, LAST_DAY, ChangingHospital, differences, night
 
 from orchestration.dbt_build import build_tables
-from orchestration.publication.build_record import forget_tables
+from orchestration.publication.build_record import drop_built_tables
 
 # Each example is one to four nights and a rebuild: some ten seconds each. More: DOSELEDGER_EXAMPLES=50.
 EXAMPLES = int(os.environ.get("DOSELEDGER_EXAMPLES", "1"))
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
-# What this build had to estimate or link anew, not what is known.
+# Tables that hold only what this build estimated or linked.
 OF_ONE_BUILD = {
     "intermediate.int_clock_beam",
     "intermediate.int_clock_day",
     "intermediate.int_clock_sample",
     *(f"intermediate.int_{kind}" for kind in ("room_timeline", "event_interval", "window_interval", "room_interval")),
 }
-# The models whose configuration is kept_by(...).
+# The models with the configuration incremental_by_date(...).
 KEPT = (
     "int_record_version",
     "int_record_balance",
@@ -185,7 +185,7 @@ nights = st.tuples(st.lists(steps, min_size=1, max_size=8), st.sampled_from([LAS
 
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> ChangingHospital:
-    """Half of the files have arrived and were built."""
+    """A hospital of which half of the files have arrived and were built."""
     made = ChangingHospital(tmp_path_factory.mktemp("changing") / "site")
     for number in range(len(made.waiting) // 2):
         made.arrive(7 * number)
@@ -204,11 +204,13 @@ def unequal(hospital: ChangingHospital, folder: Path, as_of: date = LAST_DAY) ->
 
 
 def made_by(hospital: ChangingHospital) -> dict[tuple[str, date], str]:
-    """The build that made each day of the kept tables; where rows lie says nothing, for DuckDB compacts tables."""
+    """The build of each date of the incremental tables. DuckDB moves rows, so their position shows nothing."""
     with duckdb.connect(hospital.site.build_db, read_only=True) as con:
-        parts = con.execute("select model, part, build_id from ops.part where model in ?", [list(KEPT)]).fetchall()
-    assert {model for model, _, _ in parts} == set(KEPT)
-    return {(model, part): build_id for model, part, build_id in parts}
+        partitions = con.execute(
+            "select model, partition_date, build_id from ops.date_partition where model in ?", [list(KEPT)]
+        ).fetchall()
+    assert {model for model, _, _ in partitions} == set(KEPT)
+    return {(model, day): build_id for model, day, build_id in partitions}
 
 
 def ask(hospital: ChangingHospital, *queries: str) -> list[int]:
@@ -260,7 +262,7 @@ def test_a_build_that_is_killed_is_made_whole_by_the_next(hospital: ChangingHosp
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
-    for line in process.stdout:  # each line: a model that is made
+    for line in process.stdout:  # each line: a model that was built
         if line.strip() == "int_dose_evidence":
             break
     process.send_signal(signal.SIGKILL)
@@ -311,23 +313,23 @@ def test_events_follow_their_room_its_calibration_and_later_reports(hospital: Ch
     assert unequal(hospital, tmp_path / "rebuilt") == {}
 
 
-@pytest.mark.parametrize(("block_rows", "is_by_day"), [(1, True), (10**9, False)])
-def test_days_are_made_by_the_block(
-    hospital: ChangingHospital, tmp_path: Path, block_rows: int, is_by_day: bool
+@pytest.mark.parametrize(("batch_rows", "is_by_day"), [(1, True), (10**9, False)])
+def test_dates_are_built_in_batches(
+    hospital: ChangingHospital, tmp_path: Path, batch_rows: int, is_by_day: bool
 ) -> None:
     copy = Path(shutil.copy(hospital.site.build_db, tmp_path))
     with duckdb.connect(copy) as con:
-        forget_tables(con)
+        drop_built_tables(con)
         con.execute(
             "update raw.dose_record set quantity = 'hp99' where layout = 'rate_samples'"
             " and started_at = (select max(started_at) from raw.dose_record where layout = 'rate_samples')"
         )
     build = build_tables(
-        copy, LAST_DAY, selection=("--exclude-resource-type", "test"), variables={"block_rows": block_rows}
+        copy, LAST_DAY, selection=("--exclude-resource-type", "test"), variables={"batch_rows": batch_rows}
     )
-    assert "hp99" in build.failures[0]  # its block fails, and those before it stay made
+    assert "hp99" in build.failures[0]  # its batch fails, and those before it remain
     with duckdb.connect(copy, read_only=True) as con:
-        made = con.execute("select part from ops.part where model = 'int_dose_evidence'").fetchall()
+        made = con.execute("select partition_date from ops.date_partition where model = 'int_dose_evidence'").fetchall()
         stored = con.execute("select distinct measured_date from intermediate.int_dose_evidence").fetchall()
     assert set(stored) <= set(made)  # a day may have no dose that counts
     assert (len(stored) > 1) == is_by_day

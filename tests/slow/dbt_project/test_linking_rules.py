@@ -565,14 +565,14 @@ def _many_badges(hospital: Hospital) -> None:
     hospital.samples("UNDER", 20, "10:00:05", hub="H1", dose=0.5)
 
 
-def test_the_collar_badge_speaks_and_no_other_is_ever_added(fates: Fates) -> None:
+def test_the_collar_badge_is_of_record_and_no_other_is_added(fates: Fates) -> None:
     table = "from marts.fct_operator_procedure where operator_id = 'MANY'"
     columns = "dosimeter_serial, hp10_usv, other_over_apron_usv, badge_status"
     assert fates.rows(f"select {columns} {table}") == [("COLLAR", 4, 12, "measured")]
     assert fates.of("UNDER", 20) == {"event 201.1": 0.5}  # linked in the ledger, in no row of a person
 
 
-def test_the_doses_of_events_are_those_of_the_badge_that_speaks(fates: Fates) -> None:
+def test_the_doses_of_events_are_those_of_the_badge_of_record(fates: Fates) -> None:
     event = (
         "select irradiation_event_uid, hp10_usv from marts.fct_operator_event where operator_id = 'MANY' order by all"
     )

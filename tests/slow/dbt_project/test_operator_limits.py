@@ -136,7 +136,7 @@ def test_months_are_what_the_badges_say(reckoning: Reckoning) -> None:
         for row in rows_of(reckoning.build, "from marts.fct_operator_month")
     }
     february, march = found["MANY", "2024-02"], found["MANY", "2024-03"]
-    # 300 alone would be the chest badge; the collar speaks on the 10th, the chest badge on the 11th.
+    # 300 alone would be the chest badge; the collar badge counts on the 10th, the chest badge on the 11th.
     assert february["hp10_over_apron_usv"] == 100 + 50 + 70
     assert february["badge_hp10_over_apron_usv"] == 15 * 50
     assert february["over_apron_of_record_usv"] == 100 + 50 + 15 * 50

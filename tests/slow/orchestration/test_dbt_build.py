@@ -62,7 +62,7 @@ def test_what_stops_the_process_stops_its_queries(build_db: Path, by: signal.Sig
         assert con.execute("select count(*) from raw.dose_record").fetchall() == [(2,)]
         build = last_build(con, build_db.stem)
     assert build is not None
-    assert build.blocked_by == ["the last build of the tables was broken off"]
+    assert build.blocked_by == ["the last build of the tables was interrupted"]
 
 
 def test_each_table_is_told_no_connection_stays_open_and_no_network_is_asked(

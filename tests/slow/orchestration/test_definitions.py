@@ -103,7 +103,7 @@ def test_every_raw_table_is_told_column_by_column(without_site: dg.Definitions) 
     ]
     assert {column.name for column in told} == {name for (name,) in made}
     assert all(column.type for column in told)
-    assert "freed of the patient" in {column.name: column.description for column in told}["file.path"]
+    assert "de-identified" in {column.name: column.description for column in told}["file.path"]
 
 
 def test_the_groups_read_like_the_line(without_site: dg.Definitions) -> None:
@@ -237,7 +237,7 @@ def test_the_manifest_is_parsed_only_when_a_file_is_newer(monkeypatch: pytest.Mo
     assert dbt_build.ensure_manifest() == manifest
 
 
-def test_the_steps_that_letters_speak_of_are_those_of_the_job(without_site: dg.Definitions) -> None:
+def test_the_steps_that_letters_name_are_those_of_the_job(without_site: dg.Definitions) -> None:
     """A name that no step has would never be met; a step after the publication without a name would be misreported."""
     steps = {node.name for node in without_site.resolve_job_def(NIGHTLY.name).nodes}
     steps.remove(EXPECTATIONS)  # its failure is one of the gate

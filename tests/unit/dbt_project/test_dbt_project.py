@@ -30,7 +30,7 @@ LAYERS = {  # folder: the folders that its models may read from; only staging re
 }
 PUBLISHED = ("marts", "ledger", "alerts")
 REF = re.compile(r"""\bref\(["'](\w+)["']\)""")
-# The model whose fingerprints say which dates of an incremental one are stale: {{ config(**kept_by(date, model)) }}.
+# The fingerprint model of an incremental one: {{ config(**incremental_by_date(date, model)) }}.
 FINGERPRINTS = re.compile(r"config\(\*\*\w+\('\w+', '(\w+)'\)\)")
 # The clock that a model must not read: as_of is an argument.
 CLOCK = re.compile(

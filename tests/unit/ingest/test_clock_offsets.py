@@ -300,7 +300,7 @@ def test_any_numbers_give_a_sober_answer(
 # --- which signal --------------------------------------------------------------------------------------------------
 
 
-def test_the_room_badges_speak_where_the_reference_badge_is_dead() -> None:
+def test_the_room_badges_are_used_where_the_reference_badge_is_dead() -> None:
     beams = true_beams(np.random.default_rng(9), 40)
     beam_on, reference, staff = as_reported(beams), as_sampled(beams, 50.0), as_sampled(beams, 60.0, share=0.2)
     chosen = first_accepted(beam_on, [reference, staff])

@@ -1,5 +1,5 @@
 -- Radiation without a reading: a procedure of an operator of the logbook whose badge is missing, or a month in which the
--- badge shows far less than the medians of class and role group let one expect.
+-- badge shows far less than the medians of class and role group suggest.
 with operator_procedures as (
     select * from {{ ref('int_operator_procedure') }}
 ),
@@ -33,7 +33,7 @@ limits as (
     having max(rule) is not null
 ),
 
--- KAP speaks only where the room has no C-arm badge with a record that day.
+-- KAP counts only where the room has no C-arm badge with a record that day.
 unread as (
     select
         operator_procedures.*,

@@ -1,5 +1,5 @@
--- Hp(10) of one operator against the C-arm badge's dose: a high share says that the shield was not between them. What is high
--- follows from class and role group, but a class without shielding does not excuse itself.
+-- Hp(10) of one operator against the C-arm badge's dose: a high share means that the shield was not between them. What is high
+-- follows from class and role group, but a class without shielding does not raise its own threshold.
 with judged as (
     select * from {{ ref('int_judged_procedure') }}
 ),

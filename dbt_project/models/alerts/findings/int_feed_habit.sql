@@ -1,4 +1,4 @@
--- How often each source and room has records, so that its silence can be told from its habit.
+-- How often each source and room has records, so that silence can be distinguished from its usual pauses.
 with badge_hours as (
     select * from {{ ref('int_badge_hour') }}
 ),

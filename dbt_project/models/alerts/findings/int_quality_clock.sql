@@ -1,4 +1,4 @@
--- What is wrong with the clocks of a room: a step, a spell of days on which nobody knows the offset, or a spell of days on
+-- What is wrong with the clocks of a room: a step, an interval of days of unknown offset, or an interval of days on
 -- which the estimate contradicts what the site declared. A spell is one finding, on its first day.
 with offsets as (
     select * from {{ ref('int_clock_offset') }}
@@ -25,7 +25,7 @@ steps as (
     where is_step
 ),
 
--- Days on which it can be told whether the clock is unknown, or declared otherwise than it is.
+-- Days on which an unknown clock, or one that differs from its declaration, can be detected.
 judged as (
     select
         'clock_unknown' as threshold_name,

@@ -1,5 +1,5 @@
 -- What makes it uncertain which studies are one patient's: IDs that differ from another in leading zeros only, where the site
--- does not say that these are one; and IDs without issuer that belonged to one issuer's patient until a second was known.
+-- does not state that these are one; and IDs without issuer that belonged to one issuer's patient until a second was known.
 with patients as (
     select * from {{ ref('int_patient') }}
 ),

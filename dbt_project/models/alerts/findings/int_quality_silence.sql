@@ -66,7 +66,7 @@ site_begin as (
 ),
 
 -- Described, and no record was ever read: silent since the site's first day. How long the period of a passive badge is,
--- its first result will tell.
+-- its first result will show it.
 sources_without_record as (
     select
         sources.source_id,

@@ -1,5 +1,5 @@
 -- Share of a month's dose in a room that belongs to no procedure: of the staff's badges and of the C-arm's, apart, for a
--- C-arm badge shows a hundred times more. Passive badges are not in it, nor dose that the site said was nobody's.
+-- C-arm badge shows a hundred times more. Passive badges are not in it, nor dose that the site declared not to be of a wearer.
 with disposed_doses as (
     select * from {{ ref('int_disposed_dose') }}
     where

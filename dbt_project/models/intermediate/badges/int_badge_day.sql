@@ -1,8 +1,8 @@
 -- Which badges have records of which days in which source, by the records that count.
-{{ config(**kept_by('record_date', 'int_record_day')) }}
+{{ config(**incremental_by_date('record_date', 'int_record_day')) }}
 with versions as not materialized (
     select * from {{ ref('int_record_version') }}
-    where is_current and {{ is_made_now('record_date') }}
+    where is_current and {{ is_in_batch('record_date') }}
 ),
 
 -- Sessions and results of passive badges may be of several days.

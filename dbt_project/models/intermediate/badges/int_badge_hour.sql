@@ -1,15 +1,15 @@
 -- Records of a badge in an hour that differ in nothing but their times and doses. Who wore which badge when, where it was and
--- what it showed is asked of some ten rows a procedure instead of some five hundred records.
-{{ config(**kept_by('measured_date', 'int_dose_day')) }}
+-- what it showed is then read from some ten rows a procedure instead of some five hundred records.
+{{ config(**incremental_by_date('measured_date', 'int_dose_day')) }}
 with doses as (
     select * from {{ ref('int_dose_evidence') }}
-    where {{ is_made_now('measured_date') }}
+    where {{ is_in_batch('measured_date') }}
 ),
 
-told as (
+marked as (
     select
         *,
-        -- A step over missing readings that brought nothing says nothing of the time between them.
+        -- A step of 0 over missing readings is no evidence of the time between them.
         dose_usv = 0 and layout in ('hourly_totals', 'counter_log') as is_zero_total,
         coalesce(is_zero_total and (is_gap or layout = 'counter_log'), false) as is_silent_between,
         case when sample_group is not null then epoch_us(ended_at) - epoch_us(started_at) end as length_us
@@ -43,7 +43,7 @@ final as (
         {{ dose_sum('dose_usv') }} as dose_usv,
         min(started_at) as first_started_at,
         max(ended_at) as last_ended_at
-    from told
+from marked
     group by all
 )
 

@@ -25,7 +25,7 @@ placed as (
         site_timezone,
         -- A reading of an hourly counter is taken at the end of its hour.
         case when layout = 'hourly_totals' then ended_at else started_at end as read_at,
-        -- In a doubled hour no time tells the two passes apart; a counter that grows does, in whatever files it came.
+        -- In a doubled hour the time does not distinguish the two passes; a counter that grows does, in any file.
         case when is_ambiguous then date_trunc('hour', started_at) else started_at end as order_at
     from versions
 ),

@@ -1,5 +1,5 @@
 -- Every dose that counts, once: increments as exported, and the doses that other rows decide. This is what must be disposed of.
--- Up to as_of. A view, because nothing is decided here and a copy of all records is the dearest thing of a first night.
+-- Up to as_of. A view, because nothing is decided here and a copy of all records would be the slowest step of a first night.
 {{ config(materialized='view') }}
 with increments as (
     select

@@ -1,6 +1,6 @@
--- What an hourly total shows beyond the same badge's rate samples in its span, whatever source these came through.
+-- What an hourly total shows beyond the same badge's rate samples in its span, from any source.
 -- One serial in two sources may be two badges (badge_key).
-{{ config(**kept_by('measured_date', 'int_hour_day')) }}
+{{ config(**incremental_by_date('measured_date', 'int_hour_day')) }}
 {% set hour_us = 3600000000 %}
 with doses as not materialized (
     select * from {{ ref('int_dose_evidence') }}
@@ -23,7 +23,7 @@ hours as (
     where
         layout = 'hourly_totals'
         and token is null
-        and {{ is_made_now('measured_date') }}
+        and {{ is_in_batch('measured_date') }}
 ),
 
 samples as (
@@ -37,7 +37,7 @@ samples as (
         layout = 'rate_samples'
         and token is null
         and badge_key in (select hours.badge_key from hours)
-        and {{ is_read_now('measured_date', 'measured_date', 'int_hour_day', 'reached_dates') }}
+        and {{ is_input_of_batch('measured_date', 'measured_date', 'int_hour_day', 'reached_dates') }}
 ),
 
 -- Once for each hour of UTC that it reaches into: an equi-join comes first, so that times are compared within it only.

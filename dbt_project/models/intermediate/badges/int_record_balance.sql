@@ -1,8 +1,8 @@
 -- What became of the rows of each file, by the day: a small table that is summed instead of the records.
-{{ config(**kept_by('record_date', 'int_record_day')) }}
+{{ config(**incremental_by_date('record_date', 'int_record_day')) }}
 with versions as (
     select * from {{ ref('int_record_version') }}
-    where {{ is_made_now('record_date') }}
+    where {{ is_in_batch('record_date') }}
 ),
 
 final as (

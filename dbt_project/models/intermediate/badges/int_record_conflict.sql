@@ -1,8 +1,8 @@
 -- Rows beside which another row of their own file states a higher value of the same measurement, with that value.
-{{ config(**kept_by('record_date', 'int_record_day')) }}
+{{ config(**incremental_by_date('record_date', 'int_record_day')) }}
 with versions as (
     select * from {{ ref('int_record_version') }}
-    where {{ is_made_now('record_date') }}
+    where {{ is_in_batch('record_date') }}
 ),
 
 lower_rows as (

@@ -1,9 +1,9 @@
 -- Every export row in force with its place among the rows that state the same measurement (contract, section 1): the newest
 -- file decides, and of its rows the highest value counts.
-{{ config(**kept_by('record_date', 'int_record_day')) }}
+{{ config(**incremental_by_date('record_date', 'int_record_day')) }}
 with records as not materialized (
     select * from {{ ref('stg_dose_record') }}
-    where {{ is_read_now('load_seq', 'record_date', 'int_record_day', 'load_seqs') }}
+    where {{ is_input_of_batch('load_seq', 'record_date', 'int_record_day', 'load_seqs') }}
 ),
 
 readings as (
@@ -104,7 +104,7 @@ described as not materialized (
             records.load_seq = occurrences.load_seq
             and records.line = occurrences.line
             and records.quantity = occurrences.quantity
-    where {{ is_made_now('dated_minutes.record_date') }}
+    where {{ is_in_batch('dated_minutes.record_date') }}
 ),
 
 -- Totals of a study may be of several days: those after as_of do not compete with those before it.

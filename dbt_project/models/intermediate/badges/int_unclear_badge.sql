@@ -1,4 +1,4 @@
--- Days on which records of two sources state one serial and nothing decides whether that is one badge (contract 2, Badges): no
+-- Days on which records of two sources state one serial and no row decides whether that is one badge (contract 2, Badges): no
 -- assignment names one of the sources, and they are neither rate samples and hourly totals, which readers write of the same
 -- badge, nor rate samples that both name hubs, which a badge meets on its way through the rooms.
 with badge_days as (

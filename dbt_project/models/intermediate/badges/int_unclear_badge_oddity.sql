@@ -40,7 +40,7 @@ final as (
         'source_id' as field,
         format(
             'badge {} is in exports of the sources {} from {} to {} and no assignment names them: '
-            || 'nobody gets its dose of these days',
+            || 'its dose of these days is assigned to no operator',
             dosimeter_serial,
             source_ids,
             from_date,

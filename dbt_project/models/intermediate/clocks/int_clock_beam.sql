@@ -6,7 +6,7 @@ with events as (
 
 days as (
     select * from {{ ref('int_clock_day') }}
-    where is_due
+    where is_stale
 ),
 
 procedures as (

@@ -1,5 +1,5 @@
--- What the clock estimates of a day are made from: its beams, the doses near them, and the rooms that evidence allows these.
--- A badge is looked for a few hours around the beams, so that the days before and after count.
+-- Fingerprints of the inputs of a day's clock estimates: its beams, the doses near them, and the rooms in which these may have been.
+-- Doses are compared a few hours around the beams, so the days before and after count too.
 with procedures as (
     select * from {{ ref('int_procedure') }}
     where room_id != 'unknown' and started_at is not null
@@ -85,7 +85,7 @@ final as (
         fingerprints.from_date,
         fingerprints.to_date,
         fingerprints.fingerprint,
-        {{ is_due('fingerprints', 'procedure_date', 'int_clock_match') }} as is_due
+        {{ is_stale('fingerprints', 'procedure_date', 'int_clock_match') }} as is_stale
     from fingerprints
 )
 

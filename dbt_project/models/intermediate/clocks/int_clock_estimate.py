@@ -1,6 +1,6 @@
 """Offset that holds for each room and day with procedures: the day's own estimate, the last accepted one, or none.
 
-A Python model, because carrying is a pure function (ingest/clock_offsets.py) that SQL feeds. What a day shows by itself
+A Python model, because carrying is a pure function (ingest/clock_offsets.py). What the signals of a day alone show
 is decided in int_clock_match, and whether a declaration wins in int_clock_offset.
 """
 

@@ -1,7 +1,7 @@
-"""Offset between dosimeter and modality clock that the signals of a room and day show by themselves, believed or not.
+"""Offset between dosimeter and modality clock, estimated from the signals of one room and day, accepted or not.
 
-A Python model, because the estimator is one pure function (ingest/clock_offsets.py) that SQL feeds: it stays inside the
-one dbt build, with its lineage and tests, and no table leaves the database. What earlier builds estimated is kept.
+A Python model, because the estimator is one pure function (ingest/clock_offsets.py): it is part of the one dbt build,
+with its lineage and tests, and no table leaves the database. Only stale days are estimated; the other rows are copied.
 """
 
 from dataclasses import asdict
@@ -30,19 +30,19 @@ SCHEMA = pa.schema(
 
 
 def model(dbt: Any, session: Any) -> pa.Table:  # noqa: ANN401 - dbt's own signature
-    """One row per room and local date with procedures; NULL where nothing can be compared."""
+    """One row per room and local date with procedures; NULL where there is nothing to compare."""
     dbt.config(materialized="table")
     days, samples = dbt.ref("int_clock_day"), dbt.ref("int_clock_sample")
-    beams = dbt.ref("int_clock_beam").join(days.filter("is_due").project("procedure_date"), "procedure_date")
+    beams = dbt.ref("int_clock_beam").join(days.filter("is_stale").project("procedure_date"), "procedure_date")
     rooms = sorted(room for (room,) in beams.project("room_id").distinct().fetchall())
     rows = [row for room in rooms for row in room_rows(room, _of_room(beams, room), _of_room(samples, room))]
-    made = pa.Table.from_pylist(rows, SCHEMA)
-    kept = _kept(session, str(dbt.this), days)
-    return pa.concat_tables([kept, made]) if kept else made
+    estimated = pa.Table.from_pylist(rows, SCHEMA)
+    unchanged = _unchanged(session, str(dbt.this), days)
+    return pa.concat_tables([unchanged, estimated]) if unchanged else estimated
 
 
 def room_rows(room: str, beams: dict[str, Any], samples: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every day of one room that has beams; both signals in order of time, seconds since 1970 UTC."""
+    """One row per day of one room that has beams; both signals in order of time, seconds since 1970 UTC."""
     rows = []
     for day in np.unique(beams["procedure_date"]):
         estimate = _estimate(beams, beams["procedure_date"] == day, samples)
@@ -64,20 +64,20 @@ def _estimate(beams: dict[str, Any], on: Any, samples: dict[str, Any]) -> Offset
     return first_accepted(beam_on, [signal[reference], signal], float(near["sample_s"].max()))
 
 
-def _kept(session: Any, this: str, days: duckdb.DuckDBPyRelation) -> pa.Table | None:  # noqa: ANN401
-    """The rows of earlier builds that still hold."""
+def _unchanged(session: Any, this: str, days: duckdb.DuckDBPyRelation) -> pa.Table | None:  # noqa: ANN401
+    """The rows of days that are not stale; None before the first build."""
     schema, table = this.replace('"', "").split(".")[-2:]
-    is_there = "select 1 from duckdb_tables() where schema_name = ? and table_name = ?"
-    if not session.execute(is_there, [schema, table]).fetchone():
+    table_exists = "select 1 from duckdb_tables() where schema_name = ? and table_name = ?"
+    if not session.execute(table_exists, [schema, table]).fetchone():
         return None
-    held = days.filter("not is_due").project("procedure_date")
+    other_days = days.filter("not is_stale").project("procedure_date")
     columns = ", ".join(SCHEMA.names)
-    return session.sql(f"from {this}").join(held, "procedure_date").project(columns).to_arrow_table().cast(SCHEMA)
+    return session.sql(f"from {this}").join(other_days, "procedure_date").project(columns).to_arrow_table().cast(SCHEMA)
 
 
 def _of_room(signal: duckdb.DuckDBPyRelation, room: str) -> dict[str, Any]:
-    """Columns of one room in order of time, without its name: millions of equal texts cost more than the estimate."""
+    """Columns of one room in order of time, without its name: copying equal texts is slower than the estimate."""
     is_room = duckdb.ColumnExpression("room_id") == duckdb.ConstantExpression(room)
     columns = [name for name in signal.columns if name != "room_id"]
-    # In order to the last column, for sums of floating-point numbers follow the order.
+    # Ordered by all columns, because sums of floating-point numbers depend on the order.
     return signal.filter(is_room).project(", ".join(columns)).order(", ".join(["started_s", *columns])).fetchnumpy()

@@ -58,7 +58,7 @@ final as (
         declared.room_id is not null or coalesce(estimates.is_own, false) as is_accepted,
         coalesce(estimates.is_step, false) as is_step,
         estimates.step_s,
-        -- Days on which nobody knew the clock; a clock that was never known is unknown since the room's first day.
+        -- Days of unknown clock; a clock that was never known is unknown since the room's first day.
         case
             when declared.room_id is null and coalesce(estimates.offset_method, 'none') = 'none'
                 then room_days.offset_date - coalesce(estimates.last_accepted_date, room_days.first_date)

@@ -4,7 +4,7 @@
 with days as (
     select cast(unnest(range(from_date, to_date + 1, interval 1 day)) as date) as due_date
     from {{ ref('int_clock_day') }}
-    where is_due
+    where is_stale
 ),
 
 samples as (

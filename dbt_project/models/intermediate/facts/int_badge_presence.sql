@@ -1,6 +1,6 @@
 -- Which electronic badges show a sign of life around which procedures of their wearer: any record that touches the
 -- procedure's span and its margin, a record of 0 over a gap only at its two readings (contract, badge_status).
--- Asked by the day, that not all of a career is compared with all, and by the hour: with a margin of half an hour at least, no
+-- Joined by the day, so that not all records of a career are compared with all, and by the hour: with a margin of half an hour at least, no
 -- hour reaches over a whole span, so one of its records touches the span if the first begins before its end and the last
 -- ends after its begin.
 with badge_hours as (
@@ -43,7 +43,7 @@ telling as (
         ) as nth_day
     from badge_hours
     left join sources on badge_hours.source_id = sources.source_id
-    -- A source that writes zeros also for badges that nobody wears proves nothing with a zero.
+    -- A zero is no evidence where the source also writes zeros for badges that are not worn.
     where not (badge_hours.is_zero_total and sources.records_when_idle)
 ),
 

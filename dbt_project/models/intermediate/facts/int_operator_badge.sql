@@ -133,7 +133,7 @@ final as (
         dosed.peak_rate_usv_per_h,
         case
             when coalesce(dosed.linked_usv, 0) + coalesce(dosed.apportioned_usv, 0) > 0 then 'measured'
-            -- Hourly and counter rows of 0 tell only where int_badge_presence says so.
+            -- Hourly and counter rows of 0 count only where int_badge_presence has them.
             when coalesce(dosed.is_sign_of_life, false) or presences.procedure_id is not null then 'zero'
             else 'missing'
         end as badge_status

@@ -1,4 +1,4 @@
--- One row per operator and procedure, with the one badge that speaks for it and exact doses.
+-- One row per operator and procedure, with its one badge of record and exact doses.
 with badges as (
     select * from {{ ref('int_operator_badge') }}
 ),
@@ -38,7 +38,7 @@ ranked as (
         row_number() over (
             partition by procedure_id, operator_id
             order by
-                -- A badge that shows nothing never hides one that does.
+                -- A badge without a record never replaces one with a record.
                 list_position(['measured', 'zero', 'missing'], badge_status),
                 worn_at = 'over_apron_collar' desc,
                 n_linked_records desc,
@@ -55,7 +55,7 @@ chosen as (
     where badge_rank = 1
 ),
 
--- The dose itself shows who was there, else the logbook; a record of 0 shows nobody.
+-- The dose itself shows who was present, otherwise the logbook; a record of 0 does not.
 people as (
     select
         procedure_id,

@@ -1,4 +1,4 @@
--- Each reading of a file with what it is now: "loaded" is in force, and nothing else makes a record, a report or a dose.
+-- Each reading of a file with what it is now: only "loaded" is in force and gives records, reports and doses.
 -- One place for all that takes a loaded file back.
 with files as (
     select * from {{ ref('stg_file') }}

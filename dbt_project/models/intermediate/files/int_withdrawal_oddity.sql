@@ -1,4 +1,4 @@
--- Rows of withdrawn_files.csv that take back nothing: a slip in a hash would leave a wrong file in force.
+-- Rows of withdrawn_files.csv that match no file: a typing error in a hash would leave a wrong file in force.
 with withdrawals as (
     select * from {{ ref('stg_withdrawn_file') }}
 ),

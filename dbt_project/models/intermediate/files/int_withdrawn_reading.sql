@@ -1,4 +1,4 @@
--- Readings of files that reference/withdrawn_files.csv takes back: nothing that they state counts; all stays on record.
+-- Readings of files that reference/withdrawn_files.csv withdraws: nothing that they state counts; all remains on record.
 with withdrawals as (
     select * from {{ ref('stg_withdrawn_file') }}
 ),

@@ -1,8 +1,8 @@
 -- When the beam of a procedure's events was on, by the dosimeters' clocks, clipped to the next start on the plane.
-{{ config(**kept_by('report_day', 'int_beam_day')) }}
+{{ config(**incremental_by_date('report_day', 'int_beam_day')) }}
 with events as (
     select * from {{ ref('int_event') }}
-    where started_at is not null and {{ is_read_now('report_day', 'report_day', 'int_beam_day', 'reached_days') }}
+    where started_at is not null and {{ is_input_of_batch('report_day', 'report_day', 'int_beam_day', 'reached_days') }}
 ),
 
 procedure_clocks as (
@@ -44,7 +44,7 @@ final as (
     from clipped
     inner join procedure_clocks
         on clipped.study_key = procedure_clocks.study_key and clipped.room_id = procedure_clocks.room_id
-    where {{ is_made_now('clipped.report_day') }}
+    where {{ is_in_batch('clipped.report_day') }}
 )
 
 select * from final

@@ -1,9 +1,9 @@
--- Where dose of a badge went on a day, summed: atoms of int_disposition that differ in nothing but their times and sizes. Facts,
+-- Where dose of a badge went on a day, summed: rows of int_disposition that differ only in their times and sizes. Facts,
 -- months and findings are summed from here.
-{{ config(**kept_by('measured_date', 'int_disposition_day')) }}
+{{ config(**incremental_by_date('measured_date', 'int_disposition_day')) }}
 with dispositions as (
     select * from {{ ref('int_disposition') }}
-    where {{ is_made_now('measured_date') }}
+    where {{ is_in_batch('measured_date') }}
 ),
 
 final as (

@@ -1,29 +1,29 @@
 -- The rows of the ledger: each dose with where every part of it went. Parts of one dose sum to it exactly.
-{{ config(**kept_by('measured_date', 'int_disposition_day')) }}
-{% set is_made_now = is_made_now('measured_date') %}
+{{ config(**incremental_by_date('measured_date', 'int_disposition_day')) }}
+{% set is_in_batch = is_in_batch('measured_date') %}
 with doses as not materialized (
     select * from {{ ref('int_dose_evidence') }}
-    where {{ is_made_now }}
+    where {{ is_in_batch }}
 ),
 
 residuals as (
     select * from {{ ref('int_hourly_residual') }}
-    where {{ is_made_now }}
+    where {{ is_in_batch }}
 ),
 
 sample_links as (
     select * from {{ ref('int_sample_link') }}
-    where {{ is_made_now }}
+    where {{ is_in_batch }}
 ),
 
 span_links as (
     select * from {{ ref('int_span_link') }}
-    where {{ is_made_now }}
+    where {{ is_in_batch }}
 ),
 
 vendor_links as (
     select * from {{ ref('int_vendor_link') }}
-    where {{ is_made_now }}
+    where {{ is_in_batch }}
 ),
 
 -- Of the links of these days only: names of a whole history are long.
@@ -66,7 +66,7 @@ decided as (
         is_reader_unknown
     from span_links
     union all by name
-    -- A vendor names studies of rooms that nobody knows, too: these have no clock.
+    -- A vendor also names studies of unknown rooms: these have no clock.
     select
         dose_key,
         disposition,
@@ -91,20 +91,20 @@ decided as (
     select
         dose_key,
         'unlinked' as disposition,
-        barred_reason as reason
+        excluded_reason as reason
     from doses
-    where barred_reason is not null and layout != 'hourly_totals'
+    where excluded_reason is not null and layout != 'hourly_totals'
     union all by name
     -- An hourly total that may not be linked is still covered as far as its samples show it: these have their own fate.
     select
         doses.dose_key,
         'unlinked' as disposition,
-        doses.barred_reason as reason,
+        doses.excluded_reason as reason,
         cast(doses.dose_usv - coalesce(residuals.covered_usv, 0) as {{ dose_type() }}) as part_usv
     from doses
     left join residuals on doses.dose_key = residuals.dose_key
     where
-        doses.barred_reason is not null
+        doses.excluded_reason is not null
         and doses.layout = 'hourly_totals'
         and (doses.token is not null or doses.dose_usv > coalesce(residuals.covered_usv, 0))
     union all by name

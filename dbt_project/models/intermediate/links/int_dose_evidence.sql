@@ -1,14 +1,14 @@
 -- Each dose that counts with whose it is and all that decides where it may belong: the badge's assignment on the local day
--- unless a correction says otherwise, the receiving hub's room, the clock that its times follow, and the reason that keeps it
+-- unless a correction says otherwise, the receiving hub's room, the clock that its times follow, and the reason that excludes it
 -- from being linked at all, if there is one. One model, because each copy of all records costs a first night seconds.
-{{ config(**kept_by('measured_date', 'int_dose_day')) }}
+{{ config(**incremental_by_date('measured_date', 'int_dose_day')) }}
 with doses as not materialized (
     select
         * exclude (started_at, ended_at, site_timezone),
         started_at as recorded_started_at,
         ended_at as recorded_ended_at
     from {{ ref('int_dose') }}
-    where {{ is_made_now('measured_date') }}
+    where {{ is_in_batch('measured_date') }}
 ),
 
 assignments as (
@@ -72,7 +72,7 @@ assigned as (
             and {{ holds_in('badge_days.source_id', 'assignments.source_ids') }}
 ),
 
--- One serial may be several badges, told apart by the sources that their assignments name.
+-- One serial may be several badges, distinguished by the sources of their assignments.
 badges as (
     select
         dosimeter_serial,
@@ -162,7 +162,7 @@ declared as (
 -- Rooms of a measurement that several hubs received.
 received as (
     select
-        heard.dose_key,
+        received.dose_key,
         list(distinct hubs.room_id order by hubs.room_id) as room_ids
     from (
         select
@@ -171,9 +171,9 @@ received as (
             unnest(list_append(other_hubs, hub)) as hub
         from doses
         where other_hubs is not null
-    ) as heard
-    inner join hubs on heard.source_id = hubs.source_id and heard.hub = hubs.hub
-    group by heard.dose_key
+) as received
+    inner join hubs on received.source_id = hubs.source_id and received.hub = hubs.hub
+    group by received.dose_key
 ),
 
 wearers as (
@@ -246,7 +246,7 @@ decided as (
             when is_assigned and coalesce(found_reason in ('room_unknown', 'inside_dst_fold'), true)
                 then named_procedure_id
         end as manual_procedure_id,
-        case when manual_procedure_id is null then found_reason end as barred_reason
+        case when manual_procedure_id is null then found_reason end as excluded_reason
     from judged
 ),
 
@@ -255,7 +255,7 @@ final as (
     select
         *,
         case
-            when layout = 'rate_samples' and barred_reason is null and manual_procedure_id is null
+            when layout = 'rate_samples' and excluded_reason is null and manual_procedure_id is null
                 then hash(
                     badge_key,
                     operator_id,

@@ -38,7 +38,7 @@ beam_minutes as (
 ),
 
 -- Two beams that one sample can touch. Equal shares go to the beam that began first, then to plane A: when both planes are
--- on, a badge cannot tell them apart, and the answer must be the same every time.
+-- on, a badge cannot distinguish them, and the result must be the same every time.
 pairs as (
     select
         former.timeline_key,

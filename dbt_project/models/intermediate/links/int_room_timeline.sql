@@ -6,7 +6,7 @@ with link_days as (
 linked_days as (
     select unnest(neighbour_dates) as measured_date
     from link_days
-    where {{ is_due('link_days', 'measured_date', 'int_sample_link') }}
+    where {{ is_stale('link_days', 'measured_date', 'int_sample_link') }}
 ),
 
 sample_rooms as (

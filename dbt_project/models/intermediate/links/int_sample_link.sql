@@ -1,8 +1,8 @@
 -- Where each rate sample belongs: beam-on of exactly one allowed room, else the window of exactly one procedure, else a
 -- reason with the candidates (contract, linking rules 1 to 3). Never split, never the nearest room.
 -- Tens of millions of samples meet the intervals of a room: each finds its own in one look, by numbers and as early as
--- possible; what is seldom wanted (names, lists) is fetched for those few that want it.
-{{ config(**kept_by('measured_date', 'int_link_day')) }}
+-- possible; names and lists are joined only for the few rows that need them.
+{{ config(**incremental_by_date('measured_date', 'int_link_day')) }}
 {% set minute_us = 60000000 %}
 {% set hour_us = 3600000000 %}
 with samples as not materialized (
@@ -11,10 +11,10 @@ with samples as not materialized (
         sample_group,
         epoch_us(started_at) as started_us
     from {{ ref('int_dose_evidence') }}
-    where {{ is_read_now('measured_date', 'measured_date', 'int_link_day', 'neighbour_dates') }}
+    where {{ is_input_of_batch('measured_date', 'measured_date', 'int_link_day', 'neighbour_dates') }}
 ),
 
--- A sample's group is of its own day: asking for the day here, too, makes DuckDB expect so few samples that it puts them, and
+-- A sample's group is of its own day: a condition on the day here, too, makes DuckDB expect so few samples that it puts them, and
 -- not the intervals, into the hash table.
 sample_rooms as (
     select
@@ -55,7 +55,7 @@ windows as (
     where event_hash is null
 ),
 
--- What a sample touches in each room that evidence allows; where it touches nothing, a row without an interval.
+-- The intervals that a sample touches in each allowed room; where it touches none, a row without an interval.
 touched as not materialized (
     select
         samples.dose_key,
@@ -77,7 +77,7 @@ touched as not materialized (
             and samples.started_us // {{ minute_us }} = beams.utc_minute
             and samples.started_us >= beams.from_us
             and samples.started_us < beams.to_us
-    -- Where no beam is on; a join key that is NULL costs nothing.
+    -- Where no beam is on; a NULL join key is free.
     left join windows
         on
             case when beams.timeline_key is null then sample_rooms.timeline_key end = windows.timeline_key
@@ -142,7 +142,7 @@ disputed_badges as (
     from disputed
 ),
 
--- A badge that may never be disputed is not even looked at.
+-- Badges that cannot be disputed are left out.
 certain as (
     select
         badge_key,
@@ -186,7 +186,7 @@ settled as (
     select
         dose_key,
         string_agg(procedure_id, ' ' order by procedure_id) as candidates,
-        -- Two shares can both reach the bound only if it is set to a half or less: then nothing is settled.
+        -- Two shares can both reach the bound only if it is set to a half or less: then the room stays open.
         case
             when count(*) filter (where room_share >= {{ var('room_majority_share') }}) = 1
                 then any_value(hit) filter (where room_share >= {{ var('room_majority_share') }})
@@ -195,9 +195,9 @@ settled as (
     group by dose_key
 ),
 
--- Where neither hub nor logbook speaks for a room (rule 1: "else any"), beams of a stranger's room and a badge's dose meet by
+-- Where neither hub nor logbook gives a room (rule 1: "else any"), beams of another room and a badge's dose meet by
 -- chance as often as the beam there is on. Who was there has dose at its beams and hardly between them: so of the badge's
--- samples within the procedure the share that rule 2 asks for must be at its beams, else time alone does not tell the room.
+-- samples within the procedure the share that rule 2 requires must be at its beams, otherwise time alone does not decide the room.
 explained as (
     select
         touched.badge_key,
@@ -210,7 +210,7 @@ explained as (
     group by all
 ),
 
--- Which rooms were in question is told also where the badge's other samples decided.
+-- The rooms in question are listed also where the badge's other samples decided.
 in_doubtful_room as (
     select
         in_several_rooms.dose_key,
@@ -271,7 +271,7 @@ judged as (
         room_candidates,
         candidates
     from together
-    where {{ is_made_now('measured_date') }}
+    where {{ is_in_batch('measured_date') }}
 ),
 
 final as (

@@ -20,7 +20,7 @@ rooms as (
     where room_id != 'unknown'
 ),
 
--- All samples of a group agree in what it is made of: any of them tells it.
+-- All samples of a group agree in its columns: any of them gives the values.
 groups as (
     select
         sample_group,
@@ -56,7 +56,7 @@ logbook_rooms as (
     where procedures.room_id != 'unknown'
 ),
 
--- What is not asked is NULL: a join key that is NULL costs nothing.
+-- Conditions that do not apply are NULL: a NULL join key is free.
 allowed as (
     select
         groups.*,

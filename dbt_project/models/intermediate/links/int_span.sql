@@ -3,7 +3,7 @@ with doses as (
     select * from {{ ref('int_dose_evidence') }}
     where
         layout in ('sessions', 'counter_log', 'hourly_totals')
-        and barred_reason is null
+        and excluded_reason is null
         and manual_procedure_id is null
 ),
 
@@ -55,7 +55,7 @@ spans as (
     left join declared on doses.dose_key = declared.dose_key
 ),
 
--- An hourly total that its samples explain wholly leaves nothing to link.
+-- An hourly total that its samples explain wholly has no dose left to link.
 final as (
     select * from spans
     where layout != 'hourly_totals' or open_usv > 0

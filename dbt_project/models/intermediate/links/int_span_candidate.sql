@@ -91,7 +91,7 @@ near_procedures as (
     from near
 ),
 
--- Where no span is near, no sample is looked at: materialized, or all samples would be joined first.
+-- Only samples near a span are read: materialized, otherwise all samples would be joined first.
 near_links as materialized (
     select
         dose_key,
@@ -124,7 +124,7 @@ reachable as (
     left join operators on near.operator_id = operators.operator_id
 ),
 
--- The first kind of evidence that speaks decides; an evident room that has no procedure is not overruled.
+-- The first kind of evidence decides; an evident room that has no procedure is not overruled.
 judged as (
     select
         *,

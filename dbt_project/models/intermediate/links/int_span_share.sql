@@ -28,7 +28,7 @@ shared_procedures as (
     from shared
 ),
 
--- Where no span is shared, no sample is looked at: materialized, or all samples would be joined first.
+-- Only samples of shared spans are read: materialized, otherwise all samples would be joined first.
 shared_links as materialized (
     select
         dose_key,

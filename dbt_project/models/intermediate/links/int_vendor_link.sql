@@ -1,7 +1,7 @@
 -- Totals that the vendor's system already put to a study: linked to that study's procedure (contract, linking rule 5).
 with doses as (
     select * from {{ ref('int_dose_evidence') }}
-    where layout = 'procedure_totals' and barred_reason is null and manual_procedure_id is null
+    where layout = 'procedure_totals' and excluded_reason is null and manual_procedure_id is null
 ),
 
 procedures as (

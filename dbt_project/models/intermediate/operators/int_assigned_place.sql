@@ -1,4 +1,4 @@
--- Where badges of a person are assigned on a day that has a result of any of them. A badge of which nothing was ever read is
+-- Where badges of a person are assigned on a day that has a result of any of them. A badge without any record is
 -- electronic if its assignment names a source of electronic badges; these all measure Hp(10).
 with days as (
     select distinct

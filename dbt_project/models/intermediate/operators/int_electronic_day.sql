@@ -66,7 +66,7 @@ final as (
     from badge_days
     qualify row_number() over (
         partition by operator_id, dose_date, place
-        -- A badge that shows nothing never hides one that does.
+        -- A badge without a record never replaces one with a record.
         order by dose_usv > 0 desc, preference asc, n_records desc, dosimeter_serial asc, badge_key asc
     ) = 1
 )

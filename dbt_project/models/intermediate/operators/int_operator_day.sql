@@ -50,7 +50,7 @@ parts as (
         {{ dose_digits('electronic_to_day_usv - coalesce(electronic_usv, 0)') }} as to_begin,
         nullif({{ dose_digits('electronic_of_result_usv') }}, 0) as of_all,
         greatest(passive_of_result_usv, electronic_of_result_usv) as warning_of_result_usv,
-        -- NULL: below detection, and nobody knows how far.
+        -- NULL: below a detection limit that is not stated.
         case
             when passive_high_usv is not null then greatest(passive_high_of_result_usv, electronic_of_result_usv)
         end as warning_high_of_result_usv

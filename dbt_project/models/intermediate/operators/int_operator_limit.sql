@@ -3,7 +3,7 @@ with quantities as (
     select
         *,
         place in ('left_hand', 'right_hand') as is_hand,
-        -- Badges over the apron stand for the body and, without one at the eye, for the lens.
+        -- Badges over the apron are used for the body and, without one at the eye, for the lens.
         dose_source != 'external'
         and (quantity in ('effective', 'effective_dose_equivalent') or (quantity = 'lens' and place = 'over_apron'))
             as is_estimate
@@ -105,7 +105,7 @@ limit_groups as (
     from limits
 ),
 
--- Limits of the young go by age alone: who is in training and grown up has everybody's limits, and so has who gave no birth date.
+-- Limits of the young depend on age alone: adults in training, and persons without a birth date, have the limits of adults.
 worker_groups as (
     select
         operators.operator_id,
@@ -217,7 +217,7 @@ by_place as (
         sum(dose_usv) as dose_usv,
         sum(warning_usv) as warning_usv,
         {{ sum_if_all_known('warning_high_usv') }} as warning_high_usv,
-        -- What another employer stated of a period that is over goes into no projection.
+        -- What another employer stated of a period that is over is not projected.
         sum(warning_usv) filter (place != 'external') as running_usv,
         bool_or(is_estimate) as is_estimate,
         min(dose_source) as first_source,

@@ -42,7 +42,7 @@ badge_days as (
 worn_days as (
     select
         badge_days.*,
-        -- A badge that shows nothing makes no electronic row; its assignment says that it is worn.
+        -- A badge without a record gives no electronic row; its assignment shows that it is worn.
         badge_days.has_over_apron or assigned.operator_id is not null as wears_over_apron
     from badge_days
     left join assigned on badge_days.operator_id = assigned.operator_id and badge_days.dose_date = assigned.dose_date

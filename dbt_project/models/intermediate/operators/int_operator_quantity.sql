@@ -105,7 +105,7 @@ stated as (
         operator_id,
         period_begin_date + cast(nth_day - 1 as integer) as dose_date,
         quantity,
-        -- Of a period that is not over at as_of the rest of the year is projected, of one that is over nothing.
+        -- Of a period that is not over at as_of the rest of the year is projected, one that is over is not projected.
         case when period_end_date <= {{ as_of() }} then 'external' else 'external_running' end as place,
         'external' as method,
         1 as factor,

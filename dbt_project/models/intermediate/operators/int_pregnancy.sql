@@ -8,7 +8,7 @@ final as (
     select
         operator_id,
         pregnancy_declared_date,
-        -- A begin after the declaration is a slip of the pen: nothing since the declaration may be left out.
+        -- A begin after the declaration is a typing error: no dose since the declaration may be excluded.
         least(pregnancy_began_date, pregnancy_declared_date) as pregnancy_began_date,
         coalesce(
             pregnancy_ended_date,

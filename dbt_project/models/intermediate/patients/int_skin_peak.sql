@@ -1,9 +1,9 @@
 -- Where the beams of a procedure overlap on the skin: around the direction of each irradiation event the Ka,r of all events, of
 -- both planes, within a cap. Directions are compared on the great circle.
-{{ config(**kept_by('procedure_date', 'int_skin_day')) }}
+{{ config(**incremental_by_date('procedure_date', 'int_skin_day')) }}
 with procedures as (
     select * from {{ ref('int_procedure') }}
-    where {{ is_made_now('procedure_date') }}
+    where {{ is_in_batch('procedure_date') }}
 ),
 
 events as (
@@ -22,7 +22,7 @@ caps as (
     where name = 'cap_deg'
 ),
 
--- A difference of exactly the cap is within it, whatever the rounding of a cosine.
+-- A difference of exactly the cap is within it, despite the rounding of a cosine.
 edges as (
     select
         cap_deg,

@@ -58,7 +58,7 @@ doses as (
         case steps.quantity
             when 'ka_r' then sums.ka_r_mgy
             when 'kap' then sums.kap_gy_cm2
-            -- Of a sum whose Ka,r or KAP is known, the time of fluoroscopy says nothing more.
+            -- Of a sum whose Ka,r or KAP is known, the time of fluoroscopy adds no information.
             when 'fluoro_time' then case when sums.n_ka_r = 0 and sums.n_kap = 0 then sums.fluoro_time_s end
         end as dose,
         case steps.quantity

@@ -1,4 +1,4 @@
--- What the skin of one body region got by a procedure: in it alone, and together with the patient's procedures of the days
+-- Skin dose of one body region by a procedure: in it alone, and together with the patient's procedures of the days
 -- before. A procedure of unknown region adds to every region of the patient. Ka,r is that of a procedure's highest plane;
 -- planes are never added. KAP counts where Ka,r is unknown, fluoroscopy time where both are.
 with procedures as (

@@ -39,7 +39,7 @@ with_room as (
         site.site_timezone,
         coalesce(rooms.device_timezone, site.site_timezone) as device_timezone,
         coalesce(first_events.n_events, 0) as n_events,
-        -- Without a study UID the device and its first event name the study; without events the object stands alone.
+        -- Without a study UID the device and its first event name the study; without events the object is a study of its own.
         coalesce(
             reports.study_instance_uid,
             case

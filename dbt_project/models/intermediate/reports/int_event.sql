@@ -1,8 +1,8 @@
 -- Each irradiation event once, in the study that owns it, with the values of that study's latest report.
-{{ config(**kept_by('report_day', 'int_report_day')) }}
+{{ config(**incremental_by_date('report_day', 'int_report_day')) }}
 with reports as (
     select * from {{ ref('int_report') }}
-    where is_latest_of_sop and {{ is_made_now('report_day') }}
+    where is_latest_of_sop and {{ is_in_batch('report_day') }}
 ),
 
 events as (

@@ -114,7 +114,7 @@ expected as (
     group by all
 ),
 
--- A study has a UID and an accession number; one that is known by its number alone is looked up by that.
+-- A study has a UID and an accession number; one without a UID is found by its number.
 report_names as (
     select
         unnest([study_instance_uid, case when accession_number is not null then 'accession ' || accession_number end])

@@ -64,7 +64,7 @@ versions as (
 final as (
     select
         ordered.*,
-        -- Tables kept by day have a part for the reports that state no date, too.
+        -- Incremental tables have a date partition for reports that state no date, too.
         coalesce(ordered.report_date, date '0001-01-01') as report_day,
         coalesce(versions.is_latest_of_sop, true) as is_latest_of_sop,
         coalesce(versions.winner_load_seq, ordered.load_seq) as winner_load_seq,

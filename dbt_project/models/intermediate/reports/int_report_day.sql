@@ -1,5 +1,5 @@
 -- What the irradiation events of a day's reports are made from: which reports they are, their study, room and zone, and which
--- event counts where several reports sent it. What a report says never changes.
+-- event counts where several reports sent it. The content of a report never changes.
 with reports as (
     select * from {{ ref('int_report') }}
     where is_latest_of_sop

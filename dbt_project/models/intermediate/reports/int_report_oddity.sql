@@ -1,4 +1,4 @@
--- What is odd about reports that are compared with one another: UIDs that should be of one thing in the world, and are not.
+-- Oddities between reports: UIDs that should be unique and are not.
 with reports as (
     select * from {{ ref('int_report') }}
 ),

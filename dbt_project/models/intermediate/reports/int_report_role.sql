@@ -25,7 +25,7 @@ own_events as (
     group by load_seq
 ),
 
--- Nearly every report is the only one that sent its events, and nothing is to be asked of them one by one.
+-- Nearly every report is the only one that sent its events: these need no comparison event by event.
 alone as (
     select
         reports.load_seq,

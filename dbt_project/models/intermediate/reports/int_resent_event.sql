@@ -9,7 +9,7 @@ events as (
     select * from {{ ref('stg_irradiation_event') }}
 ),
 
--- By a number, which is compared much faster than a text; two events that happen to share it are told apart below.
+-- By a number, which is compared much faster than a text; two events with the same number are distinguished below.
 sent as (
     select
         events.load_seq,
@@ -62,7 +62,7 @@ of_studies as (
 ),
 
 -- What is not stated is no difference: a sending takes what it lacks from the first one that it fits to and that has it, from
--- one that lacks nothing if there is any. Most devices state all or never the same: then there is nothing to compare.
+-- one that lacks nothing if there is any. Most devices state all fields or always omit the same: then there is nothing to compare.
 mixed as (
     select sent_event_uid
     from of_studies

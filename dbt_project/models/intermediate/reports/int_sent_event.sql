@@ -1,4 +1,4 @@
--- The irradiation events as they were sent, under the UID that tells each from all others.
+-- The irradiation events as they were sent, under the UID that identifies each.
 {{ config(materialized='view') }}
 with events as (
     select

@@ -1,4 +1,4 @@
--- One study with what its latest report says of patient and description, and the modality that all its reports show.
+-- One study with the patient and description, and the modality that all its reports show.
 with reports as (
     select * from {{ ref('int_report') }}
     where is_latest_of_sop

@@ -53,9 +53,9 @@ below_lod_tokens: [M]
 """
 RAW_OF_FILES = ("file", "file_stat", "dose_record", "rejected_row")
 DOSES = "select columns(c -> c not in ('load_seq', 'line', 'dose_key')) from intermediate.int_dose"
-# A build takes days by the block (dbt_project/macros/kept_parts.sql); here all are one, with those of no date.
+# A build takes days by the block (dbt_project/macros/incremental_by_date.sql); here all are one, with those of no date.
 ALL_DAYS = """
-create or replace temporary table part_now as
+create or replace temporary table batch_date as
 select date '0001-01-01' as part union all select unnest(range(date '2024-10-01', date '2024-11-30', interval 1 day))
 """
 BALANCE = "from ledger.dose_balance"

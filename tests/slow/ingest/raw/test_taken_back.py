@@ -20,7 +20,7 @@ from support.small_site import RATES, SOURCE, export, make_site, run, write
 
 from ingest.site.config import load_site
 from orchestration.dbt_build import build_tables
-from orchestration.publication.build_record import forget_tables
+from orchestration.publication.build_record import drop_built_tables
 
 AS_OF = date(2024, 3, 31)
 SCHEMAS = ("intermediate", "marts", "ledger", "alerts")
@@ -107,7 +107,7 @@ def test_files_are_taken_back_and_units_corrected_at_any_time(tmp_path: Path) ->
 
     copy = Path(shutil.copy(load_site(root).build_db, tmp_path / "doseledger.duckdb"))
     with duckdb.connect(copy) as con:
-        forget_tables(con)
+        drop_built_tables(con)
     _build(copy)
     found = differences(load_site(root).build_db, copy, SCHEMAS)
     assert {name: rows for name, rows in found.items() if name not in OF_ONE_BUILD} == {}

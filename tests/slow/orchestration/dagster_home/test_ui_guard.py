@@ -31,7 +31,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Ui:
-    """A running UI, spoken to byte by byte."""
+    """A running UI, addressed byte by byte."""
 
     def __init__(self, port: int) -> None:
         self.port = port

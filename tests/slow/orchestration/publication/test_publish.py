@@ -79,9 +79,9 @@ def test_refuses_without_any_build(tmp_path: Path, published: Path) -> None:
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
-        ("update ops.build set finished_at = null", "broken off"),
+        ("update ops.build set finished_at = null", "interrupted"),
         ("update ops.build set succeeded = false, failures = 'model x: no such column'", "model x: no such column"),
-        ("update ops.build set is_complete = false", "only a part"),
+        ("update ops.build set is_complete = false", "only some"),
         ("drop table ops.verdict", "no verdict of structural, logical, plausible"),
         ("delete from ops.verdict where suite = 'logical'", "no verdict of logical"),
         ("update ops.verdict set build_id = 'another'", "no verdict of structural, logical, plausible"),

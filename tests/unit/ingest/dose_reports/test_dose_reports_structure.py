@@ -249,7 +249,7 @@ def test_private_and_untitled_dose_reports_are_quarantined_by_name() -> None:
 
 
 @pytest.mark.parametrize(("meaning", "status"), [("Patient DOSE Summary", "quarantined"), ("Findings", "not_dose")])
-def test_a_private_title_that_speaks_of_dose_is_not_passed_over(meaning: str, status: str) -> None:
+def test_a_private_title_that_names_dose_is_not_passed_over(meaning: str, status: str) -> None:
     private = sr.ordinary_report(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33", title=("7", "99MAKER"))
     private.ConceptNameCodeSequence[0].CodeMeaning = meaning
     refused = refusal(sr.as_file(of_other_content(private)))
