@@ -89,7 +89,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Makes the lock file anew from pyproject.toml; needs uv. Only for maintainers. No index is named in it (--no-emit-index-url).
+# Writes the lock file from pyproject.toml; needs uv. Only for maintainers. No index is named in it (--no-emit-index-url).
 lock:
 	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --no-strip-extras \
 		--extra dev pyproject.toml -o requirements.lock

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 class UserError(Exception):
-    """Something that a person at the site must mend. Its text is one clear sentence for that person."""
+    """A mistake that the site can fix. Its text is one clear sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class SiteError(UserError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The known name that somebody who wrote ``name`` most likely meant, or None if none is close."""
+    """The known name that ``name`` most likely means, or None if none is close."""
     folded = {candidate.casefold(): candidate for candidate in known}
     matches = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.75)
     return folded[matches[0]] if matches else None

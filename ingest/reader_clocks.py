@@ -32,7 +32,7 @@ WHOLE = 0.98
 UNRELATED = 0.1  # share of episodes of dose that have nothing to do with the procedures known
 EPISODE_GAP_S = 900.0
 
-# --- From day to day: quartz drifts 0.5-2 s a day (domain notes 7), and a reader is set anew now and then.
+# --- From day to day: quartz drifts 0.5-2 s a day (domain notes 7), and a reader is set again now and then.
 SET_ANEW = 0.02
 DRIFT_S_PER_DAY = 2.0
 MOST_DAYS_APART = 30
@@ -47,7 +47,7 @@ SHUFFLES = 1199
 DAYS_TESTED = 20  # neighbouring days with evidence that are shuffled together
 DONORS = 8  # nearest other days whose procedures may take the place of a day's own
 SHUFFLED_S: FloatArray = OFFSETS_S[::2]
-SAME_CLOCK_S = 90.0  # a day's offset farther than this from the day before: the clock was set anew between them
+SAME_CLOCK_S = 90.0  # a day's offset farther than this from the day before: the clock was set again between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class _Peak:
 
 
 def _smoothed(days: Sequence[date], likelihoods: FloatArray) -> FloatArray:
-    """Log-likelihood of each day's offset from all days: the clock drifts, and is set anew now and then."""
+    """Log-likelihood of each day's offset from all days: the clock drifts, and is set again now and then."""
     forward = np.zeros_like(likelihoods)
     backward = np.zeros_like(likelihoods)
     for i in range(1, len(days)):
@@ -250,8 +250,8 @@ def _moved(log_weights: FloatArray, days_apart: int) -> FloatArray:
     reach = max(1, int(np.ceil(3 * spread)))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(spread, 1e-3)) ** 2)
     drifted = np.convolve(weights, kernel / kernel.sum(), "same")
-    anew = 1 - (1 - SET_ANEW) ** days_apart if days_apart <= MOST_DAYS_APART else 1.0
-    moved: FloatArray = np.log((1 - anew) * drifted + anew / len(weights))
+    again = 1 - (1 - SET_ANEW) ** days_apart if days_apart <= MOST_DAYS_APART else 1.0
+    moved: FloatArray = np.log((1 - again) * drifted + again / len(weights))
     return moved
 
 

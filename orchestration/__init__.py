@@ -1,4 +1,4 @@
-"""The rim of the house: the nightly line as Dagster sees it, the publication, the letters, the command line.
+"""The nightly job of Dagster, the publication, letters and pages, and the command line.
 
-Decides when and in which order; how a file is read, a dose computed or a table judged is said in the rooms below.
+It decides when and in which order; files are read by `ingest`, doses computed by dbt, tables judged by `expectations`.
 """

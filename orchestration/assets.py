@@ -1,6 +1,6 @@
 """The nightly line as assets: raw tables, the dbt project, gate, publication, letters, charts.
 
-Each body calls one function of the room that does the work and tells Dagster what came out; nothing is computed here.
+Each body calls one function of the package that does the work, and reports the result to Dagster.
 """
 
 # No postponed annotations here: Dagster reads them while it decorates.
@@ -57,7 +57,7 @@ from orchestration.webhooks import post_publication
 POOL = "duckdb_write"  # the build database has one writer
 DATA_ENGINEERING = ["team:data_engineering"]
 MEDICAL_PHYSICS = ["team:medical_physics"]
-# For what can pass by itself: a server or a mail server that does not answer. All other steps fail at once.
+# For temporary failures: a server or a mail server that does not answer. All other steps fail at once.
 RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL)
 
 
@@ -101,7 +101,7 @@ def reference_files(site: SiteResource) -> dg.MaterializeResult[None]:
 def received_objects(
     context: dg.AssetExecutionContext, site: SiteResource, pull: dg.ResourceParam[Pull]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Dose reports of the servers that site.yaml names, kept below received/; one that fails stops nothing else."""
+    """Dose reports of the servers that site.yaml names, kept below received/; other servers go on if one fails."""
     with plain_errors():
         folder = site.load()
         pulled = pull(folder)
@@ -155,7 +155,7 @@ def dose_reports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.Mat
     key=["raw", "dosimeter_exports"], group_name="raw", kinds={"csv", "duckdb"}, owners=DATA_ENGINEERING, pool=POOL
 )
 def dosimeter_exports(site: SiteResource, report: dg.ResourceParam[Report]) -> dg.MaterializeResult[None]:
-    """Badge exports as raw.dose_record and raw.rejected_row, read as sources/*.yaml says: only new files.
+    """Badge exports as raw.dose_record and raw.rejected_row, read as described in sources/*.yaml: only new files.
 
     And those that are loaded, of a source whose description now gives their rows another meaning.
     """
@@ -512,7 +512,7 @@ def _removed(run_id: str | None) -> list[str]:
     retry_policy=RETRY,
 )
 def letters(context: dg.AssetExecutionContext, site: SiteResource) -> dg.MaterializeResult[None]:
-    """Letters and webhooks: what is new in the current publication, once; nothing of a past as-of date."""
+    """Letters and webhooks: what is new in the current publication, once; none for a past as-of date."""
     with plain_errors():
         folder = site.load()
         current = current_publication(folder.published_dir)
@@ -521,7 +521,7 @@ def letters(context: dg.AssetExecutionContext, site: SiteResource) -> dg.Materia
         with site.build(folder) as con:
             build = last_build(con, folder.build_db.stem)
         if build and build.as_of < current.as_of:
-            return dg.MaterializeResult(metadata={"letters": [], "waiting": 0, "notes": [], "findings_told": 0})
+            return dg.MaterializeResult(metadata={"letters": [], "waiting": 0, "notes": [], "findings_reported": 0})
         delivery = deliver(current.folder, folder.config, folder.data_dir, os.environ, clock_at(folder).today)
         notes = post_publication(current.folder, folder.config, folder.data_dir, os.environ)
     _retry_after([*(delivery.notes if delivery.waiting else ()), *notes], context, site)
@@ -530,7 +530,7 @@ def letters(context: dg.AssetExecutionContext, site: SiteResource) -> dg.Materia
             "letters": [letter.sent_to for letter in delivery.sent],
             "waiting": delivery.waiting,
             "notes": [*delivery.notes, *notes],
-            "findings_told": delivery.findings_told,
+            "findings_reported": delivery.findings_told,
         }
     )
 

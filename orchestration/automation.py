@@ -24,7 +24,7 @@ NIGHTLY = dg.define_asset_job(
 REBUILD = dg.define_asset_job(
     "rebuild",
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
-    description="Every table anew from what was read; no file is opened.",
+    description="Rebuild every table from what was read; no file is opened.",
 )
 A_DATE = "YYYY-MM-DD"  # to be replaced in the launchpad: no date, so that a run that keeps it is refused
 NO_PARTITIONS = (
@@ -60,7 +60,7 @@ INBOX_INTERVAL_S = 300
 
 
 def site_zone(root: Path | None) -> str:
-    """The site's time zone from site.yaml alone; UTC without a site.
+    """The site's time zone from site.yaml only; UTC without a site.
 
     Raises:
         SiteError: site.yaml cannot be read.
@@ -113,7 +113,7 @@ def inbox_sensor(site: SiteResource) -> dg.RunRequest | dg.SkipReason:
     description="Writes to mail.operations that a run failed: which step, why, what to do; one trouble once a day.",
 )
 def operations_letter_sensor(context: dg.RunFailureSensorContext, site: SiteResource) -> None:
-    """A run whose process died has no failed step: that, too, is told."""
+    """A run whose process died has no failed step; it is reported, too."""
     refused_by, sentence = _refusal_at_the_start(context.failure_event)
     if refused_by == AlreadyRunning.__name__:
         return  # the other run does the work
@@ -134,7 +134,7 @@ def _refusal_at_the_start(failure: dg.DagsterEvent) -> tuple[str, str]:
 
 
 def freshness_of(key: dg.AssetKey, zone: str) -> dg.FreshnessPolicy | None:
-    """Publication: done between the night and the morning round. Raw tables: looked at within a day and a half."""
+    """Publication: done between the night and the morning round. Raw tables: updated within a day and a half."""
     if key.path[0] == RAW:
         return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
     if key.path == [PUBLICATION]:

@@ -17,13 +17,13 @@ from expectations.gate import SAMPLES
 FINDINGS = "alerts.alert"
 NOT_RESTRICTED = f"not ({TABLES[FINDINGS].restricted})"
 
-# Columns that name a row, also as dbt's own tests call them; any other date may be somebody's birth.
+# Columns that name a row, also as dbt's own tests call them; any other date may be a date of birth.
 NAMING = re.compile(
     r"(_id|_key|_uid|_seq|_serial|_columns|^line|^table_name|^(from|unique)_field|^n_\w+)$"
     r"|^(measured|offset|procedure|study)_date$"
 )
 
-# Table -> what a data engineer would ask of it first. Each asks its own table only: others may not be built yet.
+# Table -> the first questions of a data engineer. Each query reads its own table only: others may not be built yet.
 SUMMARIES: dict[str, str] = {
     "marts.fct_procedure": """
         select
@@ -98,7 +98,7 @@ SUMMARIES: dict[str, str] = {
 }
 
 Row = dict[str, str | int | float | bool | None]
-Contents = dict[str, int | str | list[Row]]  # by the name that the UI gives the answer; as JSON knows it
+Contents = dict[str, int | str | list[Row]]  # by the name that the UI gives the answer; JSON values
 
 
 def contents_of(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
@@ -119,7 +119,7 @@ def row_count(con: duckdb.DuckDBPyConnection, name: str) -> int:
 
 
 def failing_rows(con: duckdb.DuckDBPyConnection, test: str, name: str) -> Contents:
-    """Rows that a dbt test found, by what names them: other columns may say what is not for every reader.
+    """Rows that a dbt test found, by their keys: other columns may hold values that not every reader may see.
 
     Args:
         con: a connection to the build database.
@@ -149,7 +149,7 @@ def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
 
 
 def _plain(value: object) -> str | int | float | bool | None:
-    """As JSON knows it; what it does not know is text."""
+    """A JSON value; other types become text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     return float(value) if isinstance(value, Decimal) else str(value)

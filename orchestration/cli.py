@@ -28,7 +28,7 @@ from orchestration.console.terminal import terminal, typed
 if TYPE_CHECKING:
     from orchestration.nightly import NightlyResult
 
-EXIT_CODES = "Exit codes: 0 done; 1 a mistake or a check is in the way, said in words; 2 the command was typed wrongly."
+EXIT_CODES = "Exit codes: 0 done; 1 a mistake or a failed check, stated in words; 2 the command was typed wrongly."
 UNITS = "Units everywhere: Hp(10) in µSv, KAP in Gy·cm², Ka,r in mGy, times in s; dates are the site's local dates."
 EPILOG = f"{UNITS} {EXIT_CODES}"
 
@@ -65,7 +65,7 @@ SiteOption = Annotated[Path, typer.Option("--site", help="The site folder (it ho
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """What a person at the site must mend is said in its own words, without a traceback."""
+    """A mistake that the site can fix is printed as its own sentence, without a traceback."""
     try:
         yield
     except SiteError as error:
@@ -111,7 +111,7 @@ def check(
 ) -> None:
     """Validate site.yaml, reference CSVs and source descriptions; loads nothing. Names file, line and field.
 
-    Names the files of the inbox that would be refused for their place, name or size, and says what would be read again.
+    Names the files of the inbox that would be refused for their place, name or size, and those to be read again.
     """
     from ingest.site.config import check_site, load_site
     from orchestration.console.check_badges import check_badges
@@ -248,7 +248,7 @@ def run(
 
 @app.command(epilog=EPILOG)
 def rebuild(site: SiteOption) -> None:
-    """Make every table anew from what was ingested (no file is read), check and publish."""
+    """Rebuild every table from what was ingested (no file is read), check and publish."""
     from orchestration.nightly import rebuild as rebuild_site
 
     with _plain_errors(), _progress() as report:
@@ -269,7 +269,7 @@ def reread(
         ),
     ] = False,
 ) -> None:
-    """Read the loaded files of a source again whose description has changed. The nightly run does so by itself, too."""
+    """Read the loaded files of a source again whose description has changed. The nightly run does this, too."""
     from ingest.pseudonymise import load_key
     from ingest.raw.build_db import open_build, run_lock
     from ingest.raw.file_ledger import due
@@ -302,7 +302,7 @@ def status(
     site: SiteOption,
     all_refused: Annotated[bool, typer.Option("--all", help="Name every refused file, not only the first 20.")] = False,
 ) -> None:
-    """Say what was published last, the verdict on the last build, files by status, and the refused ones and why."""
+    """Print the last publication, the verdict on the last build, files by status, refused files with reason."""
     from orchestration.console.status import print_status
 
     with _plain_errors():
@@ -356,14 +356,14 @@ def rollback(
                 return
             back = publications.roll_back(folder.published_dir, clock_at(folder), run_id)
     out.print(f"[green]✓[/] current is {back.run_id}, as of {back.entry.as_of if back.entry else '?'}.")
-    out.print("The next run that passes its checks publishes anew: mend the cause, or stop the schedule, before.")
+    out.print("The next run that passes its checks publishes again: fix the cause, or stop the schedule, before.")
 
 
-@app.command(epilog=f"Exit code 1 if a line says ✗. {EPILOG}")
+@app.command(epilog=f"Exit code 1 if a line has ✗. {EPILOG}")
 def doctor(site: SiteOption) -> None:
     """Look for what would hinder the next night: key, disk, clock, mail server, PACS, versions, last run.
 
-    Makes, sends and mends nothing.
+    Creates, sends and changes nothing.
     """
     from orchestration.console.doctor import examine
     from orchestration.publication.clock_guard import now
@@ -506,7 +506,7 @@ def score(
     truth: Annotated[Path, typer.Option(help="Folder of truth_*.csv; 'doseledger demo' writes it beside the site.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
 ) -> None:
-    """Say how right the last publication of a synthetic site is, beside a plain time-window join on the same data.
+    """Score the links of the last publication of a synthetic site, beside a plain time-window join on the same data.
 
     Shares of the dose in 1-s samples: on the right (operator, procedure), on a wrong one, unlinked; on the right event.
     """
@@ -535,7 +535,7 @@ def demo(
     ] = "small",
     seed: Annotated[int, typer.Option(help="Equal seeds write equal bytes.")] = 1,
     no_hubs: Annotated[
-        bool, typer.Option("--no-hubs", help="The exports do not say in which room a badge was.")
+        bool, typer.Option("--no-hubs", help="The exports do not state in which room a badge was.")
     ] = False,
     clock_fault_s: Annotated[
         float, typer.Option(help="The clocks of the first department's badges are fast by so many seconds.")
@@ -562,7 +562,7 @@ def demo(
 def pull(
     site: SiteOption,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Ask again also for what failed on seven nights and was given up.")
+        bool, typer.Option("--retry", help="Request again also what failed on seven nights and was given up.")
     ] = False,
 ) -> None:
     """Fetch dose reports from the servers that site.yaml names, as each run does; the next run reads them."""
@@ -593,7 +593,7 @@ def pull(
 
 @app.command(epilog=EPILOG)
 def receive(site: SiteOption) -> None:
-    """Receive dose reports by C-STORE as site.yaml says (dose_reports.receive), until SIGTERM or Ctrl-C."""
+    """Receive dose reports by C-STORE as set in site.yaml (dose_reports.receive), until SIGTERM or Ctrl-C."""
     from ingest.site.config import load_site
     from ingest.sources.receiver import serve
 
@@ -731,8 +731,8 @@ def _print_result(site: Path, result: NightlyResult) -> None:
     _print_outcome(site, result)
     for sentence in result.not_pulled:
         err.print(f"[red]✗[/] {escape(sentence)}")
-    if result.not_pulled:  # what is there was used all the same, but somebody must hear of what is missing
-        err.print("Not every dose report could be pulled; the next run asks for the rest again.")
+    if result.not_pulled:  # the run used what there was, but the missing part must be reported
+        err.print("Not every dose report could be pulled; the next run requests the rest again.")
     if result.outcome == "failed" or result.not_pulled:
         raise typer.Exit(1)
 

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
 MANIFEST = "manifest.json"
-PARSED = "partial_parse.msgpack"  # what dbt itself keeps, so as to parse nothing twice
+PARSED = "partial_parse.msgpack"  # dbt's own cache of parsed files
 PARSING = "parse-"  # of the folders in which both are made
-# Nothing is asked of the network, and no log file is written beside the log that dbt prints.
+# No network request, and no log file beside the log that dbt prints.
 QUIET = ("--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-level-file", "none")
 # Unit tests prove the models, not tonight's data: they run in `make test`. Exposures build nothing, but dbt would count
-# them. Artifacts nobody reads.
+# them. Unread artifacts.
 LEAN = ("--exclude-resource-type", "unit_test", "exposure", "--no-write-json")
 PARSED_FROM = ("dbt_project/*.yml", "dbt_project/m*/**/*", "dbt_project/seeds/**/*", "dbt_project/tests/**/*")
 UNUSED_S = 30 * 86_400.0  # after which what was parsed from other files is removed
@@ -124,7 +124,7 @@ def build_tables(
 
 
 class _Progress:
-    """What a build's events say; dbt's threads call it, one at a time."""
+    """Events of a build; dbt's threads call it, one at a time."""
 
     def __init__(self, finished: Finished) -> None:
         self.build_id: str | None = None
@@ -253,7 +253,7 @@ def _invoke(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt, at which dbt cancels its queries; what Dagster would raise dbt does not know."""
+    """Ctrl-C raises KeyboardInterrupt, at which dbt cancels its queries (not at Dagster's own exception)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -34,8 +34,8 @@ def build_definitions(
     """The nightly line for one site.
 
     Args:
-        site_root: the site folder; None = a line that can be looked at, on UTC, without a sensor.
-        report: is told of progress: step, done, to do.
+        site_root: the site folder; None = definitions to inspect, on UTC, without a sensor.
+        report: called with the progress: step, done, to do.
         pull: fetches from the servers of the site; a caller that has done so already hands over what came of it.
         is_retried: whether steps for which a server is missing are retried, after minutes.
     """

@@ -1,6 +1,6 @@
-"""What went wrong in a run, in sentences for a person, and told to mail.operations.
+"""Failures of a run as sentences, and their report to mail.operations.
 
-Shared by the command line and by Dagster's daemon; what the letter looks like is letters/operations.py's.
+Shared by the command line and by Dagster's daemon; letters/operations.py renders the letter.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     import dagster as dg
 
 DETAILS = "details: `doseledger ui`"
-# Checks and tests name rows as examples; what names a patient, even by a key, stays in the house.
+# Checks and tests name rows as examples; what names a patient, even by a key, is not sent.
 OF_A_PATIENT = re.compile(r"\b(patient_key|study_instance_uid|study_key|accession_number)=[^,;\s]*[^,;\s.]")
 
 
 def troubles_of(failed_steps: Iterable[dg.DagsterEvent], root: Path) -> list[Trouble]:
-    """What each failed step says, the same once; of the gate, its own sentences.
+    """The message of each failed step, equal ones once; of the gate, its own sentences.
 
-    A sentence of the product is told as it is. The message of any other error is not: it may quote what was read.
+    A sentence of the product is reported unchanged. The message of any other error is not: it may quote the input.
     """
     steps = [(event.step_key or "", event.step_failure_data) for event in failed_steps]
     troubles = [
@@ -59,23 +59,23 @@ def unexpected_errors(failed_steps: Iterable[dg.DagsterEvent]) -> list[str]:
 
 
 def notify_operations(root: Path, troubles: Sequence[Trouble]) -> tuple[str, ...]:
-    """Writes to mail.operations and posts to webhooks, the same trouble once a day; returns what to know of it."""
+    """Writes to mail.operations and posts to webhooks, the same trouble once a day; returns notes for the user."""
     try:
         config = load_config(root)
     except SiteError:
-        return ("mail.operations cannot be read from site.yaml: nobody is written to about what went wrong.",)
+        return ("mail.operations cannot be read from site.yaml: no letter about the failure was sent.",)
     today = datetime.now(ZoneInfo(config.timezone)).date()
-    told = [replace(trouble, sentences=tuple(map(_without_patients, trouble.sentences))) for trouble in troubles]
+    reported = [replace(trouble, sentences=tuple(map(_without_patients, trouble.sentences))) for trouble in troubles]
     try:
-        notes = deliver_troubles(told, config, root / config.data_dir, os.environ, today).notes
-        return (*notes, *post_troubles(told, config, root / config.data_dir, os.environ, today))
+        notes = deliver_troubles(reported, config, root / config.data_dir, os.environ, today).notes
+        return (*notes, *post_troubles(reported, config, root / config.data_dir, os.environ, today))
     except (OSError, sqlite3.Error) as error:
         return (f"No letter about the failed run could be prepared: {error}.",)
 
 
 @contextmanager
 def operations_notified(root: Path) -> Iterator[None]:
-    """A run that cannot even start, or breaks off, is told to operations before its error goes on."""
+    """A run that cannot start, or is interrupted, is reported to operations before its error is raised again."""
     try:
         yield
     except AlreadyRunning:

@@ -1,6 +1,6 @@
 """The nightly job from the command line: the same job as in Dagster's UI, run in this process.
 
-Says what happened in plain sentences; how to print them and which exit code they mean is cli.py's.
+Returns the result as plain sentences; cli.py prints them and chooses the exit code.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class NightlyResult:
         is_current: False for a run with an as-of date before the current publication's.
         reasons: why it failed, one sentence each; empty otherwise.
         letters: where letters went or lie.
-        letters_waiting: letters that did not leave; ``notes`` say why.
-        notes: what a person should know although it went well.
+        letters_waiting: letters that were not sent; the reason is in ``notes``.
+        notes: what the user should know although the run succeeded.
         not_pulled: what servers of dose reports failed to give, one sentence each; the rest was done all the same.
     """
 
@@ -65,7 +65,7 @@ def run_nightly(site_root: Path, as_of: date | None, report: Report) -> NightlyR
     Args:
         site_root: the site folder.
         as_of: valid-time date; None = the site's local date now.
-        report: is told of progress: step, done, to do.
+        report: called with the progress: step, done, to do.
 
     Raises:
         UserError: the site, its key or its build database cannot be used, or another run is going on.
@@ -101,11 +101,11 @@ def _run_nightly(site: Site, as_of: date | None, report: Report) -> NightlyResul
 
 
 def rebuild(site_root: Path, report: Report) -> NightlyResult:
-    """Makes every table anew from the raw tables, for the as-of date of the current publication, and publishes it.
+    """Rebuild every table from the raw tables, for the as-of date of the current publication, and publishes it.
 
     Args:
         site_root: the site folder.
-        report: is told of progress: step, done, to do.
+        report: called with the progress: step, done, to do.
 
     Raises:
         UserError: as `run_nightly`, and if nothing was ever read.
@@ -129,7 +129,7 @@ def _rebuild(site: Site, report: Report) -> NightlyResult:
 
 
 def _already_published(site: Site, key: Key, as_of: date) -> Path | None:
-    """The current publication's folder if a run would make the same again: told without starting Dagster or dbt."""
+    """The current publication's folder if a run would publish the same again: found without starting Dagster or dbt."""
     current = current_publication(site.published_dir)
     if current is None or not site.build_db.exists() or whats_new(site, key):
         return None
@@ -186,14 +186,14 @@ def _execute(
         folder = Path(_metadata(result, PUBLICATION)["folder"]) if was_published else None
         return NightlyResult("failed", folder, reasons=reasons, notes=notes)
     published = _metadata(result, PUBLICATION)
-    told = _metadata(result, LETTERS)
+    delivered = _metadata(result, LETTERS)
     return NightlyResult(
         outcome="published" if published["is_new"] else "nothing_new",
         folder=Path(published["folder"]),
         is_current=published["is_current"],
-        letters=told["letters"],
-        letters_waiting=told["waiting"],
-        notes=[*notes, *published["notes"], *told["notes"]],
+        letters=delivered["letters"],
+        letters_waiting=delivered["waiting"],
+        notes=[*notes, *published["notes"], *delivered["notes"]],
     )
 
 

@@ -1,6 +1,6 @@
-"""Which product this is: its folder, version, commit, and a fingerprint of everything that decides a number.
+"""The installed product: its folder, version, commit, and a fingerprint of everything that decides a number.
 
-Facts about the installed product only; nothing of a site.
+Independent of any site.
 """
 
 from __future__ import annotations

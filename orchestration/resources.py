@@ -1,6 +1,6 @@
-"""What the assets are handed: the site that they work on, and where they tell their progress.
+"""Resources of the assets: the site that they work on, and the report of progress.
 
-Only access to these lives here; what is done with them is in assets.py.
+assets.py uses them.
 """
 
 import os
@@ -28,7 +28,7 @@ Report = Callable[[str, int, int], None]
 
 
 def silent(_step: str, _done: int, _total: int) -> None:
-    """Tells nobody: Dagster's own log is enough."""
+    """No report: Dagster's own log is enough."""
 
 
 # what the servers of a site gave
@@ -41,7 +41,7 @@ def pull_now(site: Site) -> list[Pulled]:
 
 
 class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The site folder. It is read anew at each step: what is known now is used.
+    """The site folder. It is read again at each step, so that changes count.
 
     Attributes:
         root: its path.
@@ -105,7 +105,7 @@ class SiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """What a person at the site must mend fails the step with its own sentence and no traceback."""
+    """A mistake that the site can fix fails the step with its own sentence and no traceback."""
     try:
         yield
     except UserError as error:

@@ -1,6 +1,6 @@
 """What the Dagster UI shows of a table besides its description: columns of raw tables, results of built_tables.py.
 
-Only putting into Dagster's words lives here; nothing is asked.
+Only conversion to Dagster's types is here; no query.
 """
 
 from __future__ import annotations

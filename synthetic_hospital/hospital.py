@@ -433,7 +433,7 @@ def _participants(
 
 
 class _Staff:
-    """Who is free, and who leaves one room for another. Nobody gets dose in two rooms at the same time."""
+    """Who is free, and who leaves one room for another. No person gets dose in two rooms at the same time."""
 
     def __init__(self, preset: Preset, rng: np.random.Generator) -> None:
         self._operators = preset.operators
@@ -442,7 +442,7 @@ class _Staff:
         self._last: dict[str, tuple[int, float]] = {}  # index of the procedure that somebody is in, and its end
 
     def join(self, rng: np.random.Generator, slot: _Slot, procedures: list[Procedure]) -> Team:
-        """The team of a procedure; whoever of it is still elsewhere leaves there."""
+        """The team of a procedure; members who are still elsewhere leave there."""
         people = [person for person in self._operators if person.specialty == slot.room.specialty]
         free = [person for person in people if self._free_from(person) <= slot.start_s]
         team = _team(rng, free if any(p.is_physician for p in free) else people)

@@ -21,7 +21,7 @@ class RoomClock:
     """Both clocks of one room against true time.
 
     Attributes:
-        since: when the modality's clock was first set; from there it is set anew every ``set_every``.
+        since: when the modality's clock was first set; from then it is set again every ``set_every``.
         modality_s: what is wrong right after each setting, s; positive = fast.
         drift_s_per_day: what it gains between two settings.
         badge_s: what is wrong with the hub's clock, s; while ``slow`` (begin, end), ``slow_s`` more.

@@ -152,7 +152,7 @@ def _logbook(hospital: Hospital) -> str:
     rows = []
     for procedure in hospital.procedures:
         is_numbered_only = rng.random() < WITHOUT_STUDY_UID_SHARE
-        # Whoever knows the accession number only cannot be found where the report has another one.
+        # A study known by its accession number only cannot be found where the report has another one.
         is_findable = conditions.get(procedure.number) != "wrong_accession"
         study_uid = None if is_numbered_only and is_findable else procedure.study_uid
         rows += [

@@ -72,7 +72,7 @@ KAP in Gy.cm2, Ka,r in mGy; empty = not known or not applicable; alternatives ar
 | `truth_operator_event.csv` | operator in an event: dose in exported samples |
 | `truth_clock.csv` | room and local date with work: dosimeter clock minus modality clock |
 | `truth_total.csv` | source, badge, quantity and local date: dose ingested, exact to the ninth digit |
-| `truth_unlinked.csv` | stretch of dose that must stay unlinked (not a complete list) |
+| `truth_unlinked.csv` | interval of dose that must stay unlinked (not a complete list) |
 | `truth_file.csv` | inbox file with the status expected when all files are first seen in one run |
 | `truth_alert.csv` | case of an alert rule that judges single procedures; `is_borderline` 1: within 5 % |
 | `truth_beam_effect.csv` | angle; logarithm of the dose at the table side per sine of it, for the same radiation |

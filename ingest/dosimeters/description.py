@@ -103,7 +103,7 @@ class SourceDescription(BaseModel):
         units: unit by canonical name, for every dose and rate that is mapped.
         unit_column: in place of it, the file's column that holds the unit of each row.
         hubs: room_id by the hub name of the file.
-        records_when_idle: whether rows of 0 are written also when nobody wears the badge.
+        records_when_idle: whether rows of 0 are written also when the badge is not worn.
         quiet_until: last local date on which no record is expected of this source.
         lod: limit of detection of a wear period (``badge_periods``): what "below detection" is at most.
     """

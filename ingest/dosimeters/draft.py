@@ -312,7 +312,7 @@ def _body(sample: Sample, draft: _Draft, columns: list[_Column], units: dict[str
     yield from _unit_lines({name: units[name] for name in _doses(draft)})
     yield from _hub_lines(draft, sample)
     if draft.layout in ("hourly_totals", "counter_log"):
-        yield _line("records_when_idle", CONFIRM, "true if rows of 0 are written also when nobody wears the badge")
+        yield _line("records_when_idle", CONFIRM, "true if rows of 0 are written also when the badge is not worn")
     mapped = {column.index for names in draft.columns.values() for column in names}
     mapped |= {column.index for name in _doses(draft) if (column := units[name].column) is not None}
     rest = [column.name for column in columns if column.index not in mapped]

@@ -182,7 +182,7 @@ def _check_owner(con: duckdb.DuckDBPyConnection, site: Site, key: Key) -> None:
     if version != SCHEMA_VERSION:
         raise BuildUnavailable(
             f"The build database {site.build_db} has schema version {version}, and this program needs "
-            f"{SCHEMA_VERSION}; move the folder {site.build_db.parent} away and run again: every file is read anew."
+            f"{SCHEMA_VERSION}; move the folder {site.build_db.parent} away and run again: every file is read again."
         )
     if key_id != key.key_id:
         raise WrongKey(

@@ -120,7 +120,7 @@ def open_exports(
     """Each file with its hash and the batches that ``read`` gives of it, in their order; None if it changes meanwhile.
 
     A thread reads while the one who asks stores: a database inserts and compresses without the interpreter. An export
-    may be larger than memory, so that of many no more is read ahead than of one. Whoever stops half-way closes this.
+    may be larger than memory, so that of many no more is read ahead than of one. A caller that stops early closes this.
     """
     with closing(_read_ahead(_parts(files, read))) as all_parts:
         for _, of_file in groupby(all_parts, itemgetter(0)):

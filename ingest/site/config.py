@@ -44,7 +44,7 @@ UNUSABLE_IN_PATHS = "?#%\n\r"
 
 
 def _environment_name(name: str) -> str:
-    # The value is never quoted: whoever writes a password here by mistake must not find it in a log.
+    # The value is never quoted: a password that is written here by mistake must not appear in a log.
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(
             "must be the name of an environment variable; the secret itself never goes into the site folder"

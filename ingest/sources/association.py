@@ -98,7 +98,7 @@ def as_file(event: Event, sender: str | None = None) -> bytes:
 
     Args:
         event: the request.
-        sender: AE title that sent it, for (0002,0016): some rooms are told apart by it.
+        sender: AE title that sent it, for (0002,0016): it distinguishes some rooms.
     """
     meta = event.file_meta
     if sender is not None:

@@ -102,7 +102,7 @@ class PullRecord:
                 raise
             raise UserError(
                 f"The record of what was pulled, {path}, cannot be used ({error}). If the disk is full, make room; if "
-                "the file is damaged, move it away: the look-back then begins anew."
+                "the file is damaged, move it away: the look-back then begins again."
             ) from error
 
     @contextmanager

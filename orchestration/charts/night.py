@@ -1,6 +1,6 @@
 """The night in pictures: dose by day and what became of it, clock offsets by room, open findings, latest room days.
 
-Only asking the build database lives here; a picture is a plain Vega-Lite specification, drawn in assets.py.
+Queries of the build database and plain Vega-Lite specifications; assets.py draws the pictures.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DAYS_AXIS: Spec = {
 }
 ORDER: Spec = {"field": "order", "type": "quantitative"}
 
-# A source has one layout: one with passive rows has nothing else, and is in no linkage rate (contract, "ledger").
+# A source has one layout: one with passive rows has no other rows, and is in no linkage rate (contract, "ledger").
 LINKAGE = f"""
 select
     measured_date::varchar as day,

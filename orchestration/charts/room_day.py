@@ -1,6 +1,6 @@
-"""One room and day to look at: beam-on, the C-arm badge and each operator's badge, before and after clock correction.
+"""Chart of one room and day: beam-on, the C-arm badge and each operator's badge, before and after clock correction.
 
-Only asking the build database and drawing live here; which dose belongs where was decided in dbt. People appear by
+Queries and drawing only; links were decided in dbt. People appear by
 operator_id, patients not at all. A picture is a plain Vega-Lite specification, drawn by vl-convert.
 """
 
@@ -28,7 +28,7 @@ UNLINKED, UNLINKED_COLOUR, UNDECIDED_COLOUR = "unlinked", "#9aa0a6", "#4d5662"
 BEAM_LANE = "Beam on"
 WIDTH_PX, LANE_PX, BEAM_PX, SCALE = 1000, 44, 18, 1.5
 BIN_PX = 2  # the day's panel shows the highest rate of what falls on so many pixels
-LOWEST_USV_PER_H, HIGHEST_USV_PER_H = 1, 100_000  # of the axes: what badges show, and what stands in the beam
+LOWEST_USV_PER_H, HIGHEST_USV_PER_H = 1, 100_000  # of the axes: values of badges, and of the beam
 ZOOM_S = 180  # the two panels below show so much, where most events with dose begin
 AXIS_S = 600  # a day begins and ends at full ten minutes
 
@@ -57,7 +57,7 @@ cross join staging.stg_site as site
 where procedure_clocks.room_id = $room and procedure_clocks.procedure_date = $day and beam_on.clock_basis = 'room'
 order by beam_on.started_at, beam_on.event_hash
 """
-# Samples linked to the room's procedures, and unlinked ones of badges that were there as far as anybody knows.
+# Samples linked to the room's procedures, and unlinked ones of badges that may have been there.
 SAMPLES = """
 with procedures as (
     select procedure_id from intermediate.int_procedure where room_id = $room and procedure_date = $day
@@ -131,7 +131,7 @@ class NothingToDraw(UserError):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Interval:
     """Something that lasted: beam-on or a badge sample.
 
     Attributes:
@@ -147,7 +147,7 @@ class Stretch:
     end: datetime
     rate_usv_per_h: float = 0.0
 
-    def moved(self, by: timedelta) -> Stretch:
+    def moved(self, by: timedelta) -> Interval:
         """The same, later."""
         return replace(self, start=self.start + by, end=self.end + by)
 
@@ -159,7 +159,7 @@ class RoomDay:
     Attributes:
         room_id, day: which.
         clock: one sentence on the offset in force, its method and evidence.
-        offset: dosimeter clock minus modality clock; zero where nobody knows it.
+        offset: dosimeter clock minus modality clock; zero where it is unknown.
         procedures: label of each procedure, in order of time.
         beams: moved onto the dosimeters' clock, in order of time.
         samples: C-arm badge first, then by wearer, badge and time.
@@ -170,15 +170,15 @@ class RoomDay:
     clock: str
     offset: timedelta
     procedures: tuple[str, ...]
-    beams: tuple[Stretch, ...]
-    samples: tuple[Stretch, ...]
+    beams: tuple[Interval, ...]
+    samples: tuple[Interval, ...]
 
 
 def write_chart(site_root: Path, room_id: str, day: date, file: Path) -> None:
     """Draw one room and local date of a site into a PNG file.
 
     Raises:
-        UserError: the site or its build database cannot be used, nothing is to draw, or the file cannot be written.
+        UserError: the site or its build database cannot be used, there is no chart, or the file cannot be written.
     """
     site = load_site(site_root)
     if not site.build_db.exists():
@@ -197,19 +197,19 @@ def latest_room_days(con: duckdb.DuckDBPyConnection, n: int) -> list[tuple[str, 
 
 
 def read_room_day(con: duckdb.DuckDBPyConnection, room_id: str, day: date) -> RoomDay:
-    """Ask the build database for one room and local date.
+    """Query the build database for one room and local date.
 
     Raises:
         NothingToDraw: the room had no procedure that day, or nothing was built yet.
     """
-    asked = {"room": room_id, "day": day}
+    parameters = {"room": room_id, "day": day}
     try:
-        clock = con.execute(CLOCK, asked).fetchone()
+        clock = con.execute(CLOCK, parameters).fetchone()
     except duckdb.CatalogException:
         raise NothingToDraw(NOTHING_BUILT) from None
     if clock is None:
         raise NothingToDraw(_what_there_is(con, room_id, day))
-    labels = dict(con.execute(NAMES, asked).fetchall())
+    labels = dict(con.execute(NAMES, parameters).fetchall())
     return RoomDay(
         room_id,
         day,
@@ -217,12 +217,12 @@ def read_room_day(con: duckdb.DuckDBPyConnection, room_id: str, day: date) -> Ro
         timedelta(seconds=clock[0] or 0),
         tuple(labels.values()),
         tuple(
-            Stretch(BEAM_LANE, labels[procedure], start, end)
-            for procedure, start, end in con.execute(BEAMS, asked).fetchall()
+            Interval(BEAM_LANE, labels[procedure], start, end)
+            for procedure, start, end in con.execute(BEAMS, parameters).fetchall()
         ),
         tuple(
-            Stretch(f"{wearer} · {badge}", labels.get(procedure, UNLINKED), start, end, rate)
-            for wearer, badge, procedure, start, end, rate in con.execute(SAMPLES, asked).fetchall()
+            Interval(f"{wearer} · {badge}", labels.get(procedure, UNLINKED), start, end, rate)
+            for wearer, badge, procedure, start, end, rate in con.execute(SAMPLES, parameters).fetchall()
         ),
     )
 
@@ -235,8 +235,8 @@ def room_day_png(room_day: RoomDay, scale: float = SCALE) -> bytes:
 def room_day_picture(room_day: RoomDay) -> Spec:
     """A room's day: the whole day as linked, and a few minutes of it before and after the clocks were matched."""
     everything = (*room_day.beams, *room_day.samples)
-    first = _floor(min(stretch.start for stretch in everything), AXIS_S)
-    last = _floor(max(stretch.end for stretch in everything), AXIS_S) + timedelta(seconds=AXIS_S)
+    first = _floor(min(interval.start for interval in everything), AXIS_S)
+    last = _floor(max(interval.end for interval in everything), AXIS_S) + timedelta(seconds=AXIS_S)
     bin_s = max(1, round((last - first).total_seconds() * BIN_PX / WIDTH_PX))
     day = (*room_day.beams, *_highest(room_day.samples, bin_s))
     zoom = _busiest(room_day)
@@ -278,7 +278,7 @@ def room_day_picture(room_day: RoomDay) -> Spec:
 
 def _lanes(
     title: str,
-    stretches: Sequence[Stretch],
+    intervals: Sequence[Interval],
     window: tuple[datetime, datetime],
     width: int,
     colours: Mapping[str, str],
@@ -287,8 +287,8 @@ def _lanes(
     legend: bool = False,
 ) -> Spec:
     """Lanes one below the other on one time axis: beam on top, then each badge, the C-arm's first; adds their rows."""
-    lanes = list(dict.fromkeys([BEAM_LANE, *(stretch.lane for stretch in stretches)]))
-    rows |= {f"{title}: {lane}": _rows([s for s in stretches if s.lane == lane], window) for lane in lanes}
+    lanes = list(dict.fromkeys([BEAM_LANE, *(interval.lane for interval in intervals)]))
+    rows |= {f"{title}: {lane}": _rows([s for s in intervals if s.lane == lane], window) for lane in lanes}
     charts = [
         _lane(
             lane,
@@ -369,17 +369,17 @@ def _lane(
     }
 
 
-def _rows(stretches: Sequence[Stretch], window: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+def _rows(intervals: Sequence[Interval], window: tuple[datetime, datetime]) -> list[dict[str, Any]]:
     first, last = window
     return [
         {
-            "start": max(stretch.start, first).isoformat(),
-            "end": min(stretch.end, last).isoformat(),
-            "procedure": stretch.procedure,
-            "rate": HIGHEST_USV_PER_H if stretch.lane == BEAM_LANE else max(stretch.rate_usv_per_h, LOWEST_USV_PER_H),
+            "start": max(interval.start, first).isoformat(),
+            "end": min(interval.end, last).isoformat(),
+            "procedure": interval.procedure,
+            "rate": HIGHEST_USV_PER_H if interval.lane == BEAM_LANE else max(interval.rate_usv_per_h, LOWEST_USV_PER_H),
         }
-        for stretch in stretches
-        if stretch.start < last and stretch.end > first
+        for interval in intervals
+        if interval.start < last and interval.end > first
     ]
 
 
@@ -388,9 +388,9 @@ def _colours(procedures: Sequence[str]) -> dict[str, str]:
     return {name: PALETTE[n % len(PALETTE)] for n, name in enumerate(procedures)} | {UNLINKED: UNLINKED_COLOUR}
 
 
-def _highest(samples: Sequence[Stretch], bin_s: int) -> list[Stretch]:
+def _highest(samples: Sequence[Interval], bin_s: int) -> list[Interval]:
     """Of each badge, procedure and bin the sample with the highest rate, as wide as the bin."""
-    best: dict[tuple[str, str, datetime], Stretch] = {}
+    best: dict[tuple[str, str, datetime], Interval] = {}
     for sample in samples:
         start = _floor(sample.start, bin_s)
         key = (sample.lane, sample.procedure, start)
@@ -400,7 +400,7 @@ def _highest(samples: Sequence[Stretch], bin_s: int) -> list[Stretch]:
 
 
 def _busiest(room_day: RoomDay) -> tuple[datetime, datetime]:
-    """The stretch in which most beams with dose begin; without any, the one of the first beam or sample."""
+    """The interval in which most beams with dose begin; without any, the one of the first beam or sample."""
     with_dose = {_floor(sample.start, ZOOM_S) for sample in room_day.samples if sample.procedure != UNLINKED}
     begun = Counter(bin_ for beam in room_day.beams if (bin_ := _floor(beam.start, ZOOM_S)) in with_dose)
     anything = (*room_day.beams, *room_day.samples)

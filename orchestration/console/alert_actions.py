@@ -33,7 +33,7 @@ from orchestration.publication.history import current_publication
 from orchestration.publication.published_files import open_published
 from orchestration.publication.snapshot import RESTRICTED, WAREHOUSE
 
-# States of a finding that an action of a selection changes; a finding that is named is answered whatever its state.
+# States of a finding that an action of a selection changes; a finding that is named is answered in any state.
 ANSWERABLE: Mapping[Action, tuple[str, ...]] = {
     "acknowledged": ("open",),
     "explained": ("open",),
@@ -188,7 +188,7 @@ def _with_answers(row: Row, answers: Mapping[str, Sequence[Mapping[str, object]]
 
 
 def short_ids(alert_ids: Iterable[str]) -> dict[str, str]:
-    """Shorten identifiers to 8 characters, or to as many as tell a finding from the others."""
+    """Shorten identifiers to 8 characters, or to as many as identify a finding."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for alert_id in alert_ids:
         alike[key_of(alert_id)].append(alert_id)

@@ -67,7 +67,7 @@ def one_line(text: str, option: str) -> str:
     """Return a text of an answer as one line; refuse an empty one and control characters, which ``option`` holds."""
     line = " ".join(text.split())
     if not line:
-        raise UserError(f"{option} is empty; say who did what, for the record.")
+        raise UserError(f"{option} is empty; state who did what, for the record.")
     if character := control_character(line):
         raise UserError(f"{option} holds the control character {character}; write it without.")
     return line

@@ -143,7 +143,7 @@ def _named(file: str, row: Mapping[str, object], field: str) -> Iterator[None]:
 
 
 def _is_same(answer: Answer, known: Mapping[str, object], is_dated: bool) -> bool:
-    """Compare with a logged answer; one without a date of its own is the same on whatever day it is imported."""
+    """Compare with a logged answer; one without a date of its own is the same on any day of import."""
     texts = [(getattr(answer, name), " ".join(str(known[name] or "").split())) for name in ("action", "by", "comment")]
     is_same_day = not is_dated or known["on"] == answer.on
     return is_same_day and all(one == other for one, other in texts) and _is_one_finding(answer.alert_id, known)

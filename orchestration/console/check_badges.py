@@ -93,7 +93,7 @@ def _unknown_badges(
 def unclear_badges(
     days: Days, sources: Mapping[str, SourceDescription], assignments: Iterable[Row]
 ) -> Iterator[Problem]:
-    """A problem for each serial and pair of sources where nothing decides whether it is one badge."""
+    """A problem for each serial and pair of sources where no row decides whether it is one badge."""
     naming: defaultdict[str, list[Row]] = defaultdict(list)
     for row in assignments:
         if sources_named(row):
@@ -132,7 +132,7 @@ def _problem(serial: str, one: str, other: str, days: list[date]) -> Problem:
     message = (
         f"badge {serial} is in exports of the sources {one} and {other} on the same days ({shown}{more}); if it is one "
         "badge, name both sources in its row, else give the badge of each source a row that names it; until then its "
-        "dose of these days is nobody's"
+        "dose of these days is of no operator"
     )
     return Problem("reference/dosimeters.csv", None, "source_id", message)
 
@@ -157,7 +157,7 @@ def _loaded(site: Site) -> tuple[Days, set[tuple[str, str]]]:
         with duckdb.connect(str(site.build_db), read_only=True) as con:
             spans = con.execute(_LOADED_DAYS).fetchall()
             files = set(con.execute(_LOADED_FILES).fetchall())
-    except (duckdb.IOException, duckdb.CatalogException):  # none yet, in use, or not built: the inbox tells
+    except (duckdb.IOException, duckdb.CatalogException):  # none yet, in use, or not built: then from the inbox
         return days, set()
     for serial, source_id, begin, end in spans:
         if begin is not None:
@@ -197,7 +197,7 @@ def _add_inbox(days: Days, site: Site, loaded: set[tuple[str, str]]) -> int:
             budget -= file.size_bytes
             for serial, begin, end in _days_of(file, source, site.config.timezone):
                 _add(days, serial, source.source_id, begin, end)
-        except (Refused, OSError):  # a file that cannot be loaded states no dose; 'check --file' says why
+        except (Refused, OSError):  # a file that cannot be loaded states no dose; 'check --file' states why
             continue
     return n_unread
 

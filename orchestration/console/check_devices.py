@@ -1,6 +1,6 @@
 """Devices whose dose reports fit no room: named by ``doseledger check`` from what was read, or from the inbox itself.
 
-Which room a report belongs to is decided in dbt; here only devices that today's rooms.csv does not know are listed.
+Which room a report belongs to is decided in dbt; here only devices that are not in today's rooms.csv are listed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ingest.raw.read_ahead import open_report
 from ingest.records import DoseReport
 from ingest.site.config import Site
 
-LOOKED_AT = 50  # reports of the inbox, where nothing was read yet
+SAMPLED_REPORTS = 50  # reports of the inbox, where nothing was read yet
 
 
 class Device(NamedTuple):
@@ -49,7 +49,7 @@ def _built_devices(site: Site) -> Counter[Device] | None:
 
 
 def _inbox_devices(site: Site) -> Iterator[Device]:
-    for file in islice(find_dose_reports(site), LOOKED_AT):
+    for file in islice(find_dose_reports(site), SAMPLED_REPORTS):
         opened = open_report(file)
         if opened is None or not isinstance(opened.report, DoseReport):
             continue

@@ -1,6 +1,6 @@
-"""`check --file`: how one export would be read, said before anything is loaded.
+"""`check --file`: how one export would be read, before anything is loaded.
 
-Only choosing its source and saying what was found live here; what is found is ``ingest/dosimeters/preview.py``'s.
+Chooses the source and prints the preview of ``ingest/dosimeters/preview.py``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _latest(zone: ZoneInfo) -> datetime:
     return datetime.combine(datetime.now(zone).date() + timedelta(days=2), time(), zone)
 
 
-def _told_of(export: Path, progress: Progress) -> Callable[[int], None] | None:
+def _progress_of(export: Path, progress: Progress) -> Callable[[int], None] | None:
     """Progress in MB for a file that takes its time."""
     size = export.stat().st_size
     if size < LARGE_BYTES:
@@ -141,7 +141,7 @@ def _written(row: DoseRow, preview: Preview, source: SourceDescription) -> str:
 
 
 def _belongs_to(row: DoseRow) -> str:
-    """What else the row says of where the dose belongs."""
+    """Other columns of the row that link the dose."""
     return row.hub or row.study_instance_uid or row.accession_number or ""
 
 
@@ -166,7 +166,7 @@ def _warnings(preview: Preview, source: SourceDescription, site: Site) -> Iterat
     known = {row["dosimeter_serial"] for row in site.reference["dosimeters"].rows}
     strange = [badge for badge in preview.badges if badge not in known]
     if strange:
-        yield f"[yellow]![/] Not in reference/dosimeters.csv, so nobody's dose: {_names(strange)}."
+        yield f"[yellow]![/] Not in reference/dosimeters.csv, so of no operator: {_names(strange)}."
     unplaced = [hub for hub in preview.hubs if hub not in source.hubs]
     if unplaced:
         yield f"[yellow]![/] Not under hubs of sources/{source.source_id}.yaml, so in no room: {_names(unplaced)}."

@@ -1,6 +1,6 @@
 """`classify`: each description of the dose reports with its number of studies, its procedure class and the rule.
 
-Only the words of a terminal live here; what is found is ``procedure_classes.py``'s.
+The words for the terminal; ``procedure_classes.py`` finds the classes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`describe`: a draft of a source description from an export, of rows of reference files from dose reports.
 
-Only names and writing live here; what the draft of an export says is ``ingest/dosimeters/draft.py``'s.
+Names and writing only; ``ingest/dosimeters/draft.py`` drafts from an export.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What would hinder the next night at a site: one line per topic, each with what to do.
+"""What would prevent the next night at a site: one line per topic, each with what to do.
 
-Only looking lives here: nothing is made, sent, stored or mended, and no secret is said.
+It only reads: it creates, sends, stores and changes nothing, and prints no secret.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from orchestration.publication.history import (
 State = Literal["ok", "warn", "fail"]
 # A site that publishes nightly and is late by more than this has missed a night.
 LATE = timedelta(days=2)
-DAEMON_SILENT = timedelta(minutes=5)  # Dagster's daemon says every 30 s that it lives
+DAEMON_SILENT = timedelta(minutes=5)  # Dagster's daemon sends a heartbeat every 30 s
 ANSWER_S = 5.0
 
 
@@ -152,7 +152,7 @@ def _publication(site: Site, environ: Mapping[str, str], now: datetime) -> Itera
     if to_come := of_a_time_to_come(current, clock):
         yield Finding("publication", "fail", to_come)
     elif newest := rolled_back_from(site.published_dir, current):
-        sentence = f"{current.run_id}, rolled back from {newest}; the next run publishes anew: is the cause mended?"
+        sentence = f"{current.run_id}, rolled back from {newest}; the next run publishes again: is the cause fixed?"
         yield Finding("publication", "warn", sentence)
     elif late > LATE:
         sentence = f"The last is {current.run_id}, {late.days} days old: does the nightly run still start?"
@@ -226,7 +226,7 @@ def _mail(site: Site, environ: Mapping[str, str], _now: datetime) -> Iterator[Fi
         sentence = f"{waiting.letters} letters have not left, the oldest of {waiting.since}; each run sends them again."
         yield Finding("mail", "warn", sentence)
     if not site.config.mail.medical_physics:
-        yield Finding("mail", "warn", "mail.medical_physics is empty in site.yaml: nobody gets the digest.")
+        yield Finding("mail", "warn", "mail.medical_physics is empty in site.yaml: no recipient of the digest.")
     if not environ.get(variable):
         yield Finding("mail", "ok", f"{variable} is not set: letters are written to {site.data_dir / 'outbox'}")
         return
@@ -263,7 +263,7 @@ def _servers(site: Site, environ: Mapping[str, str], now: datetime) -> Iterator[
     if is_listening:
         yield Finding("receiver", "ok", f"something listens on port {receive.port}")
     else:
-        yield Finding("receiver", "fail", f"Nobody listens on port {receive.port}: start `doseledger receive`.")
+        yield Finding("receiver", "fail", f"No receiver listens on port {receive.port}: start `doseledger receive`.")
 
 
 def _asked(server: Source, days: Days) -> Finding:

@@ -1,7 +1,7 @@
-"""How right the links of a publication are, against a synthetic hospital's truth and beside a plain time-window join.
+"""Score of a publication's links against a synthetic hospital's truth, beside that of a plain time-window join.
 
-Belongs here: reading both, counting what is right, the table. Does not belong here: linking (dbt_project) and making
-truth (synthetic_hospital). A real site has no truth folder; there `ledger.unlinked_dose` says what is open.
+Reads both, counts correct links and prints the table. Linking is in dbt_project, the
+truth is written by synthetic_hospital. A real site has no truth folder; see `ledger.unlinked_dose` there.
 """
 
 from __future__ import annotations

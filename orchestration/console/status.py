@@ -1,6 +1,6 @@
-"""What stands at a site: the last publication, the verdict on the last build, and what is in quarantine and why.
+"""State of a site: the last publication, the verdict on the last build, and quarantined files with the reason.
 
-Only reading and saying live here; nothing is written and no lock is held longer than a look.
+It reads and prints; it writes nothing and holds no lock longer than a query.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _print_publication(site: Site, out: Console) -> None:
         for sentence in input_sentences_with_tables(read_input_counts(con), wording("en")):
             out.print(f"  {escape(sentence)}")
     if newest := rolled_back_from(site.published_dir, current):
-        out.print(f"[red]Rolled back[/] from {newest}; the next run that passes its checks publishes anew.")
+        out.print(f"[red]Rolled back[/] from {newest}; the next run that passes its checks publishes again.")
 
 
 def _print_verdict(con: duckdb.DuckDBPyConnection, site: Site, out: Console) -> None:

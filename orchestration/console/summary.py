@@ -1,6 +1,6 @@
-"""What a run says at its end, in words and figures that a medical physicist understands; from the published file only.
+"""The summary at the end of a run, in words and figures for a medical physicist; from the published file only.
 
-Only the wording for a terminal lives here. The figures come from digest.py, the letters' wording is in wording.py.
+Only the wording for a terminal is here. The figures come from digest.py, the letters' wording is in wording.py.
 """
 
 from __future__ import annotations

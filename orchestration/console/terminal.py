@@ -1,4 +1,4 @@
-"""The terminal that the command line prints to: what comes from files, names and servers cannot steer it."""
+"""The terminal that the command line prints to: text from files, names and servers cannot control it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`trace`: the way of a dose, from a line of a file to where it went, as the last build has it.
+"""`trace`: the way of a dose from a line of a file to its disposition in the last build.
 
-Only asking the build database (to read only), reading one line again and saying it live here; nothing is decided.
+Queries the build database (read only), reads one line again and prints the way; it decides nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def print_trace(site: Site, question: Question, out: Console) -> None:
             out.print(f"  {name:<12}{escape(said)}")
 
 
-# --- what is asked for ---------------------------------------------------------------------------------------------
+# --- the request ---------------------------------------------------------------------------------------------------
 
 
 def _subject(con: duckdb.DuckDBPyConnection, question: Question) -> _Subject:
@@ -153,7 +153,7 @@ def _where_it_went(groups: list[Row]) -> list[str]:
 
 
 def _way(con: duckdb.DuckDBPyConnection, site: Site, dose: Row) -> Iterator[tuple[str, str]]:
-    """The steps of one dose: name and what is said of it."""
+    """The steps of one dose: name and text."""
     versions = _rows(con, _VERSIONS, [dose["load_seq"], dose["line"], dose["quantity"]])
     [counting] = [version for version in versions if version["is_current"]]
     zone = ZoneInfo(site.config.timezone)
@@ -198,7 +198,7 @@ def _cells(site: Site, source: SourceDescription | None, dose: Row) -> tuple[dic
             return None, "the file has other bytes now"
         return written_cells(path, source, [dose["line"]])[dose["line"]], ""
     except FileNotFoundError:
-        return None, "the file is gone; what was read of it is kept"
+        return None, "the file no longer exists; its content was kept"
     except OSError as error:
         return None, f"the file cannot be read ({error.strerror})"
     except Refused as refused:
@@ -206,14 +206,14 @@ def _cells(site: Site, source: SourceDescription | None, dose: Row) -> tuple[dic
 
 
 def _conversion(source: SourceDescription, quantity: str, text: str, kept: Decimal | None) -> str:
-    """How the text of a cell becomes microsievert: computed anew, and compared with what is kept."""
+    """How the text of a cell becomes microsievert: computed again, and compared with the stored value."""
     seconds = f" × {source.sample_seconds} s" if LAYOUTS[source.layout].is_rate else ""
     try:
         reading = reading_reader(source, quantity)(text)
     except UnreadableDose as error:
         return f"{text!r} {error}: its source's description has changed since"
     if reading is None or reading.value is None:
-        return f"{text!r} says below detection: no value, adds 0"
+        return f"{text!r} means below detection: no value, adds 0"
     unit = f" {source.units[quantity]}" if quantity in source.units else ""  # else the text ends in it
     now = f"{text}{unit}{seconds} = {_usv(reading.value)}, rounded once, half-even"
     return now if reading.value == kept else f"{now}; {_usv(kept)} is kept: its source's description has changed since"
@@ -248,10 +248,10 @@ def _clock(con: duckdb.DuckDBPyConnection, dose: Row) -> Iterator[str]:
 
 def _wearer(dose: Row) -> str:
     if dose["c_arm_room_id"]:
-        return f"nobody: reference badge on the C-arm of {dose['c_arm_room_id']} (dosimeters.csv)"
+        return f"no operator: reference badge on the C-arm of {dose['c_arm_room_id']} (dosimeters.csv)"
     if dose["operator_id"]:
         return f"{dose['operator_id']}, {dose['worn_at'] or 'by corrections.csv'}"
-    return "nobody: no single valid row of dosimeters.csv covers the day"
+    return "no operator: no single valid row of dosimeters.csv covers the day"
 
 
 def _disposition(dose: Row) -> str:
@@ -286,15 +286,15 @@ _RULES = {
     "vendor": "5: the vendor's system put it to that study",
     "covered": "ledger: the badge's rate samples within the hour show it already; they have their own ways",
     "no_procedure": "3 and 4: no procedure of the allowed rooms at that time",
-    "ambiguous_room": "2: beam-on in two rooms, and nothing tells which",
+    "ambiguous_room": "2: beam-on in two rooms, and no evidence for one",
     "ambiguous_procedure": "3: within 60 s around several procedures",
-    "multi_procedure": "4: several procedures, and nothing to share it out by",
+    "multi_procedure": "4: several procedures, and no evidence to divide it by",
     "residual": "4: an hour's dose beyond its samples, with no procedure to belong to",
     "passive_period": "5: results of passive badges belong to no procedure",
-    "unassigned_badge": "dosimeters.csv: nobody, or more than one, carries the badge that day",
+    "unassigned_badge": "dosimeters.csv: no operator, or more than one, has the badge that day",
     "room_unknown": "0: its hub is not under hubs of the source",
     "clock_unknown": "6: no clock of the room for 7 days",
-    "inside_dst_fold": "times: the local time happens twice and the source does not tell which",
+    "inside_dst_fold": "times: the local time happens twice and the source does not state which",
     "not_occupational": "corrections.csv: not the wearer's dose",
     "below_detection": "ledger: below detection has no value and adds 0",
 }

@@ -18,7 +18,7 @@ telemetry: {enabled: false}  # a hospital's network is closed
 nux: {enabled: false}  # no invitation to sign up for something outside
 concurrency:
   pools: {default_limit: 1, granularity: op}  # the build database has one writer
-  runs: {max_concurrent_runs: 1}  # a night that the sensor asks for waits until the schedule's is done
+  runs: {max_concurrent_runs: 1}  # a night that the sensor requests waits until the schedule's is done
 run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 30}  # a run that was killed may have kept its place
 """
 

@@ -1,6 +1,6 @@
-"""Runs that were killed: Dagster takes them for running, and keeps their place as the one writer, for ever.
+"""Runs that were killed: for Dagster they run for ever, and occupy the place of the one writer.
 
-Only ending them in Dagster's own records lives here. That no run goes on is known by the site's lock, which each holds.
+They are ended in Dagster's own records. The site's lock, which each run holds, shows that none is running.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def end_stale_runs(instance: dg.DagsterInstance) -> None:
         instance: Dagster's records of the site.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)):
-        instance.report_run_failed(run, "Broken off: its process ended before it did.")
+        instance.report_run_failed(run, "Interrupted: its process ended before the run did.")
     history = instance.event_log_storage
     for run_id in history.get_concurrency_run_ids():
         history.free_concurrency_slots_for_run(run_id)
 
 
 def end_stale_runs_of(site: Site) -> None:
-    """The same where nothing is run now; nothing if a run goes on: it holds the lock, and ended the others.
+    """The same outside a run; without effect during a run, which holds the lock and has ended the others.
 
     Raises:
         BuildUnavailable: the lock file cannot be made.

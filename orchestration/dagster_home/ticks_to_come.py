@@ -1,6 +1,6 @@
 """Ticks of schedules and sensors from a time to come: this computer's clock was ahead while Dagster's daemon ran.
 
-Dagster looks for the next tick after the last one, so it would start nothing until that time comes. Only its own
+Dagster looks for the next tick after the last one, so it would start no run until that time. Only its own
 records are changed here; whether a run may trust the clock is decided in publication/clock_guard.py.
 """
 

@@ -1,6 +1,6 @@
-"""Who may talk to the Dagster UI: a browser that has this machine's own page open, and no other page in it.
+"""Access to the Dagster UI: a browser that has this machine's own page open, and no other page in it.
 
-ASGI middleware; knows HTTP headers and nothing of Dagster.
+ASGI middleware on HTTP headers, independent of Dagster.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POLICY_VIOLATION = 1008  # close code of a WebSocket
 class SameOriginOnly:
     """Passes on what comes from the UI's own pages; refuses the rest before Dagster sees it.
 
-    A foreign Host is a name that a hostile page let point to this machine (DNS rebinding). A page of another origin can
+    A foreign Host is a name that a hostile page pointed to this machine (DNS rebinding). A page of another origin can
     send a GET or a simple POST without asking: so queries come as JSON by POST, and with an Origin only if it is ours.
     """
 

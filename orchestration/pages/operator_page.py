@@ -108,7 +108,7 @@ class OwnFigures:
     """What the page shows; 12 months to as_of, of the highest procedures 31 days, of the learning curve three years.
 
     Attributes:
-        learning: empty for whoever is no trainee, and where no class has enough procedures of enough consultants.
+        learning: empty for a person who is no trainee, and where no class has enough procedures of enough consultants.
     """
 
     months: tuple[Month, ...]

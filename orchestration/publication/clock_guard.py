@@ -1,7 +1,7 @@
 """Whether a run may trust its date: the requested as-of date and this computer's clock, against the last publication.
 
 The only place where it is decided: for the command line, Dagster's runs and its sensor. The combinations are a
-table in docs/operations/clock.md. What `current` may name is decided once more where it is switched (publish.py).
+table in docs/operations/clock.md. publish.py checks again, when it switches, what `current` may name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SILENCE = timedelta(days=400)  # a year of closed doors and the holidays around 
 
 
 class ClockRefused(UserError):
-    """Nothing was read or built: the run's date cannot be right."""
+    """Nothing was read or built, because the run's date is implausible."""
 
 
 def now() -> datetime:
@@ -75,7 +75,7 @@ def run_date(site: Site, as_of: date | None, has_new_files: Callable[[], bool]) 
     silent = clock.now - current.published_at
     if as_of is None and site.config.as_of == "today" and silent > SILENCE and not has_new_files():
         raise ClockRefused(
-            f"This computer's clock says {today}, {silent.days} days after the last publication"
+            f"This computer's clock shows {today}, {silent.days} days after the last publication"
             f" ({current.run_id}), and no file has come since: set the clock, or, if it is right, run once with"
             f" `--as-of {today}`."
         )

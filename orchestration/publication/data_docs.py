@@ -1,6 +1,6 @@
 """The data docs of each build as a file below the site's data_dir: written, found again, and kept for a while.
 
-Only files live here; what the page says is expectations/data_docs.py.
+Files only; expectations/data_docs.py renders the page.
 """
 
 from __future__ import annotations

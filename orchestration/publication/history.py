@@ -1,6 +1,6 @@
-"""The publications on disk: which there are, which one readers see, going back to an earlier one, which may go.
+"""The publications on disk: list, current one, return to an earlier one, removal.
 
-How one is made is publish.py's, what a folder holds snapshot.py's. Nothing here knows a build database.
+publish.py creates a publication, snapshot.py its files. No build database is read here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GRACE = timedelta(days=1)
 
 
 class PublishRefused(UserError):
-    """Nothing was published; the message is one or more sentences for a person."""
+    """Nothing was published; the message is one or more sentences for the user."""
 
 
 class Entry(NamedTuple):
@@ -74,7 +74,7 @@ class Kept:
     """One folder of ``published/runs``.
 
     Attributes:
-        entry: what it says of itself; None if it cannot be read.
+        entry: its own row of ledger.publication; None if it cannot be read.
         size_bytes: of all its files.
         is_current: whether `current` names it.
     """
@@ -104,12 +104,12 @@ def current_publication(published_dir: Path) -> Current | None:
 
 
 def holds(current: Current, input_fingerprint: str, as_of: date) -> bool:
-    """Whether a publication made from this now would say the same."""
+    """Whether a publication of this build would be the same."""
     return (current.input_fingerprint, current.as_of) == (input_fingerprint, as_of)
 
 
 def history_folder(published_dir: Path, current: Current | None) -> Path | None:
-    """The folder whose ledger tells of every publication: `current`'s, or after a rollback the one it went back from.
+    """The folder whose ledger lists every publication: `current`'s, or after a rollback the one it went back from.
 
     Raises:
         PublishRefused: that folder cannot be read, so that history would be lost by going on.
@@ -121,7 +121,7 @@ def history_folder(published_dir: Path, current: Current | None) -> Path | None:
 def rolled_back_from(published_dir: Path, current: Current | None) -> str | None:
     """Run that `current` was taken back from; None if it names the newest publication.
 
-    A link that a killed run left behind tells nothing: the publication that it made knows the run.
+    A link that a killed run left behind does not count: its publication has the run in its ledger.
 
     Raises:
         PublishRefused: the link is there but cannot be read.
@@ -158,10 +158,10 @@ def publications(published_dir: Path) -> list[Kept]:
 
 
 def roll_back(published_dir: Path, clock: Clock, run_id: str | None = None) -> Kept:
-    """Lets `current` name an earlier publication again, by one rename; history is told to go on from the newest.
+    """Lets `current` name an earlier publication again, by one rename; history continues from the newest.
 
     Args:
-        published_dir: ``<data_dir>/published``; nobody publishes meanwhile.
+        published_dir: ``<data_dir>/published``; no other process publishes meanwhile.
         clock: no publication of a time to come is gone back to.
         run_id: where to; None = the publication that the current one took the place of, or, where that one is of a time
             to come, the newest that is not.
@@ -314,7 +314,7 @@ def _named_by(link: Path) -> Entry:
 
 
 def _entry(folder: Path) -> Entry | None:
-    """What a publication says of itself; None if it does not know itself."""
+    """A publication's own row of its ledger; None if it has none."""
     return next((entry for entry in _ledger(folder) if entry.run_id == folder.name), None)
 
 

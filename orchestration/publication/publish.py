@@ -61,7 +61,7 @@ class Publication:
 
     Attributes:
         folder: the publication's folder.
-        is_current: False for an as-of date before the current publication's: nothing was switched, nothing is sent.
+        is_current: False for an as-of date before the current publication's: `current` is unchanged, no letter is sent.
         rows_by_table: rows of each table as medical physics sees it.
         removed: a publication that was killed before readers saw it, and was removed.
     """
@@ -100,16 +100,16 @@ def publish(
     zone: str = "UTC",
     add: Callable[[Path], None] | None = None,
 ) -> Publication | NothingNew:
-    """Publishes the last build, or says why not.
+    """Publish the last build, or raise with the reason.
 
     Args:
-        build_db: the build database; nobody has it open for writing.
+        build_db: the build database; no process has it open for writing.
         published_dir: ``<data_dir>/published``.
         even_if_same: publish again what the current publication holds.
         keep: how many publications stay, this one included (history.prune).
         now: the instant of publication (UTC); default: the clock.
         zone: the site's time zone: nothing is published as of a date later than today there.
-        add: writes what else belongs in the folder, from its databases, before anybody may read it.
+        add: writes what else belongs in the folder, from its databases, before it becomes readable.
 
     Raises:
         PublishRefused: the last build is missing, interrupted, failed, partial, unjudged, blocked by the gate or of a
@@ -152,7 +152,7 @@ def _publish(
     parent = published_dir / ("runs" if is_current else "as_of")
     make_folder(parent, GROUP_PASSES)
     folder = parent / f".{run_id}.tmp"
-    folder.mkdir(mode=0o700)  # nobody else reads it before its files have their modes
+    folder.mkdir(mode=0o700)  # not readable for others before its files have their modes
 
     _carry_on_history(con, history_folder(published_dir, current))
     if is_current:
@@ -187,7 +187,7 @@ def becomes_current(as_of: date, current: Current | None) -> bool:
 
 
 def _carry_on_history(con: duckdb.DuckDBPyConnection, newest: Path | None) -> None:
-    """History lives in the publications: it survives a rebuild, and a crash before the switch leaves nothing of it."""
+    """History lives in the publications: it survives a rebuild, and a crash before the switch leaves no trace."""
     for name, table in OWN_TABLES.items():
         table.create(con, name)
     if newest:

@@ -20,7 +20,7 @@ from orchestration.publication.parquet_files import write_parquet
 SCHEMAS = ("marts", "alerts", "ledger")
 WAREHOUSE = "warehouse.duckdb"
 RESTRICTED = "restricted/restricted.duckdb"
-DEPARTMENT = "department/warehouse.duckdb"  # aggregates only, and nothing else of the publication
+DEPARTMENT = "department/warehouse.duckdb"  # aggregates only
 DEPARTMENT_SCHEMA = "department"
 
 # Medical physics sees every table whole but these (output contract, "Who sees what"); restricted.duckdb has them all.

@@ -1,6 +1,6 @@
 """How often each alert rule fires at a site: rows judged, findings, share; read from a published warehouse.
 
-Only counting lives here. `python -m orchestration.rule_docs.firing_rates WAREHOUSE` prints a Markdown table.
+Only counting is here. `python -m orchestration.rule_docs.firing_rates WAREHOUSE` prints a Markdown table.
 """
 
 from __future__ import annotations

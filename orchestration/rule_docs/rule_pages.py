@@ -1,7 +1,7 @@
-"""The pages docs/rules/: one for each alert rule, made from seeds and model descriptions so that they cannot drift.
+"""The pages docs/rules/: one for each alert rule, generated from seeds and model descriptions.
 
-Only their layout lives here; what a rule asks and when it fires is said in dbt_project/models/alerts/rules, thresholds
-and advice are seeds. `python -m orchestration.rule_docs.rule_pages` writes them; a test fails when that was forgotten.
+Layout only; the question of a rule and when it fires are in dbt_project/models/alerts/rules, thresholds
+and advice are seeds. `python -m orchestration.rule_docs.rule_pages` writes them; a test compares them.
 """
 
 from __future__ import annotations

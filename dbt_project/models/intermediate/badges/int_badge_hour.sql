@@ -43,7 +43,7 @@ final as (
         {{ dose_sum('dose_usv') }} as dose_usv,
         min(started_at) as first_started_at,
         max(ended_at) as last_ended_at
-from marked
+    from marked
     group by all
 )
 

@@ -248,7 +248,7 @@ def test_success_means_kept_even_if_the_receiver_is_killed_at_once(tmp_path: Pat
     assert running.process.returncode == 0
     assert len(kept(site)) == 2
     (content,) = {path.read_bytes()[:400] for path in list(site.received_dir.rglob("*.dcm"))[:1]}
-    assert b"PACS1" in content  # (0002,0016): the title that some rooms are told apart by
+    assert b"PACS1" in content  # (0002,0016): the title that distinguishes some rooms
 
 
 def test_only_titles_of_the_list_may_send(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_many_problems_are_counted_by_reason(root: Path) -> None:
 def test_what_loads_and_is_never_linked_is_a_warning(root: Path) -> None:
     text = export(1, badge="B9").replace("BASE", "BASE-9")
     _, said = check(root, write(root, f"{RATES}/a.csv", text))
-    assert "Not in reference/dosimeters.csv, so nobody's dose: B9" in said
+    assert "Not in reference/dosimeters.csv, so of no operator: B9" in said
     assert "in no room: BASE-9" in said
 
 
@@ -66,7 +66,7 @@ def test_a_file_that_would_be_quarantined_is_exit_code_1(root: Path) -> None:
 def test_a_file_outside_the_inbox_is_of_the_one_source_that_it_fits(root: Path, tmp_path: Path) -> None:
     write(root, "sources/other.yaml", SOURCE.replace("source_id: rates", "source_id: other").replace("Rate,", "Dose,"))
     code, said = check(root, write(tmp_path, "mail/a.csv", export(1)))
-    assert (code, "read as sources/rates.yaml says" in said) == (0, True)
+    assert (code, "read by sources/rates.yaml" in said) == (0, True)
     code, said = check(root, write(tmp_path, "mail/b.csv", "Badge;Time\n"))
     assert (code, "other: the header" in said, "rates: the header" in said) == (1, True, True)
     write(root, "sources/other.yaml", SOURCE.replace("source_id: rates", "source_id: other"))
