@@ -123,3 +123,11 @@ def test_the_command_replaces_its_file_whole_and_says_who_has_no_login(tmp_path:
     nowhere = CliRunner().invoke(app, [*command, str(tmp_path / "no" / "pages.conf")])
     assert nowhere.exit_code == 1
     assert "cannot be written" in nowhere.output
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_folder_is_in_the_configuration_as_it_is_and_not_as_a_pattern(tmp_path: Path, server: Server) -> None:
+    people = "operator_id,name,grade\nO.1,Ana,consultant\n"
+    badges = "dosimeter_serial,worn_at,operator_id,room_id,valid_from,valid_to\n"
+    site = make_site(tmp_path, operators=people, dosimeters=badges, page_logins=f"{HEADER}ana,O.1,\n")
+    assert "/pages/operators/O\\.1/" in configuration(load_site(site), server, 8085, PASSWORDS)
