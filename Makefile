@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: run demo ui dbt docs test lint unit slow test-integrations mutants attack test-data lock clean
+.PHONY: run demo ui dbt docs metrics test lint unit slow test-integrations mutants attack test-data lock clean
 
 run: $(READY) $(if $(filter $(DEMO),$(SITE)),$(DEMO)/site.yaml)
 	@$(BIN)/doseledger run --site "$(SITE)" $(AS_OF)
@@ -35,6 +35,14 @@ dbt: $(COPY)
 $(COPY): | $(READY)
 	@mkdir -p $(@D)
 	@cp "$(SITE)/data/build/doseledger.duckdb" $@
+
+# The metrics of dbt_project/models/marts/_metrics.yml, checked by MetricFlow against a build; in an environment of its own.
+METRICFLOW := .venv-metricflow
+metrics: $(COPY)
+	@test -x $(METRICFLOW)/bin/mf || { $(PYTHON) -m venv $(METRICFLOW) && $(METRICFLOW)/bin/pip install --quiet \
+		dbt-metricflow==0.15.0 dbt-core==1.11.16 dbt-duckdb==1.11.1 duckdb==1.5.5; }
+	@cd dbt_project && export DOSELEDGER_BUILD_DB="$(abspath $(COPY))" DBT_PROFILES_DIR=. PATH="$(abspath $(METRICFLOW))/bin:$$PATH" \
+		&& dbt --quiet parse && mf validate-configs
 
 # dbt's own page of the project (models, columns, lineage) in one file that needs no server.
 docs: $(COPY)

@@ -35,7 +35,8 @@ TABLES: dict[str, Table] = {
         "procedure_id site_id room_id study_instance_uid accession_number patient_key patient_age_years patient_sex"
         " procedure_type procedure_description specialty started_at ended_at procedure_date irradiation_events"
         " kap_gy_cm2 kap_source kap_event_sum_gy_cm2 kap_fluoro_gy_cm2 kap_acquisition_gy_cm2 is_kap_calibrated"
-        " ka_r_mgy ka_r_plane_a_mgy ka_r_plane_b_mgy fluoro_time_s c_arm_dose_usv clock_offset_s clock_confidence",
+        " ka_r_mgy ka_r_plane_a_mgy ka_r_plane_b_mgy fluoro_time_s radiographic_frames kap_reported_gy_cm2"
+        " kap_reported_fluoro_gy_cm2 kap_reported_acquisition_gy_cm2 c_arm_dose_usv clock_offset_s clock_confidence",
         "procedure_id",
     ),
     "marts.fct_irradiation_event": _table(
@@ -47,6 +48,11 @@ TABLES: dict[str, Table] = {
         "procedure_id operator_id role role_group worn_at dosimeter_serial hp10_usv hp10_apportioned_usv"
         " other_over_apron_usv peak_rate_usv_per_h hp10_per_kap_usv_per_gy_cm2 hp10_per_fluoro_min_usv"
         " hp10_to_c_arm_percent hp3_estimate_usv link_method link_confidence badge_status",
+        "procedure_id operator_id",
+    ),
+    "marts.fct_staff_dose": _table(
+        "procedure_id operator_id role_group badge_status hp10_usv hp10_apportioned_usv procedure_date room_id"
+        " procedure_type kap_gy_cm2 c_arm_dose_usv",
         "procedure_id operator_id",
     ),
     "marts.fct_operator_event": _table(
@@ -171,6 +177,10 @@ TABLES: dict[str, Table] = {
     "ledger.counter_balance": _table(
         "source_id dosimeter_serial quantity readings first_usv segments segment_rise_usv ingested_usv imbalance_usv",
         "source_id dosimeter_serial quantity",
+    ),
+    "ledger.linkage": _table(
+        "room_id month wearer_kind registered_usv linked_usv apportioned_usv unlinked_usv",
+        "room_id month wearer_kind",
     ),
     "ledger.unlinked_dose": _table(
         "source_id dosimeter_serial operator_id started_at ended_at hp10_usv reason candidates"
@@ -309,6 +319,7 @@ LEGAL_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "role_group": ROLE_GROUPS,
         "main_cause": CAUSES,
     },
+    "ledger.linkage": {"wearer_kind": ("staff", "c_arm")},
     "ledger.unlinked_dose": {
         "reason": (
             "no_procedure",

@@ -176,7 +176,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a report's accumulated-dose container of one plane states, in Gy.cm2, mGy and s."""
+    """What a report's accumulated-dose container of one plane states, in Gy.cm2, mGy, s and frames."""
 
     kap_gy_cm2: Decimal
     kap_fluoro_gy_cm2: Decimal
@@ -184,6 +184,7 @@ class Totals:
     ka_r_mgy: Decimal
     fluoro_time_s: Decimal
     acquisition_time_s: Decimal
+    radiographic_frames: Decimal
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -201,6 +202,7 @@ def event_sums(events: Iterable[Event]) -> Totals:
         ka_r_mgy=sum((e.ka_r_mgy for e in chosen), Decimal(0)),
         fluoro_time_s=sum((e.duration_s for e in fluoro), Decimal(0)),
         acquisition_time_s=sum((e.duration_s for e in others), Decimal(0)),
+        radiographic_frames=Decimal(sum(e.pulses for e in others)),
     )
 
 
@@ -456,6 +458,7 @@ def _accumulated(dialect: Dialect, plane: str, totals: Totals) -> Iterator[bytes
     yield _kap(dialect, "kap_acquisition_total", totals.kap_acquisition_gy_cm2)
     yield sr_tree.number(_C["fluoro_time_total"], totals.fluoro_time_s, "s")
     yield sr_tree.number(_C["acquisition_time_total"], totals.acquisition_time_s, "s")
+    yield sr_tree.number(_C["frames_total"], totals.radiographic_frames, "1")
     yield sr_tree.coded(_C["reference_point"], _C["reference_point_15_cm"])
 
 
@@ -563,6 +566,7 @@ _C = {
         ("kap_acquisition_total", "113727", "Acquisition Dose Area Product Total"),
         ("fluoro_time_total", "113730", "Total Fluoro Time"),
         ("acquisition_time_total", "113855", "Total Acquisition Time"),
+        ("frames_total", "113731", "Total Number of Radiographic Frames"),
         ("reference_point", "113780", "Reference Point Definition"),
         ("reference_point_15_cm", "113860", "15cm from Isocenter toward Source"),
         ("event", "113706", "Irradiation Event X-Ray Data"),

@@ -8,8 +8,8 @@
     ref('dim_procedure_class'), ref('dim_room'), ref('dose_balance'), ref('dose_statistics'), ref('expected_study'),
     ref('fct_class_quarter'), ref('fct_dose_link'), ref('fct_irradiation_event'), ref('fct_operator_event'),
     ref('fct_operator_limit'), ref('fct_operator_protection'), ref('fct_patient_exposure'), ref('fct_room_month'),
-    ref('fct_rule_outcome'), ref('fct_skin_dose'), ref('fct_study_dose'),
-    ref('file_balance'), ref('oddity'), ref('pull'), ref('reader_clock'), ref('report_balance'), ref('unlinked_dose'),
+    ref('fct_rule_outcome'), ref('fct_skin_dose'), ref('fct_staff_dose'), ref('fct_study_dose'),
+    ref('file_balance'), ref('linkage'), ref('oddity'), ref('pull'), ref('reader_clock'), ref('report_balance'), ref('unlinked_dose'),
     ref('unmatched_device'), ref('unreadable_dose'),
 ] -%}
 

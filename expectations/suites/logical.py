@@ -110,6 +110,16 @@ def _rows_agree() -> list[Check]:
             f" where imbalance_usv is distinct from 0 or ingested_usv is distinct from {PARTS_OF_A_BALANCE}",
         ),
         (
+            "ledger.linkage",
+            "registered_usv",
+            "what badges of record registered is what was linked, apportioned and unlinked, by month and wearer kind",
+            "a sum over rooms loses dose or counts it twice",
+            CONTRACT_2,
+            "select room_id, month, wearer_kind, registered_usv, linked_usv, apportioned_usv, unlinked_usv"
+            " from ledger.linkage"
+            " where registered_usv is distinct from linked_usv + apportioned_usv + unlinked_usv",
+        ),
+        (
             "ledger.file_balance",
             "imbalance_rows, imbalance_usv",
             "every row and microsievert of a file has exactly one disposition: imbalance is exactly 0, recomputed here",

@@ -234,6 +234,7 @@ PROJECTION_TOTALS = (
     Quantity("ka_r_acquisition", dcm("113729"), "kerma", DOSE_DIGITS),
     Quantity("fluoro_time", dcm("113730"), "time", DOSE_DIGITS),
     Quantity("acquisition_time", dcm("113855"), "time", DOSE_DIGITS),
+    Quantity("radiographic_frames", dcm("113731"), "number", DOSE_DIGITS),
 )
 BREAST_TOTAL = Quantity("agd", dcm("111637"), "kerma", DOSE_DIGITS)
 CT_TOTALS = (Quantity("dlp", dcm("113813"), "dlp", DOSE_DIGITS),)

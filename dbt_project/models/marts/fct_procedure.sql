@@ -37,6 +37,10 @@ final as (
         cast(procedures.ka_r_plane_a_mgy as double) as ka_r_plane_a_mgy,
         cast(procedures.ka_r_plane_b_mgy as double) as ka_r_plane_b_mgy,
         cast(procedures.fluoro_time_s as double) as fluoro_time_s,
+        cast(procedures.radiographic_frames as bigint) as radiographic_frames,
+        cast(procedures.kap_reported_gy_cm2 as double) as kap_reported_gy_cm2,
+        cast(procedures.kap_reported_fluoro_gy_cm2 as double) as kap_reported_fluoro_gy_cm2,
+        cast(procedures.kap_reported_acquisition_gy_cm2 as double) as kap_reported_acquisition_gy_cm2,
         cast(c_arm_doses.c_arm_dose_usv as double) as c_arm_dose_usv,
         cast(offsets.offset_s as double) as clock_offset_s,
         case

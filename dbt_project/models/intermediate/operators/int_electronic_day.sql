@@ -62,6 +62,7 @@ final as (
         place,
         worn_at,
         dosimeter_serial,
+        badge_key,
         dose_usv
     from badge_days
     qualify row_number() over (

@@ -33,6 +33,7 @@ calibrated as (
         totals.total_source,
         kap_factors.is_kap_calibrated,
         case when totals.quantity like 'kap%' then kap_factors.kap_factor else 1 end as factor,
+        totals.total_value as reported_value,
         cast(totals.total_value as decimal(26, 12)) * factor as total_value,
         cast(totals.event_sum_value as decimal(26, 12)) * factor as event_sum_value
     from totals
@@ -57,13 +58,23 @@ summed as (
         sum(total_value) filter (where quantity = 'kap_fluoro') as kap_fluoro_gy_cm2,
         sum(total_value) filter (where quantity = 'kap_acquisition') as kap_acquisition_gy_cm2,
         coalesce(bool_and(is_kap_calibrated) filter (where quantity = 'kap'), false) as is_kap_calibrated,
+        sum(reported_value) filter (where quantity = 'kap') as kap_reported_gy_cm2,
+        sum(reported_value) filter (where quantity = 'kap_fluoro') as kap_reported_fluoro_gy_cm2,
+        sum(reported_value) filter (where quantity = 'kap_acquisition') as kap_reported_acquisition_gy_cm2,
         max(total_value) filter (where quantity = 'ka_r') as ka_r_mgy,
         max(total_value) filter (where quantity = 'ka_r' and plane = 'A') as ka_r_plane_a_mgy,
         max(total_value) filter (where quantity = 'ka_r' and plane = 'B') as ka_r_plane_b_mgy,
         case
             when bool_and(total_value is not null) filter (where quantity = 'fluoro_time')
                 then sum(total_value) filter (where quantity = 'fluoro_time')
-        end as fluoro_time_s
+        end as fluoro_time_s,
+        -- Only stated totals have it; one plane that lacks it makes the sum unknown.
+        case
+            when
+                count(*) filter (where quantity = 'radiographic_frames')
+                = count(distinct plane) filter (where quantity in ('kap', 'fluoro_time'))
+                then sum(total_value) filter (where quantity = 'radiographic_frames')
+        end as radiographic_frames
     from calibrated
     group by all
 ),
@@ -101,7 +112,11 @@ final as (
         summed.ka_r_mgy,
         summed.ka_r_plane_a_mgy,
         summed.ka_r_plane_b_mgy,
-        summed.fluoro_time_s
+        summed.fluoro_time_s,
+        summed.radiographic_frames,
+        summed.kap_reported_gy_cm2,
+        summed.kap_reported_fluoro_gy_cm2,
+        summed.kap_reported_acquisition_gy_cm2
     from studies
     inner join study_rooms on studies.study_key = study_rooms.study_key
     inner join study_classes on studies.study_key = study_classes.study_key

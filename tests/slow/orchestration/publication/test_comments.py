@@ -13,6 +13,7 @@ import pytest
 from support.published_sites import PublishedSites
 from support.small_site import KEY
 
+from orchestration.file_docs.dictionary import QUERIES
 from orchestration.nightly import run_nightly
 from orchestration.publication.snapshot import DEPARTMENT, RESTRICTED, WAREHOUSE
 from orchestration.resources import silent
@@ -93,3 +94,38 @@ def test_parquet_files_have_the_rows_and_comments_of_the_warehouse(published: Pa
             assert in_file == columns
             differing = f"(from {table} except all from '{file}') union all (from '{file}' except all from {table})"
             assert con.execute(f"select count(*) from ({differing})").fetchone() == (0,), table
+
+
+@pytest.mark.parametrize("query", sorted(QUERIES.glob("*.sql")), ids=lambda query: query.stem)
+def test_an_example_query_gives_the_columns_that_it_names(published: Path, query: Path) -> None:
+    question, gives, _ = query.read_text("utf-8").split("\n", 2)
+    assert question.endswith("?")
+    with duckdb.connect(published / WAREHOUSE, read_only=True) as con:
+        answer = con.execute(query.read_text("utf-8"))
+        assert [column[0] for column in answer.description or ()] == gives.removeprefix("-- gives: ").split(", ")
+        assert answer.fetchone() is not None
+
+
+def test_linked_share_counts_no_dose_twice(published: Path) -> None:
+    """Linked dose of staff by room is what persons have in their procedures, by a path of its own."""
+    with duckdb.connect(published / WAREHOUSE, read_only=True) as con:
+        by_room = con.execute(
+            "select room_id, sum(linked_usv), sum(apportioned_usv) from ledger.linkage"
+            " where wearer_kind = 'staff' and room_id <> 'unknown' group by all order by all"
+        ).fetchall()
+        by_person = con.execute(
+            "select room_id, sum(hp10_usv), sum(hp10_apportioned_usv) from marts.fct_operator_procedure"
+            " group by all order by all"
+        ).fetchall()
+        months = con.execute("select sum(hp10_over_apron_usv) from marts.fct_operator_month").fetchone()
+        registered = con.execute(
+            "select sum(registered_usv) from ledger.linkage where wearer_kind = 'staff'"
+        ).fetchone()
+    assert len(by_room) == 2
+    for room, person in zip(by_room, by_person, strict=True):
+        assert (room[0], float(room[1]), float(room[2])) == (
+            person[0],
+            pytest.approx(person[1]),
+            pytest.approx(person[2]),
+        )
+    assert months and registered and float(registered[0]) == pytest.approx(months[0])
