@@ -39,8 +39,9 @@ from orchestration.letters.operations import PULL, Trouble
 from orchestration.pages.audiences import write_pages
 from orchestration.publication.build_record import (
     Build,
+    drop_tables_of_other_code,
     forget_dates,
-    forget_tables_of_other_code,
+    inputs_of_build,
     last_build,
     record_input,
 )
@@ -204,7 +205,7 @@ class BuildConfig(dg.Config):
     Attributes:
         as_of: ISO date (valid time, site-local), not later than today; empty = the site's local date, or
             the publication's where site.yaml fixes the date.
-        rebuild_from: ISO date, local at the site; from this date to `rebuild_to` every incremental table is built anew,
+        rebuild_from: ISO date, local at the site; from this date to `rebuild_to` every incremental table is rebuilt,
             although nothing has changed. Both or none.
         rebuild_to: ISO date, included.
     """
@@ -263,8 +264,8 @@ def dbt_models_from(manifest: Path) -> dg.AssetsDefinition:
             as_of = date.fromisoformat(config.as_of) if config.as_of else date_without_request(folder)
             may_become_current = becomes_current(as_of, current_publication(folder.published_dir))
             with site.build(folder) as con:
-                fingerprint = made_from(input_fingerprint(con))
-                forget_tables_of_other_code(con)
+                fingerprint = inputs_of_build(input_fingerprint(con))
+                drop_tables_of_other_code(con)
                 if period := config.dates_to_rebuild():
                     n_dates = forget_dates(con, *period)
                     context.log.info(f"Rebuilding {n_dates} dates of incremental tables, {period[0]} to {period[1]}.")

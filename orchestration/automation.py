@@ -41,7 +41,7 @@ REBUILD_DATES = dg.define_asset_job(
         }
     ),
     description=(
-        f"Builds the dates from `rebuild_from` to `rebuild_to` anew in every incremental table, checks and publishes."
+        f"Builds the dates from `rebuild_from` to `rebuild_to` again in every incremental table, checks and publishes."
         f" Write both dates in the launchpad. {NO_PARTITIONS}"
     ),
 )

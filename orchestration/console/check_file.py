@@ -40,7 +40,7 @@ def check_export(root: Path, export: Path, out: Console, progress: Progress) -> 
         source = _source(site, export)
         out.print(f"[bold]{escape(export.name)}[/] is read as sources/{source.source_id}.yaml says ({source.layout})")
         procedures = _procedures(site)
-        preview = preview_export(export, source, _told_of(export, progress), _latest(zone), procedures)
+        preview = preview_export(export, source, _progress_of(export, progress), _latest(zone), procedures)
     except Refused as refused:
         out.print(f"[red]✗[/] {escape(export.name)} would be quarantined: {escape(refused.reason)}")
         return False

@@ -109,7 +109,7 @@ def drop_built_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def forget_dates(con: duckdb.DuckDBPyConnection, first: date, last: date) -> int:
-    """Forgets from what the chosen dates were made, so that the next build makes them anew in every incremental table.
+    """Make the chosen dates stale, so that the next build rebuilds them in every incremental table.
 
     Args:
         con: a connection to the build database.
@@ -117,22 +117,22 @@ def forget_dates(con: duckdb.DuckDBPyConnection, first: date, last: date) -> int
         last: local date, included.
 
     Returns:
-        The number of dates of tables that are made anew.
+        The number of dates of tables that are rebuilt.
     """
-    if not con.execute("select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'part'").fetchall():
-        return 0  # nothing was built: the next build makes all dates
-    # A fingerprint that no date has: the rows stay until the next build replaces them, in one transaction.
+    if not con.execute(
+        "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'date_partition'"
+    ).fetchall():
+        return 0  # no build yet: the next one builds all dates
+    # A fingerprint that no date has: the rows stay until the next build replaces them in one transaction.
     changed = con.execute(
-        "update ops.part set fingerprint = -1 where part between ? and ? returning part", [first, last]
+        "update ops.date_partition set fingerprint = -1 where partition_date between ? and ? returning partition_date",
+        [first, last],
     )
     return len(changed.fetchall())
 
 
-def forget_tables_of_other_code(con: duckdb.DuckDBPyConnection) -> None:
-    """Forgets the tables unless this very product and DuckDB made them: what others kept must not be continued.
-
-    Nor what a database has without its record: then everything is built from raw.
-    """
+def drop_tables_of_other_code(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop all tables of dbt unless this version of product and DuckDB built them, and their records are complete."""
     code = f"{product_fingerprint()}+duckdb {duckdb.__version__}"  # hash() may differ between versions of DuckDB
     con.execute(CODE_DDL)
     recorded = con.execute(

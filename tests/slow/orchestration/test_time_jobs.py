@@ -28,8 +28,8 @@ def built(root: Path) -> dict[tuple[str, int], str]:
     selection = ("--select", f"+{TABLE}", "--exclude-resource-type", "test")
     assert build_tables(load_site(root).build_db, date(2024, 3, 31), selection=selection).failures == []
     with looking(root) as con:
-        rows = con.execute("select model, part, build_id from ops.part").fetchall()
-    return {(model, part.day): build_id for model, part, build_id in rows if part.day in DAYS}
+        rows = con.execute("select model, partition_date, build_id from ops.date_partition").fetchall()
+    return {(model, date.day): build_id for model, date, build_id in rows if date.day in DAYS}
 
 
 def test_chosen_dates_are_built_anew_and_no_others(tmp_path: Path) -> None:
