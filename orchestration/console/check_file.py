@@ -38,7 +38,7 @@ def check_export(root: Path, export: Path, out: Console, progress: Progress) -> 
     zone = ZoneInfo(site.config.timezone)
     try:
         source = _source(site, export)
-        out.print(f"[bold]{escape(export.name)}[/] is read as sources/{source.source_id}.yaml says ({source.layout})")
+        out.print(f"[bold]{escape(export.name)}[/] is read by sources/{source.source_id}.yaml ({source.layout})")
         procedures = _procedures(site)
         preview = preview_export(export, source, _progress_of(export, progress), _latest(zone), procedures)
     except Refused as refused:

@@ -188,8 +188,10 @@ def _sums(procedure: Row, earlier: list[Row], days: int) -> list[list[Row]]:
 def _sum_fires(members: list[Row], procedure: Row, step: tuple[str, str, int]) -> bool:
     _, column, threshold = step
     values = [_own(row, column) for row in members]
-    if column == "fluoro_time_s" and any(_own(row, column) is None for row in members):
-        return False
+    if column == "fluoro_time_s" and any(
+        row["ka_r_mgy"] is not None or row["kap_gy_cm2"] is not None for row in members
+    ):
+        return False  # one that states none of the three speaks neither for nor against the time of the others
     total = sum(value for value in values if value is not None)
     adds = (_own(procedure, column) or 0) > 0
     return adds and total >= threshold and not any(_reaches(value, threshold) for value in values)
