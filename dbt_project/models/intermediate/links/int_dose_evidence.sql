@@ -162,7 +162,7 @@ declared as (
 -- Rooms of a measurement that several hubs received.
 received as (
     select
-        received.dose_key,
+        each_hub.dose_key,
         list(distinct hubs.room_id order by hubs.room_id) as room_ids
     from (
         select
@@ -171,9 +171,9 @@ received as (
             unnest(list_append(other_hubs, hub)) as hub
         from doses
         where other_hubs is not null
-) as received
-    inner join hubs on received.source_id = hubs.source_id and received.hub = hubs.hub
-    group by received.dose_key
+    ) as each_hub
+    inner join hubs on each_hub.source_id = hubs.source_id and each_hub.hub = hubs.hub
+    group by each_hub.dose_key
 ),
 
 wearers as (
