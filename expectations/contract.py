@@ -220,9 +220,9 @@ TABLES: dict[str, Table] = {
         "load_seq path study_instance_uid accession_number room_id report_date quantity message", "load_seq quantity"
     ),
     "ledger.reader_clock": _table(
-        "source_id room_id offset_date offset_s uncertainty_s method n_records n_people runner_up_s likelihood_ratio"
-        " is_accepted",
-        "source_id offset_date",
+        "source_id room_id is_by_modality offset_date offset_s uncertainty_s method n_records n_people runner_up_s"
+        " likelihood_ratio is_accepted",
+        "source_id is_by_modality offset_date",
         "room_id",
     ),
     "ledger.clock_offset": _table(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from heapq import nsmallest
 from itertools import groupby
 
 import numpy as np
@@ -332,14 +333,18 @@ def _chances(days: Sequence[Sequence[PersonDay]], donors: Sequence[PersonDay], s
 def _chance(own: Sequence[PersonDay], donors: Sequence[PersonDay], seed: int) -> float:
     """Share of shuffles whose best offset explains the records as well: each day gets the procedures of another day."""
     rng = np.random.default_rng(seed)
+    of_person: dict[str, list[PersonDay]] = {}
+    for donor in donors:
+        of_person.setdefault(donor.person, []).append(donor)
     observed = _sum_of([log_likelihood(one.records, one.beams, SHUFFLED_S) for one in own]).max()
     foreign = np.empty((len(own), DONORS, len(SHUFFLED_S)))
     for i, one in enumerate(own):
-        others = [other for other in donors if other.day != one.day]
+        # The person's own days first, the nearest ones, for a timetable may change over a year.
+        others = _nearest(one, of_person[one.person])
+        if len(others) < DONORS:
+            others += _nearest(one, [other for other in donors if other.person != one.person])
         if not others:
             return 1.0
-        # The person's own days first, the nearest ones, for a timetable may change over a year.
-        others.sort(key=lambda other: (other.person != one.person, abs((other.day - one.day).days)))
         rows = [log_likelihood(one.records, other.beams, SHUFFLED_S) for other in others[:DONORS]]
         foreign[i] = np.resize(np.array(rows), foreign[i].shape)
     as_good = 1
@@ -349,6 +354,12 @@ def _chance(own: Sequence[PersonDay], donors: Sequence[PersonDay], seed: int) ->
         if as_good > MAX_CHANCE * (SHUFFLES + 1):
             break  # too many already
     return as_good / (SHUFFLES + 1)
+
+
+def _nearest(one: PersonDay, days: Sequence[PersonDay]) -> list[PersonDay]:
+    """The other days nearest to a day, ``DONORS`` at most; ``days`` need no order."""
+    others = [other for other in days if other.day != one.day]
+    return nsmallest(DONORS, others, key=lambda other: (abs((other.day - one.day).days), other.day, other.person))
 
 
 def _sum_of(rows: Sequence[FloatArray]) -> FloatArray:

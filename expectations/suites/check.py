@@ -103,7 +103,8 @@ def rows_where(broken: str, table: str, column: str, expression: str | None = No
 def extremes_of(table: str, column: str, expression: str | None = None) -> str:
     """SQL of the smallest and the largest value of a column, without the rows of the restricted audience."""
     value = expression or f'"{column}"'
+    # What is not a number is among the rows that break the rule, and is neither small nor large.
     return (
-        f'select min("value"), max("value")'
+        f'select min("value") filter (not isnan("value")), max("value") filter (not isnan("value"))'
         f' from (select ({value})::double as "value" from {table} where not ({TABLES[table].restricted}))'
     )

@@ -68,7 +68,7 @@ def _few_files_are_quarantined(settings: Settings) -> list[Check]:
             ),
             values=Values(
                 "select share, share from"
-                f" (select count(*) filter (status = 'quarantined') / count(*) as share {RECENT_FILES})",
+                f" (select count(*) filter (status = 'quarantined') / nullif(count(*), 0) as share {RECENT_FILES})",
                 low=None,
                 high=float(share),
                 unit="of the files",

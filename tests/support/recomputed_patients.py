@@ -233,13 +233,34 @@ def _direction(row: Row) -> np.ndarray[Any, Any]:
     return np.array([np.sin(primary) * np.cos(secondary), np.sin(secondary), np.cos(primary) * np.cos(secondary)])
 
 
-def followup_states(steps: list[Row], as_of: date) -> dict[str, str]:
-    """By procedure with a skin finding, where the site keeps no register of what was done."""
-    found = {}
+def followup_states(
+    steps: list[Row], as_of: date, register: dict[str, tuple[date | None, date | None, date | None]] | None = None
+) -> dict[str, str]:
+    """By procedure with a skin finding, or in the register: what is done for the patient.
+
+    Args:
+        steps: findings about the skin.
+        as_of: valid-time date.
+        register: by procedure when the patient was informed, the skin seen, and seen again.
+    """
+    known = register or {}
+    found = dict.fromkeys(known, "not_needed")
     for name in {step["procedure_id"] for step in steps}:
         own = [step for step in steps if step["procedure_id"] == name]
-        late = 28 if any(step["severity"] == "urgent" for step in own) else 14
-        found[name] = "overdue" if (as_of - own[0]["occurred_on"]).days > late else "open"
+        day = own[0]["occurred_on"]
+        informed, seen, again = known.get(name, (None, None, None))
+        is_urgent = any(step["severity"] == "urgent" for step in own)
+        is_twice = any(step["quantity"] == "ka_r" and step["value"] >= 10000 for step in own)
+        if is_urgent and seen is None:
+            late = (as_of - day).days > 28
+            found[name] = "overdue" if late else "informed" if informed else "open"
+        elif is_urgent and is_twice and again is None:
+            late = as_of > day + relativedelta(months=12)
+            found[name] = "overdue" if late else "open" if as_of >= day + relativedelta(months=6) else "seen"
+        elif not is_urgent and informed is None:
+            found[name] = "overdue" if (as_of - day).days > 14 else "open"
+        else:
+            found[name] = "seen" if seen else "informed"
     return found
 
 

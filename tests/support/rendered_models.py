@@ -28,6 +28,9 @@ def rendered(model: str) -> str:
         config=lambda **_: "",
         incremental_by_date=lambda *_: {},
         is_in_batch=lambda _: "true",
+        in_force=lambda row: (
+            f"coalesce({row}.valid_from <= date '{AS_OF}', true) and coalesce({row}.valid_to >= date '{AS_OF}', true)"
+        ),
     )
 
 

@@ -17,7 +17,7 @@ evidence as (
 
 sources as (
     select * from {{ ref('stg_source') }}
-    where not has_hubs
+    where not coalesce(has_hubs, false)
 ),
 
 declared as (
@@ -41,6 +41,7 @@ final as (
     select
         source_id,
         room_id,
+        is_by_modality,
         offset_date,
         offset_s,
         uncertainty_s,
@@ -55,6 +56,7 @@ final as (
     select
         source_id,
         cast(null as varchar) as room_id,
+        true as is_by_modality,
         measured_date as offset_date,
         cast(offset_s as double) as offset_s,
         'declared' as method,

@@ -232,7 +232,7 @@ def test_what_cannot_be_judged_blocks(build: Path) -> None:
     verdict = judge(build, Settings(max_quarantined_files_share=Decimal(1)))
     assert not any(suite.passed for suite in verdict.suites)
     (structural, *_) = sentences(verdict, "structural")
-    assert structural.startswith("marts.fct_procedure: the table has every column of the output contract; 28 rows")
+    assert structural.startswith("marts.fct_procedure: the table has every column of the output contract; 32 rows")
     assert any(
         "marts.fct_study_dose.agd_mgy: could not be judged whether is not negative" in sentence
         for sentence in sentences(verdict, "logical")

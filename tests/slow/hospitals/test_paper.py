@@ -102,7 +102,9 @@ def test_the_skin_of_every_patient_is_what_a_recomputation_finds(paper: duckdb.D
         )
     steps = recomputed.rows(paper, "from alerts.alert where rule = 'patient_dose' and procedure_id is not null")
     states = dict(paper.execute("select procedure_id, state from marts.fct_skin_followup").fetchall())
-    assert states == recomputed.followup_states(steps, AS_OF)
+    looks = paper.execute("select procedure_id, informed_on, seen_on, second_seen_on from marts.fct_skin_followup")
+    register = {name: (informed, seen, again) for name, informed, seen, again in looks.fetchall() if informed or seen}
+    assert states == recomputed.followup_states(steps, AS_OF, register)
     found = {(row["procedure_id"], row["step"]) for row in steps}
     assert found == recomputed.skin_findings(recomputed.rows(paper, recomputed.PROCEDURES))
 

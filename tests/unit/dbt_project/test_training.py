@@ -60,7 +60,7 @@ def last_days(jurisdiction: str, made: list[dict[str, Any]], register: date | No
         if row["lasts"] is not None:
             ends.append(done + timedelta(days=row["lasts"]))
         else:
-            ends.append(done + relativedelta(years=years) if years and done >= date(2018, 12, 31) else None)
+            ends.append(done + relativedelta(years=years) if years else None)
     return ends
 
 
@@ -73,8 +73,6 @@ def last_days(jurisdiction: str, made: list[dict[str, Any]], register: date | No
 def test_the_training_that_holds_longest_decides(
     jurisdiction: str, made: list[dict[str, Any]], register: int | None
 ) -> None:
-    # Only completions from 2018-12-31 on: before, the terms of the three countries began on different days.
-    made = [row for row in made if days_ago(row["age"]) >= date(2018, 12, 31)]
     valid = None if register is None else days_ago(register)
     found = status(jurisdiction, made, operator_id="OP", rp_training_valid_until_date=valid)
 

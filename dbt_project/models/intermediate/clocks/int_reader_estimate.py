@@ -20,6 +20,7 @@ SCHEMA = pa.schema(
     {
         "source_id": pa.string(),
         "room_id": pa.string(),
+        "is_by_modality": pa.bool_(),
         "day": pa.date32(),
         "offset_s": pa.float64(),
         "uncertainty_s": pa.float64(),
@@ -35,43 +36,58 @@ SCHEMA = pa.schema(
 
 
 class WornDay(NamedTuple):
-    """The records and beams of one person on one day, with the rooms that they may concern."""
+    """The records and beams of one person on one day, and the rooms, by whether their clock is known that day."""
 
     evidence: PersonDay
-    rooms: frozenset[str]
+    known: frozenset[str]
+    unknown: frozenset[str]
 
 
 def model(dbt: Any, session: Any) -> pa.Table:  # noqa: ANN401, ARG001 - dbt's own signature
-    """One row per source, room (NULL: all rooms that agree) and local date with evidence."""
+    """One row per source, room (NULL: all rooms that agree), clock and local date with evidence."""
     dbt.config(materialized="table")
     records = dbt.ref("int_reader_record").order("source_id, started_s, ended_s, dose_key").fetchall()
     beams = dbt.ref("int_reader_beam").order("started_s, irradiation_event_uid").fetchall()
-    known, days = _worn_days(records, beams)
+    days = _worn_days(records, beams)
     rows = [
-        {"source_id": source_id, "room_id": room_id, **asdict(offset)}
+        {"source_id": source_id, **series._asdict(), **asdict(offset)}
         for source_id in sorted(days)
-        for room_id, offsets in offsets_of(days[source_id], known, _others(days, source_id)).items()
+        for series, offsets in offsets_of(days[source_id], _others(days, source_id)).items()
         for offset in offsets
     ]
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def offsets_of(
-    days: Sequence[WornDay], known: frozenset[str], others: Sequence[PersonDay]
-) -> dict[str | None, list[ReaderOffset]]:
+class Series(NamedTuple):
+    """What a reader is compared with: one room (None: all with a known clock), by the badges' or the modality's clock."""
+
+    room_id: str | None
+    is_by_modality: bool
+
+
+def offsets_of(days: Sequence[WornDay], others: Sequence[PersonDay]) -> dict[Series, list[ReaderOffset]]:
     """Estimate one reader's offsets: of the rooms with a known clock together where they agree, else of each room.
+
+    A room is estimated apart from the days on which its own clock is not known, by the modality's clock.
 
     Args:
         days: of one reader.
-        known: rooms whose own clock offset is known; the others are estimated apart.
         others: days of the other readers, for the shuffles.
     """
-    rooms = sorted(frozenset().union(*(day.rooms for day in days)))
-    by_room = {room: estimate([day.evidence for day in days if day.rooms == {room}], others) for room in rooms}
-    apart: dict[str | None, list[ReaderOffset]] = {room: by_room[room] for room in rooms if room not in known}
-    if do_agree([by_room[room] for room in rooms if room in known]):
-        return apart | {None: estimate([day.evidence for day in days if day.rooms <= known], others)}
-    return apart | {room: by_room[room] for room in rooms if room in known}
+
+    def estimates(chosen: Iterable[WornDay]) -> list[ReaderOffset]:
+        return estimate([day.evidence for day in chosen], others)
+
+    known = sorted(frozenset().union(*(day.known for day in days)))
+    unknown = sorted(frozenset().union(*(day.unknown for day in days)))
+    of_room = {room: estimates(day for day in days if day.known == {room} and not day.unknown) for room in known}
+    found = {
+        Series(room, True): estimates(day for day in days if day.unknown == {room} and not day.known)
+        for room in unknown
+    }
+    if do_agree(of_room.values()):
+        return found | {Series(None, False): estimates(day for day in days if not day.unknown)}
+    return found | {Series(room, False): offsets for room, offsets in of_room.items()}
 
 
 def do_agree(rooms: Iterable[Sequence[ReaderOffset]]) -> bool:
@@ -88,16 +104,11 @@ def do_agree(rooms: Iterable[Sequence[ReaderOffset]]) -> bool:
     return True
 
 
-def _worn_days(records: list[Any], beams: list[Any]) -> tuple[frozenset[str], dict[str, list[WornDay]]]:
-    """The rooms with a known clock, and by source each person's days."""
+def _worn_days(records: list[Any], beams: list[Any]) -> dict[str, list[WornDay]]:
+    """By source each person's days."""
     of_day: dict[tuple[str, date], list[Any]] = defaultdict(list)
-    unknown = set()
-    rooms = set()
     for operator_id, day, procedure_id, room_id, is_clock_known, _, started_s, ended_s, kap in beams:
-        of_day[operator_id, day].append((procedure_id, room_id, started_s, ended_s, kap))
-        rooms.add(room_id)
-        if not is_clock_known:
-            unknown.add(room_id)
+        of_day[operator_id, day].append((procedure_id, room_id, started_s, ended_s, kap, is_clock_known))
     worn: dict[tuple[str, str, date], list[tuple[float, float, float]]] = defaultdict(list)
     for _, source_id, operator_id, day, started_s, ended_s, has_dose in records:
         worn[source_id, operator_id, day].append((started_s, ended_s, float(has_dose)))
@@ -105,7 +116,7 @@ def _worn_days(records: list[Any], beams: list[Any]) -> tuple[frozenset[str], di
     for (source_id, operator_id, day), spans in worn.items():
         if found := _worn_day(day, operator_id, np.array(spans), of_day.get((operator_id, day), [])):
             days[source_id].append(found)
-    return frozenset(rooms - unknown), days
+    return days
 
 
 def _worn_day(day: date, operator_id: str, records: Any, beams: list[Any]) -> WornDay | None:  # noqa: ANN401
@@ -122,7 +133,7 @@ def _worn_day(day: date, operator_id: str, records: Any, beams: list[Any]) -> Wo
     has_kap = all(beam[4] for beam in near)
     rows = [
         (started, max(ended, started + 1.0), kap if has_kap else max(ended - started, 1.0), numbers[procedure_id])
-        for procedure_id, _, started, ended, kap in near
+        for procedure_id, _, started, ended, kap, _ in near
     ]
     midnight_s = (day - date(1970, 1, 1)).days * 86400.0
     evidence = PersonDay(
@@ -131,7 +142,8 @@ def _worn_day(day: date, operator_id: str, records: Any, beams: list[Any]) -> Wo
         records - np.array([midnight_s, midnight_s, 0.0]),
         np.array(rows) - np.array([midnight_s, midnight_s, 0.0, 0.0]),
     )
-    return WornDay(evidence, frozenset(beam[1] for beam in near))
+    known = frozenset(beam[1] for beam in near if beam[5])
+    return WornDay(evidence, known, frozenset(beam[1] for beam in near) - known)
 
 
 def _others(days: dict[str, list[WornDay]], source_id: str) -> list[PersonDay]:

@@ -1,12 +1,13 @@
--- Each procedure's span as a reader's clock shows it, on the dates on which the reader has records and around them: moved where the
--- reader's clock is known for the room, else by the modality's clock as it is. A row of the room wins over one for all rooms,
--- which holds where the room's own clock is known.
+-- Each procedure's span as a reader's clock shows it, on the dates on which the reader has records and around them: where the
+-- room's clock is known, the badges' clock plus the reader's offset; where it is not, the modality's clock plus the offset that was
+-- estimated against it; without an offset the modality's clock as it is.
 with procedure_clocks as (
     select * from {{ ref('int_procedure_clock') }}
 ),
 
 reader_clocks as (
     select * from {{ ref('int_reader_clock') }}
+    where offset_method != 'none'
 ),
 
 spans as (
@@ -21,19 +22,6 @@ reader_dates as (
     from spans
 ),
 
-known_clocks as (
-    select * from reader_clocks
-    where offset_method != 'none'
-),
-
-rooms_apart as (
-    select distinct
-        source_id,
-        room_id
-    from reader_clocks
-    where room_id is not null
-),
-
 near_procedures as (
     select
         reader_dates.source_id,
@@ -46,18 +34,17 @@ moved as (
     select
         near_procedures.source_id,
         near_procedures.procedure_id,
-        cast(known_clocks.offset_s as decimal(18, 6)) as reader_s,
+        cast(reader_clocks.offset_s as decimal(18, 6)) as reader_s,
         {{ moved_by('near_procedures.started_at', 'reader_s') }} as started_at,
         {{ moved_by('near_procedures.ended_at', 'reader_s') }} as ended_at
     from near_procedures
-    left join rooms_apart
-        on near_procedures.source_id = rooms_apart.source_id and near_procedures.room_id = rooms_apart.room_id
-    inner join known_clocks
+    -- Rooms that agree share a row without room; those that do not have one each.
+    inner join reader_clocks
         on
-            near_procedures.source_id = known_clocks.source_id
-            and near_procedures.procedure_date = known_clocks.offset_date
-            and known_clocks.room_id is not distinct from rooms_apart.room_id
-            and (rooms_apart.room_id is not null or near_procedures.is_clock_known)
+            near_procedures.source_id = reader_clocks.source_id
+            and near_procedures.procedure_date = reader_clocks.offset_date
+            and near_procedures.is_clock_known != reader_clocks.is_by_modality
+            and near_procedures.room_id = coalesce(reader_clocks.room_id, near_procedures.room_id)
     where near_procedures.clock_basis = 'room'
 ),
 

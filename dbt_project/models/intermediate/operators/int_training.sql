@@ -1,5 +1,5 @@
--- Until when each completed training holds: the certificate's own date, else the term of the law where this product has its
--- source, else not known. No date is computed from a term without a source.
+-- Until when each completed training holds: the certificate's own date, else the term of the law in force on as_of, whenever the
+-- training was completed, where this product has its source, else not known. No date is computed from a term without a source.
 with trainings as (
     select * from {{ ref('stg_training') }}
     where completed_date <= {{ as_of() }}
@@ -22,6 +22,7 @@ of_law as (
     select requirements.*
     from requirements
     inner join site on requirements.jurisdiction = site.jurisdiction
+    where {{ in_force('requirements') }}
 ),
 
 of_file as (
@@ -41,11 +42,7 @@ of_file as (
         of_law.source as validity_citation,
         of_law.status as validity_status
     from trainings
-    left join of_law
-        on
-            trainings.valid_until_date is null
-            and coalesce(trainings.completed_date >= of_law.valid_from, true)
-            and coalesce(trainings.completed_date <= of_law.valid_to, true)
+    left join of_law on trainings.valid_until_date is null
 ),
 
 of_register as (

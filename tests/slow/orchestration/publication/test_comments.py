@@ -115,7 +115,7 @@ def test_linked_share_counts_no_dose_twice(published: Path) -> None:
         ).fetchall()
         by_person = con.execute(
             "select room_id, sum(hp10_usv), sum(hp10_apportioned_usv) from marts.fct_operator_procedure"
-            " group by all order by all"
+            " join marts.fct_procedure using (procedure_id) group by all order by all"
         ).fetchall()
         months = con.execute("select sum(hp10_over_apron_usv) from marts.fct_operator_month").fetchone()
         registered = con.execute(
