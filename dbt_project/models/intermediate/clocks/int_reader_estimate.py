@@ -59,7 +59,7 @@ def model(dbt: Any, session: Any) -> pa.Table:  # noqa: ANN401, ARG001 - dbt's o
 
 
 class Series(NamedTuple):
-    """What a reader is compared with: one room (None: all with a known clock), by the badges' or the modality's clock."""
+    """What a reader is compared with: one room (None: all with a known clock), by badges' or modality's clock."""
 
     room_id: str | None
     is_by_modality: bool
