@@ -27,7 +27,7 @@ def write_dose_record(root: Path, operator_id: str, file: Path) -> tuple[Path, P
 
     Raises:
         SiteError: the site cannot be read.
-        UserError: nothing is published, nobody has that operator_id, or the files may not be there.
+        UserError: nothing is published, no operator has that operator_id, or the files may not be there.
         OSError: a file cannot be written.
     """
     site = load_site(root)
@@ -40,8 +40,7 @@ def write_dose_record(root: Path, operator_id: str, file: Path) -> tuple[Path, P
     people = {person.operator_id: person for person in read_addressees(current.folder / RESTRICTED)}
     if operator_id not in people:
         raise UserError(
-            f"Nobody in reference/operators.csv has the operator_id {operator_id!r};"
-            f" give one of these: {', '.join(people)}."
+            f"reference/operators.csv has no operator_id {operator_id!r}; give one of these: {', '.join(people)}."
         )
     person = people[operator_id]
     with open_published(current.folder / WAREHOUSE) as connection:
@@ -55,6 +54,6 @@ def write_dose_record(root: Path, operator_id: str, file: Path) -> tuple[Path, P
         [("operator_id", *COLUMNS), *((operator_id, *cells(entry)) for entry in entries)]
     )
     # With a byte order mark: Excel takes other CSV for the encoding of its own country.
-    write_whole(table, written.getvalue().encode("utf-8-sig"), PRIVATE)
-    write_whole(page, as_one_file(html, (STATIC / "style.css").read_text("utf-8")).encode(), PRIVATE)
+    write_whole(table, written.getvalue().encode("utf-8-sig"), PRIVATE, at_most=PRIVATE)
+    write_whole(page, as_one_file(html, (STATIC / "style.css").read_text("utf-8")).encode(), PRIVATE, at_most=PRIVATE)
     return table, page

@@ -41,5 +41,5 @@ def write_procedure_page(root: Path, name: str, file: Path) -> str:
         frame = replace(frame_of(connection, site.config, site.config.language), names=names)
         (page,) = procedure_pages(connection, frame, [procedure_id])
     html = as_one_file(page.html, (STATIC / "style.css").read_text("utf-8"))
-    write_whole(file, html.encode(), PRIVATE)
+    write_whole(file, html.encode(), PRIVATE, at_most=PRIVATE)
     return procedure_id

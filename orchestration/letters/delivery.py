@@ -70,7 +70,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What may be told to one reader: open findings, perhaps a month, and how their letter is written.
+    """What one reader may get: open findings, perhaps a month, and how their letter is written.
 
     Attributes:
         is_reminded: an urgent finding that is not answered is a letter by itself, once a week.
@@ -267,15 +267,15 @@ def _confidential_letters(restricted: Path, publication: Publication, office: Of
 
 def _prepare(ledger: SentLedger, draft: Draft, publication: Publication, office: Office) -> News | None:
     """Put what is new to a reader into one waiting letter; nothing new, no letter."""
-    told = ledger.told(draft.reader)
-    new = [finding for finding in draft.findings if finding.alert_id not in told]
-    month = draft.month if draft.month and _month_item(draft.month) not in told else None
+    sent = ledger.told(draft.reader)
+    new = [finding for finding in draft.findings if finding.alert_id not in sent]
+    month = draft.month if draft.month and _month_item(draft.month) not in sent else None
     urgent = [finding for finding in draft.findings if draft.is_reminded and finding.severity == "urgent"]
-    week = [_week_item(publication.as_of)] if urgent and _week_item(publication.as_of) not in told else []
+    week = [_week_item(publication.as_of)] if urgent and _week_item(publication.as_of) not in sent else []
     if not new and month is None and not week:
         return None
     listed = tuple(finding for finding in new if is_shown_in_full(finding, publication.as_of))
-    unanswered = sum(finding.alert_id in told for finding in urgent)
+    unanswered = sum(finding.alert_id in sent for finding in urgent)
     news = News(listed, len(new) - len(listed), month, unanswered)
     items = [finding.alert_id for finding in new] + ([_month_item(month)] if month else []) + week
     envelope = _envelope(office, draft.reader, items)

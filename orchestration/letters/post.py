@@ -125,7 +125,7 @@ def write_to_outbox(letter: PreparedLetter, outbox: Path) -> Path:
     make_folder(outbox, OWNER_ONLY)
     token = letter.message_id.strip("<>").partition("@")[0][:16]
     target = outbox / f"{letter.prepared_on.isoformat()}_{letter.reader.role}_{token}.eml"
-    write_whole(target, letter.content, 0o600)
+    write_whole(target, letter.content, 0o600, at_most=0o600)
     return target
 
 

@@ -88,7 +88,7 @@ def write_configuration(text: str, file: Path) -> None:
         UserError: it cannot be written; what was there is unchanged.
     """
     try:
-        write_whole(file, text.encode(), 0o640)
+        write_whole(file, text.encode(), 0o640, at_most=0o640)
     except OSError as error:
         raise UserError(f"{file} cannot be written ({error.strerror}); name another file with -o.") from None
 

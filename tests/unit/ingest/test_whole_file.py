@@ -60,3 +60,37 @@ def test_a_link_leads_to_the_new_content(tmp_path: Path) -> None:
     write_whole(tmp_path / "link", b"new", 0o600)
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "place" / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(("old", "new"), [(0o644, 0o600), (0o666, 0o600), (0o400, 0o400)])
+def test_private_content_is_not_left_open_by_the_mode_of_an_old_file(tmp_path: Path, old: int, new: int) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    file.chmod(old)
+    write_whole(file, b"new", 0o600, at_most=0o600)
+    assert stat.S_IMODE(file.stat().st_mode) == new
+
+
+def test_a_group_that_cannot_be_kept_gives_its_rights_to_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system call is replaced: an account that may not keep a group cannot be had where the tests run as root."""
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    file.chmod(0o664)
+    monkeypatch.setattr(os, "fchown", refuse)
+    write_whole(file, b"new", 0o600)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o604
+
+
+def test_a_link_in_the_place_of_the_part_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"kept")
+    (tmp_path / ".file.tmp").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link"):
+        write_whole(tmp_path / "file", b"new", 0o600)
+    assert victim.read_bytes() == b"kept"

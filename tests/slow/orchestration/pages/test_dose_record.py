@@ -101,7 +101,7 @@ def test_the_record_is_of_one_person_and_only_its_owner_reads_it(root: Path, rec
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--operator", "NOBODY"], "Nobody in reference/operators.csv has the operator_id 'NOBODY'"),
+        (["--operator", "NOBODY"], "reference/operators.csv has no operator_id 'NOBODY'"),
         (["--operator", OPERATOR, "-o", "{published}/x"], "which only runs write"),
     ],
 )
