@@ -67,6 +67,11 @@ BREAKS = {
         "logical",
         "source_id=nowhere, quantity=hp3",
     ),
+    "insert into ledger.linkage by name select 'R1' as room_id, date '2024-03-01' as month, 'staff' as wearer_kind,"
+    " 3 as registered_usv, 1 as linked_usv, 1 as apportioned_usv, 0 as unlinked_usv": (
+        "logical",
+        "room_id=R1, month=2024-03-01, wearer_kind=staff, registered_usv=3",
+    ),
     "insert into ledger.counter_balance by name select 'log' as source_id, 'K1' as dosimeter_serial,"
     " 'hp10' as quantity, 2 as segment_rise_usv, 1 as ingested_usv, 0 as imbalance_usv": (
         "logical",
@@ -409,3 +414,20 @@ def test_the_checks_are_read_without_great_expectations() -> None:
     """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sql", "column"),
+    [
+        ("delete from ledger.file", "status"),  # a share of no files
+        ("update marts.fct_operator_procedure set hp10_usv = 'nan'", "hp10_usv"),
+    ],
+)
+def test_what_is_not_a_number_is_neither_the_smallest_nor_the_largest(build: Path, sql: str, column: str) -> None:
+    """It breaks its rule where it is a value; a page that shows the extremes could not write it."""
+    change(build, sql)
+    verdict = judge(build, Settings(max_quarantined_files_share=Decimal(1)))
+    results = [result for suite in verdict.suites for result in suite.results if result.check.column == column]
+    assert results
+    extremes = [value for result in results for value in (result.smallest, result.largest) if value is not None]
+    assert not [value for value in extremes if math.isnan(value)]
