@@ -30,8 +30,7 @@ declared as (
     inner join declarations
         on
             evidence.source_id = declarations.source_id
-            and evidence.measured_date >= declarations.valid_from_date
-            and evidence.measured_date <= coalesce(declarations.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('declarations', 'evidence.measured_date') }}
     qualify row_number() over (
         partition by evidence.source_id, evidence.measured_date order by declarations.valid_from_date desc
     ) = 1

@@ -113,8 +113,7 @@ reference_days as (
     from days
     inner join in_force
         on
-            days.measured_date >= in_force.from_date
-            and days.measured_date <= coalesce(in_force.to_date, date '9999-12-31')
+            {{ is_valid_on('in_force', 'days.measured_date', prefix='') }}
     group by days.measured_date
 ),
 

@@ -92,8 +92,7 @@ final as (
             select 1 from assignments
             where
                 assignments.dosimeter_serial = pairs.dosimeter_serial
-                and assignments.valid_from_date <= pairs.measured_date
-                and pairs.measured_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
+                and {{ is_valid_on('assignments', 'pairs.measured_date') }}
                 and list_has_any(assignments.source_ids, [pairs.source_id, pairs.other_source_id])
         )
     group by pairs.dosimeter_serial, pairs.measured_date, pairs.source_id

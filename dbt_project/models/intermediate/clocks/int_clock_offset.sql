@@ -33,8 +33,7 @@ declared as (
     inner join declarations
         on
             room_days.room_id = declarations.room_id
-            and room_days.offset_date >= declarations.valid_from_date
-            and room_days.offset_date <= coalesce(declarations.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('declarations', 'room_days.offset_date') }}
     qualify row_number() over (
         partition by room_days.room_id, room_days.offset_date order by declarations.valid_from_date desc
     ) = 1

@@ -103,8 +103,7 @@ expected as (
     inner join assignments
         on
             logbook.operator_id = assignments.operator_id
-            and logbook.procedure_date >= assignments.valid_from_date
-            and logbook.procedure_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('assignments', 'logbook.procedure_date') }}
     inner join electronic
         on
             assignments.dosimeter_serial = electronic.dosimeter_serial
@@ -113,8 +112,7 @@ expected as (
         on
             assignments.dosimeter_serial = badge_overlaps.dosimeter_serial
             and electronic.source_id = coalesce(badge_overlaps.source_id, electronic.source_id)
-            and logbook.procedure_date >= badge_overlaps.from_date
-            and logbook.procedure_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
+            and {{ is_valid_on('badge_overlaps', 'logbook.procedure_date', prefix='') }}
     where badge_overlaps.dosimeter_serial is null
 ),
 

@@ -67,8 +67,7 @@ assigned as (
     inner join assignments
         on
             badge_days.dosimeter_serial = assignments.dosimeter_serial
-            and badge_days.measured_date >= assignments.valid_from_date
-            and badge_days.measured_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('assignments', 'badge_days.measured_date') }}
             and {{ holds_in('badge_days.source_id', 'assignments.source_ids') }}
 ),
 
@@ -90,8 +89,7 @@ worn as (
         on
             assigned.dosimeter_serial = badge_overlaps.dosimeter_serial
             and assigned.source_id = coalesce(badge_overlaps.source_id, assigned.source_id)
-            and assigned.measured_date >= badge_overlaps.from_date
-            and assigned.measured_date <= coalesce(badge_overlaps.to_date, date '9999-12-31')
+            and {{ is_valid_on('badge_overlaps', 'assigned.measured_date', prefix='') }}
     left join unclear_badges
         on
             assigned.dosimeter_serial = unclear_badges.dosimeter_serial
@@ -152,8 +150,7 @@ declared as (
     inner join source_offsets
         on
             source_days.source_id = source_offsets.source_id
-            and source_days.measured_date >= source_offsets.valid_from_date
-            and source_days.measured_date <= coalesce(source_offsets.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('source_offsets', 'source_days.measured_date') }}
     qualify row_number() over (
         partition by source_days.source_id, source_days.measured_date order by source_offsets.valid_from_date desc
     ) = 1

@@ -27,8 +27,7 @@ declared as (
     inner join declarations
         on
             doses.source_id = declarations.source_id
-            and doses.measured_date >= declarations.valid_from_date
-            and doses.measured_date <= coalesce(declarations.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('declarations', 'doses.measured_date') }}
 ),
 
 spans as (

@@ -47,8 +47,7 @@ final as (
     inner join assignments
         on
             days.operator_id = assignments.operator_id
-            and days.dose_date >= assignments.valid_from_date
-            and days.dose_date <= coalesce(assignments.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('assignments', 'days.dose_date') }}
     inner join places on assignments.worn_at = places.worn_at
     left join electronic_badges
         on assignments.badge_key = electronic_badges.badge_key and places.quantity = electronic_badges.quantity

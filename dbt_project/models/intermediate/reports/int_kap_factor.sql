@@ -24,8 +24,7 @@ candidates as (
     left join calibrations
         on
             study_rooms.room_id = calibrations.room_id
-            and study_rooms.study_date >= calibrations.valid_from_date
-            and study_rooms.study_date <= coalesce(calibrations.valid_to_date, date '9999-12-31')
+            and {{ is_valid_on('calibrations', 'study_rooms.study_date') }}
             -- A row for a single plane serves planes A and B where these have none.
             and calibrations.plane in (planes.plane, 'single')
 ),
